@@ -1,0 +1,49 @@
+# demo   install the core, run the demonstration     test   install everything, run all tests
+# fast   the tests without torch and slow ones       check  format, lint, types, floors
+# bench  the figures of docs/performance.md          docs   check that the pages' links and commands hold
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+WORKERS ?= auto
+
+.PHONY: demo setup test fast check bench docs clean
+
+$(VENV)/core.stamp: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --editable .
+	touch $@
+
+$(VENV)/dev.stamp: $(VENV)/core.stamp
+	$(PIP) install --quiet --editable ".[dev]"
+	touch $@
+
+$(VENV)/bench.stamp: $(VENV)/dev.stamp
+	$(PIP) install --quiet --editable ".[bench]"
+	touch $@
+
+demo: $(VENV)/core.stamp
+	$(BIN)/darwin run configs/demo.json
+
+setup: $(VENV)/dev.stamp
+
+test: setup
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+fast: setup
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/bench.stamp
+	$(BIN)/python -m bench
+
+docs: setup
+	$(BIN)/python -m pytest tests/test_docs.py
+
+clean:
+	rm -rf $(VENV) artifacts logs .mypy_cache .ruff_cache .pytest_cache .hypothesis

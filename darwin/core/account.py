@@ -1,0 +1,15 @@
+"""The account as a decider or a sizing rule sees it at one instant."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Account(NamedTuple):
+    """Marked at the close of the instant; every figure in USD unless it says otherwise."""
+
+    equity: float
+    gross_exposure: float  # sum of |position value| at the close
+    pending_exposure: float  # orders placed and not yet filled
+    open_positions: int
+    drawdown: float  # equity over its peak minus 1; 0 at the peak, negative below

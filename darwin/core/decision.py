@@ -1,0 +1,69 @@
+"""What is decided about a candidate: the expert's verdict, and the one reason it ends with."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Verdict(NamedTuple):
+    """The expert's answer."""
+
+    take: bool
+    confidence: float  # 0..1: how likely the expert holds the setup to end with R > 0
+    quality: float  # 0..1: how well the setup fits its playbook
+    risk_flags: tuple[str, ...]  # what the expert dislikes, in words of the decider
+    cost_usd: float  # what asking cost
+
+
+class Reason(IntEnum):
+    """The one reason with which a candidate ends. `STAGE` says where in the funnel that is."""
+
+    TAKEN = 0
+    POSITION_OPEN = 1
+    EXPERT_SKIP = 2
+    EXPOSURE = 3
+    CASH = 4
+    MINIMUM_ORDER = 5
+    MAX_POSITIONS = 6
+    MAX_POSITION_VALUE = 7
+    ORDERS_PER_BAR = 8
+    ORDERS_PER_DAY = 9
+    DAILY_LOSS = 10
+    DRAWDOWN = 11
+    HALTED = 12
+    PRICE_COLLAR = 13
+    GAPPED = 14
+    NO_NEXT_BAR = 15
+
+    @property
+    def text(self) -> str:
+        """As reports and tables write it."""
+        return self.name.lower().replace("_", " ")
+
+    @property
+    def stage(self) -> str:
+        """Where in the funnel it falls: account, expert, sizing, limits, entry or taken."""
+        return _STAGE[self]
+
+
+_STAGE = {
+    Reason.POSITION_OPEN: "account",
+    Reason.EXPERT_SKIP: "expert",
+    Reason.EXPOSURE: "sizing",
+    Reason.CASH: "sizing",
+    Reason.MINIMUM_ORDER: "sizing",
+    Reason.MAX_POSITIONS: "limits",
+    Reason.MAX_POSITION_VALUE: "limits",
+    Reason.ORDERS_PER_BAR: "limits",
+    Reason.ORDERS_PER_DAY: "limits",
+    Reason.DAILY_LOSS: "limits",
+    Reason.DRAWDOWN: "limits",
+    Reason.HALTED: "limits",
+    Reason.PRICE_COLLAR: "entry",
+    Reason.GAPPED: "entry",
+    Reason.NO_NEXT_BAR: "entry",
+    Reason.TAKEN: "taken",
+}
+
+STAGES = ("account", "expert", "sizing", "limits", "entry", "taken")

@@ -1,0 +1,66 @@
+"""What the engine needs from outside, as protocols; bootstrap hands in the real things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from darwin.core.account import Account
+from darwin.core.candidate import Candidate, Scan
+from darwin.core.decision import Verdict
+from darwin.core.features import FeatureFrame
+from darwin.core.market import Bars, FloatArray
+from darwin.core.trade import Cancel, Fill, Order
+
+
+class Provider(Protocol):
+    """A source of bars."""
+
+    def bars(self, symbol: str) -> Bars:
+        """All bars of `symbol` in the configured range, checked. Raises DataError."""
+        ...
+
+
+class Playbook(Protocol):
+    """A rule that proposes candidates. Its parameters are its constructor's."""
+
+    def scan(self, frame: FeatureFrame) -> Scan:
+        """Say for every bar of `frame` whether a long or a short setup stands at its close.
+
+        Works row by row on columns of `frame`: what it says of a bar may depend on that row
+        alone, so that whole columns and single rows give the same answer.
+        """
+        ...
+
+
+class Decider(Protocol):
+    """The expert."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Feature keys whose values it wants to see, in this order."""
+        ...
+
+    def decide(self, candidate: Candidate, features: FloatArray, account: Account) -> Verdict:
+        """Judge one candidate. `features` holds the values of `needs` at its bar, shape (k,)."""
+        ...
+
+
+class Broker(Protocol):
+    """Takes orders, gives back fills."""
+
+    def submit(self, order: Order) -> None:
+        """Place an entry order with its bracket."""
+        ...
+
+    def next_event(self, before_time: int, before_phase: int) -> Fill | Cancel | None:
+        """The next thing that happened strictly before that point, or None; each once."""
+        ...
+
+
+class Progress(Protocol):
+    """Told how far a run has come."""
+
+    def __call__(self, done: int, total: int, note: Mapping[str, int]) -> None:
+        """`done` of `total` instants are behind us."""
+        ...

@@ -1,0 +1,72 @@
+"""What a run leaves behind: every candidate with its reason and outcome, fills, trades, equity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darwin.core.candidate import CandidateTable
+from darwin.core.decision import Reason
+from darwin.core.market import Bars, FloatArray, IntArray
+from darwin.core.trade import Cancel, Fill, Order, OutcomeTable, Trade
+from darwin.trading.costs import Costs
+
+
+class SafetyEvent(NamedTuple):
+    """A change of what the account may do: daily loss, reducing, halted, active again."""
+
+    time: int  # open time of the bar at whose close it happened, ms UTC
+    kind: str  # "daily_loss", "reducing", "resumed", "halted"
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class EquityCurve:
+    """The account marked at every close of the run's clock; every array has shape (g,)."""
+
+    time: IntArray  # open time of the bar, ms UTC
+    equity: FloatArray  # USD
+    exposure: FloatArray  # gross |position value|, USD
+    positions: IntArray  # open positions
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictColumns:
+    """What the expert said, row by row of the candidates; NaN where it was not asked, (m,)."""
+
+    asked: NDArray[np.bool_]
+    take: NDArray[np.bool_]
+    confidence: FloatArray
+    quality: FloatArray
+    cost_usd: FloatArray
+    flags: dict[int, tuple[str, ...]]  # by row, only where there are some
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """One run, complete. Candidates, reasons, verdicts and outcomes share their row numbers."""
+
+    symbols: tuple[str, ...]
+    playbooks: tuple[str, ...]  # names as in the config; repeated names get `#2`, `#3`
+    markets: tuple[Bars, ...]
+    first_bar: tuple[int, ...]  # per symbol: the first bar at which a candidate could arise
+    candidates: CandidateTable
+    reasons: NDArray[np.int8]  # a `Reason` each
+    verdicts: VerdictColumns
+    outcomes: OutcomeTable
+    orders: tuple[Order, ...]
+    cancels: tuple[Cancel, ...]
+    fills: tuple[Fill, ...]
+    trades: tuple[Trade, ...]  # in order of their exits
+    safety_events: tuple[SafetyEvent, ...]
+    equity: EquityCurve
+    starting_equity_usd: float
+    costs: Costs
+
+    def funnel(self) -> dict[str, int]:
+        """Count the candidates by the one reason each ended with; the counts add up to all."""
+        counts = np.bincount(self.reasons, minlength=len(Reason))
+        return {reason.text: int(counts[reason]) for reason in Reason if counts[reason]}

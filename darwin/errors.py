@@ -1,0 +1,64 @@
+"""Every error Darwin raises on purpose: what is wrong, where, and how to mend it."""
+
+from __future__ import annotations
+
+
+class DarwinError(Exception):
+    """Root of them all. `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        """State the fault in one sentence; `where` is a file, key or row; `mend` is the way out."""
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.mend = mend
+
+    def lines(self) -> list[str]:
+        """Say it on at most three lines of plain text."""
+        parts = (("error: ", self.what), ("  at: ", self.where), ("  mend: ", self.mend))
+        return [label + " ".join(text.split()) for label, text in parts if text]
+
+    def __str__(self) -> str:
+        return "; ".join(part for part in (self.what, self.where, self.mend) if part)
+
+
+class ConfigError(DarwinError):
+    """The command line or the configuration says something that cannot be meant."""
+
+    exit_code = 2
+
+
+class DataError(DarwinError):
+    """Market data that no careful person would trade on."""
+
+    exit_code = 3
+
+
+class ModelError(DarwinError):
+    """A model that is missing, damaged or not the one its events name."""
+
+    exit_code = 3
+
+
+class StorageError(DarwinError):
+    """The database or the disk refused; nothing acknowledged is lost."""
+
+    exit_code = 4
+
+
+class IntegrityError(DarwinError):
+    """Stored facts contradict each other or their digests."""
+
+    exit_code = 4
+
+
+class LedgerError(IntegrityError):
+    """A fill that does not balance against the positions it claims to change."""
+
+
+class LockedError(DarwinError):
+    """Another process holds this run."""
+
+    exit_code = 5
