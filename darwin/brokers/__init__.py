@@ -1,0 +1,1 @@
+"""What turns orders into fills."""

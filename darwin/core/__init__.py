@@ -1,0 +1,1 @@
+"""Nouns and ports; stdlib and numpy only."""

@@ -1,4 +1,4 @@
-"""The account as a decider or a sizing rule sees it at one instant."""
+"""The account at one instant, and the events that change what it may do."""
 
 from __future__ import annotations
 
@@ -13,3 +13,11 @@ class Account(NamedTuple):
     pending_exposure: float  # orders placed and not yet filled
     open_positions: int
     drawdown: float  # equity over its peak minus 1; 0 at the peak, negative below
+
+
+class SafetyEvent(NamedTuple):
+    """A change of what the account may do."""
+
+    time: int  # open time of the bar at whose close it happened, ms UTC
+    kind: str  # "daily_loss", "reducing", "resumed", "halted"
+    detail: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -101,16 +102,26 @@ class CandidateTable:
     def __len__(self) -> int:
         return len(self.id)
 
+    @classmethod
+    def joined(cls, parts: Sequence[CandidateTable]) -> CandidateTable:
+        """All `parts`, one after the other; they share features and version."""
+        columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _COLUMNS}
+        return cls(
+            **columns,
+            feature_names=parts[0].feature_names,
+            feature_version=parts[0].feature_version,
+        )
+
     def select(self, rows: IntArray | BoolArray) -> CandidateTable:
         """The candidates at `rows`, in that order."""
-        columns = {
-            name: getattr(self, name)[rows]
-            for name in self.__dataclass_fields__
-            if name not in ("feature_names", "feature_version")
-        }
-        return CandidateTable(
-            **columns, feature_names=self.feature_names, feature_version=self.feature_version
-        )
+        return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
+
+
+_COLUMNS = tuple(
+    name
+    for name in CandidateTable.__dataclass_fields__
+    if name not in ("feature_names", "feature_version")
+)
 
 
 def setup_key(symbol: str, timeframe: str, playbook: str, params: str, side: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from darwin.core.account import Account
@@ -41,6 +41,11 @@ class Decider(Protocol):
         """Feature keys whose values it wants to see, in this order."""
         ...
 
+    @property
+    def takes_everything(self) -> Verdict | None:
+        """Its one verdict if it takes every candidate, whatever it sees; else None."""
+        ...
+
     def decide(self, candidate: Candidate, features: FloatArray, account: Account) -> Verdict:
         """Judge one candidate. `features` holds the values of `needs` at its bar, shape (k,)."""
         ...
@@ -57,10 +62,14 @@ class Broker(Protocol):
         """The next thing that happened strictly before that point, or None; each once."""
         ...
 
+    def finish(self) -> Iterable[Fill | Cancel]:
+        """The end of the run: close what is open, take back what never filled."""
+        ...
+
 
 class Progress(Protocol):
     """Told how far a run has come."""
 
-    def __call__(self, done: int, total: int, note: Mapping[str, int]) -> None:
-        """`done` of `total` instants are behind us."""
+    def __call__(self, instant: int, note: Mapping[str, int]) -> None:
+        """The instants before `instant` of the run's clock are behind us."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -142,6 +143,12 @@ class OutcomeTable:
 
     def __len__(self) -> int:
         return len(self.status)
+
+    @classmethod
+    def joined(cls, parts: Sequence[OutcomeTable]) -> OutcomeTable:
+        """All `parts`, one after the other."""
+        names = cls.__dataclass_fields__
+        return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
 
     def select(self, rows: IntArray | BoolArray) -> OutcomeTable:
         """The outcomes at `rows`, in that order."""

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from darwin.core.account import SafetyEvent
 from darwin.core.candidate import CandidateTable
 from darwin.core.decision import Reason
 from darwin.core.market import Bars, FloatArray, IntArray
 from darwin.core.trade import Cancel, Fill, Order, OutcomeTable, Trade
 from darwin.trading.costs import Costs
 
-
-class SafetyEvent(NamedTuple):
-    """A change of what the account may do: daily loss, reducing, halted, active again."""
-
-    time: int  # open time of the bar at whose close it happened, ms UTC
-    kind: str  # "daily_loss", "reducing", "resumed", "halted"
-    detail: str
+__all__ = ["EquityCurve", "RunResult", "SafetyEvent", "VerdictColumns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +52,11 @@ class RunResult:
     reasons: NDArray[np.int8]  # a `Reason` each
     verdicts: VerdictColumns
     outcomes: OutcomeTable
-    orders: tuple[Order, ...]
-    cancels: tuple[Cancel, ...]
-    fills: tuple[Fill, ...]
-    trades: tuple[Trade, ...]  # in order of their exits
-    safety_events: tuple[SafetyEvent, ...]
+    orders: Sequence[Order]
+    cancels: Sequence[Cancel]
+    fills: Sequence[Fill]
+    trades: Sequence[Trade]  # in order of their exits
+    safety_events: Sequence[SafetyEvent]
     equity: EquityCurve
     starting_equity_usd: float
     costs: Costs

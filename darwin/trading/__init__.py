@@ -1,0 +1,1 @@
+"""Brackets, costs, sizing, limits, ledger."""

@@ -1,0 +1,97 @@
+"""Equity at every close, folded from the fills of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from darwin.core.clock import Clock
+from darwin.core.columns import column
+from darwin.core.market import Bars, FloatArray, IntArray
+from darwin.core.trade import Fill
+from darwin.engine.result import EquityCurve
+from darwin.trading.costs import funding_paid_until
+
+
+def funding_by_instant(markets: Sequence[Bars], clock: Clock) -> tuple[FloatArray | None, ...]:
+    """What a long of one unit has paid by each instant, per symbol, (g,); None without funding."""
+    columns: list[FloatArray | None] = []
+    for bars in markets:
+        paid = funding_paid_until(bars)
+        if paid is not None:
+            latest = np.searchsorted(bars.time, clock.time, side="right") - 1
+            paid = np.where(latest >= 0, paid[np.maximum(latest, 0)], 0.0)
+        columns.append(paid)
+    return tuple(columns)
+
+
+def equity_curve(
+    fills: Sequence[Fill],
+    clock: Clock,
+    funding: Sequence[FloatArray | None],
+    starting_equity_usd: float,
+) -> EquityCurve:
+    """Mark the account at each close: cash plus positions, less funding not yet settled."""
+    g = len(clock)
+    instant = column(fills, "instant").astype(np.int64)
+    symbol_of = column(fills, "symbol")
+    cash = _cash_after(fills, starting_equity_usd)
+    edges = np.concatenate(([0], instant, [g]))
+    equity = np.repeat(cash, np.diff(edges))
+    exposure, positions = np.zeros(g), np.zeros(g, dtype=np.int64)
+    for symbol, close in enumerate(clock.close):
+        mine = np.flatnonzero(symbol_of == symbol)
+        if not len(mine):
+            continue
+        at = instant[mine]
+        spans = np.diff(np.concatenate((at, [g])))
+        net, gross, count, base = _held_after(fills, mine, funding[symbol])
+        first = int(at[0])
+        price, held = close[first:], np.repeat(net, spans)
+        equity[first:] += held * price
+        exposure[first:] += np.repeat(gross, spans) * price
+        positions[first:] += np.repeat(count, spans)
+        paid = funding[symbol]
+        if paid is not None:
+            equity[first:] -= held * paid[first:] - np.repeat(base, spans)
+    return EquityCurve(clock.time, equity, exposure, positions)
+
+
+def _cash_after(fills: Sequence[Fill], starting_equity_usd: float) -> FloatArray:
+    """Cash before the first fill and after each, shape (fills + 1,)."""
+    sold = np.where(column(fills, "is_entry"), -1.0, 1.0) * column(fills, "side")
+    moves = sold * column(fills, "units") * column(fills, "price")
+    moves = moves - column(fills, "fee_usd") - column(fills, "funding_usd")
+    return np.cumsum(np.concatenate(([starting_equity_usd], moves)))
+
+
+def _held_after(
+    fills: Sequence[Fill], mine: IntArray, paid: FloatArray | None
+) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
+    """Net units, gross units, positions and funding base of one symbol after each of its fills.
+
+    Sums are made anew from what is open, so that nothing is left over when all is closed.
+    """
+    is_entry, size, side, identity, instant = (
+        column(fills, name)[mine]
+        for name in ("is_entry", "units", "side", "candidate_id", "instant")
+    )
+    units = side * size
+    base = np.zeros(len(mine)) if paid is None else units * paid[instant]
+    if is_entry[::2].all() and not is_entry[1::2].any():  # never more than one position
+        count = is_entry.astype(np.int64)
+        return units * count, size * count, count, base * count
+    rows = []
+    held: dict[int, tuple[float, float, float]] = {}
+    for who, enters, *amounts in zip(identity, is_entry, units, size, base, strict=True):
+        if enters:
+            held[who] = (amounts[0], amounts[1], amounts[2])
+        else:
+            del held[who]
+        net, gross, funded = 0.0, 0.0, 0.0
+        for one in held.values():
+            net, gross, funded = net + one[0], gross + one[1], funded + one[2]
+        rows.append((net, gross, len(held), funded))
+    net_units, gross_units, counts, bases = zip(*rows, strict=True)
+    return np.array(net_units), np.array(gross_units), np.array(counts), np.array(bases)

@@ -1,0 +1,160 @@
+"""From bars to candidates: every playbook scans every symbol, in one total order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from darwin.core.candidate import (
+    LONG,
+    SHORT,
+    CandidateTable,
+    Exits,
+    candidate_ids,
+    setup_key,
+)
+from darwin.core.clock import Clock
+from darwin.core.features import FeatureFrame
+from darwin.core.market import Bars, BoolArray, IntArray
+from darwin.core.ports import Playbook
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A playbook as a run uses it: its name there, its rule, its exits."""
+
+    name: str
+    playbook: Playbook
+    exits: Exits
+
+    def params_text(self) -> str:
+        """Canonical text of rule and exits, which candidate ids are made from."""
+        rule: Any = self.playbook
+        kind = f"{type(rule).__module__}:{type(rule).__qualname__}"
+        params = asdict(rule) if is_dataclass(rule) and not isinstance(rule, type) else {}
+        return json.dumps([kind, params, asdict(self.exits)], sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """When no candidate may arise: at the start, and after a long gap, until warmed up."""
+
+    warmup_bars: int = 400
+    max_gap_bars: int = 24
+    sessions: bool = False  # closures of session markets are no gaps
+
+    def allows(self, bars: Bars) -> BoolArray:
+        """Say for each bar whether candidates may arise at it, shape (n,)."""
+        n = len(bars)
+        since = np.arange(n)
+        if not self.sessions and n:
+            missing = np.diff(bars.time) // bars.timeframe.ms - 1
+            restarts = np.flatnonzero(missing > self.max_gap_bars) + 1
+            last_restart = np.zeros(n, dtype=np.int64)
+            last_restart[restarts] = restarts
+            since = since - np.maximum.accumulate(last_restart)
+        allowed: BoolArray = since >= self.warmup_bars
+        return allowed
+
+
+def propose(
+    markets: Sequence[Bars],
+    setups: Sequence[Setup],
+    clock: Clock,
+    quiet: Quiet,
+    frame_of: Callable[[Bars], FeatureFrame],
+    feature_keys: Sequence[str] = (),
+    done: Callable[[], None] = lambda: None,
+) -> CandidateTable:
+    """Collect all candidates of a run in total order; `done` is called after each symbol.
+
+    A setup at a bar whose ATR is not yet known or zero is no candidate: it would have no bracket.
+    """
+    parts = []
+    for number, bars in enumerate(markets):
+        frame = frame_of(bars)
+        parts.append(_of_symbol(number, bars, setups, clock, quiet, frame, feature_keys))
+        done()
+    table = CandidateTable.joined(parts)
+    # one sort key: instant, symbol, playbook, long before short
+    key = (table.instant * len(markets) + table.symbol) * len(setups) + table.playbook
+    order = np.argsort(key * 2 + (table.side == SHORT), kind="stable")
+    return table.select(order)
+
+
+def _of_symbol(
+    number: int,
+    bars: Bars,
+    setups: Sequence[Setup],
+    clock: Clock,
+    quiet: Quiet,
+    frame: FeatureFrame,
+    feature_keys: Sequence[str],
+) -> CandidateTable:
+    allowed = quiet.allows(bars)
+    rows: list[IntArray] = []
+    owner: list[tuple[int, int]] = []  # (playbook, side) of each entry of `rows`
+    for index, setup in enumerate(setups):
+        scan = setup.playbook.scan(frame)
+        usable = allowed & (frame[f"atr_{setup.exits.atr_period}"] > 0.0)
+        for side, seen in ((LONG, scan.long), (SHORT, scan.short)):
+            rows.append(np.flatnonzero(seen & usable))
+            owner.append((index, side))
+    bar = np.concatenate(rows)
+    counts = [len(found) for found in rows]
+    playbook = np.repeat(np.array([index for index, _ in owner], dtype=np.int64), counts)
+    side_of = np.repeat(np.array([side for _, side in owner], dtype=np.int64), counts)
+    ids = [
+        candidate_ids(
+            setup_key(bars.symbol, bars.timeframe.name, setups[i].name, setups[i].params_text(), s),
+            bars.time[found],
+        )
+        for (i, s), found in zip(owner, rows, strict=True)
+    ]
+    atr = np.concatenate(
+        [
+            frame[f"atr_{setups[i].exits.atr_period}"][found]
+            for (i, _), found in zip(owner, rows, strict=True)
+        ]
+    )
+    distance = {
+        name: np.array([value(setup.exits) for setup in setups])[playbook]
+        for name, value in _EXIT_COLUMNS.items()
+    }
+    return CandidateTable(
+        id=np.concatenate(ids),
+        symbol=np.full(len(bar), number, dtype=np.int64),
+        playbook=playbook,
+        side=side_of,
+        bar=bar,
+        bar_time=bars.time[bar],
+        instant=clock.instant_of_bar[number][bar],
+        close=bars.close[bar],
+        stop_distance=distance["stop_atr"] * atr,
+        target_distance=distance["target_atr"] * atr,
+        time_stop_bars=distance["time_stop_bars"],
+        trail_activation_r=distance["trail_activation_r"],
+        trail_distance=distance["trail_atr"] * atr,
+        from_fill=distance["from_fill"].astype(np.bool_),
+        features=frame.take(feature_keys, bar) if feature_keys else np.empty((len(bar), 0)),
+        feature_names=tuple(feature_keys),
+        feature_version=frame.version if feature_keys else "",
+    )
+
+
+def _or_inf(value: float | None) -> float:
+    return np.inf if value is None else float(value)
+
+
+_EXIT_COLUMNS: dict[str, Callable[[Exits], float]] = {
+    "stop_atr": lambda e: e.stop_atr,
+    "target_atr": lambda e: _or_inf(e.target_atr),
+    "time_stop_bars": lambda e: _or_inf(e.time_stop_bars),
+    "trail_activation_r": lambda e: np.inf if e.trailing is None else e.trailing.activation_r,
+    "trail_atr": lambda e: np.inf if e.trailing is None else e.trailing.distance_atr,
+    "from_fill": lambda e: float(e.anchor == "fill"),
+}

@@ -1,0 +1,175 @@
+"""A session: from markets and rules to the result of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darwin.core.account import SafetyEvent
+from darwin.core.candidate import CandidateTable
+from darwin.core.clock import Clock
+from darwin.core.decision import Reason, Verdict
+from darwin.core.features import FeatureFrame
+from darwin.core.market import Bars, BoolArray, FloatArray
+from darwin.core.ports import Broker, Decider, Progress
+from darwin.core.trade import Cancel, Fill, Order, OutcomeTable, Trade
+from darwin.engine import bulk
+from darwin.engine.marks import equity_curve, funding_by_instant
+from darwin.engine.proposals import Quiet, Setup, propose
+from darwin.engine.result import RunResult, VerdictColumns
+from darwin.engine.step import Rules, Step
+from darwin.engine.timeline import replay
+from darwin.trading.brackets import resolve
+from darwin.trading.foresight import Foresight
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Everything a replay needs, wired; `run` may be called again and gives the same result.
+
+    `recorded_features` are kept with the candidates; the decider's own needs are added to what is
+    computed.
+    """
+
+    markets: tuple[Bars, ...]
+    setups: tuple[Setup, ...]
+    decider: Decider
+    rules: Rules
+    open_broker: Callable[[Foresight, Clock], Broker]
+    frame_of: Callable[[Bars], FeatureFrame]
+    quiet: Quiet = field(default_factory=Quiet)
+    tick_size: tuple[float | None, ...] = ()  # per symbol
+    recorded_features: tuple[str, ...] = ()
+
+    def run(
+        self, progress: Progress | None = None, symbol_done: Callable[[], None] = lambda: None
+    ) -> RunResult:
+        """Replay the markets; `symbol_done` is called when a symbol's candidates are known."""
+        clock = Clock.of(self.markets)
+        needs = self.decider.needs
+        keys = tuple(dict.fromkeys((*self.recorded_features, *needs)))
+        table = propose(
+            self.markets, self.setups, clock, self.quiet, self.frame_of, keys, symbol_done
+        )
+        outcomes = self._resolve(table)
+        foresight = Foresight.of(table, outcomes, self.markets, clock, self.rules.costs)
+        funding = funding_by_instant(self.markets, clock)
+        verdict = self.decider.takes_everything
+        if verdict is not None and bulk.applies(self.rules):
+            facts = self._walk_in_bulk(table, outcomes, foresight, clock, verdict)
+        else:
+            facts = self._walk_by_step(table, foresight, clock, funding, progress)
+        start = self.rules.starting_equity_usd
+        return RunResult(
+            symbols=tuple(bars.symbol for bars in self.markets),
+            playbooks=tuple(setup.name for setup in self.setups),
+            markets=self.markets,
+            first_bar=tuple(_first_true(self.quiet.allows(bars)) for bars in self.markets),
+            candidates=table,
+            outcomes=outcomes,
+            equity=equity_curve(facts.fills, clock, funding, start),
+            starting_equity_usd=start,
+            costs=self.rules.costs,
+            **{field.name: getattr(facts, field.name) for field in fields(facts)},
+        )
+
+    def _walk_by_step(
+        self,
+        table: CandidateTable,
+        foresight: Foresight,
+        clock: Clock,
+        funding: tuple[FloatArray | None, ...],
+        progress: Progress | None,
+    ) -> _Facts:
+        needed = [table.feature_names.index(key) for key in self.decider.needs]
+        seen = np.ascontiguousarray(table.features[:, needed])
+        broker = self.open_broker(foresight, clock)
+        step = Step(self.rules, self.decider, broker, clock, funding, len(table))
+        replay(table, seen, broker, step, progress)
+        return _Facts(
+            reasons=step.reasons,
+            verdicts=_columns(step.verdicts, len(table)),
+            orders=step.orders,
+            cancels=step.cancels,
+            fills=step.ledger.fills,
+            trades=step.ledger.trades,
+            safety_events=tuple(step.watch.events),
+        )
+
+    def _walk_in_bulk(
+        self,
+        table: CandidateTable,
+        outcomes: OutcomeTable,
+        foresight: Foresight,
+        clock: Clock,
+        verdict: Verdict,
+    ) -> _Facts:
+        walked = bulk.walk(table, outcomes, foresight, clock, self.rules)
+        return _Facts(
+            reasons=walked.reasons,
+            verdicts=_same_for(walked.reasons != Reason.POSITION_OPEN, verdict),
+            orders=walked.orders,
+            cancels=walked.cancels,
+            fills=walked.fills,
+            trades=walked.trades,
+            safety_events=(),
+        )
+
+    def _resolve(self, table: CandidateTable) -> OutcomeTable:
+        """Resolve the outcome of every candidate, symbol by symbol."""
+        ticks = self.tick_size or (None,) * len(self.markets)
+        if len(self.markets) == 1:
+            return resolve(table, self.markets[0], self.rules.costs, ticks[0])
+        rows = [np.flatnonzero(table.symbol == number) for number in range(len(self.markets))]
+        parts = [
+            resolve(table.select(mine), bars, self.rules.costs, tick)
+            for mine, bars, tick in zip(rows, self.markets, ticks, strict=True)
+        ]
+        back = np.argsort(np.concatenate(rows), kind="stable")
+        return OutcomeTable.joined(parts).select(back)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What either walk leaves; the fields are those of `RunResult`."""
+
+    reasons: NDArray[np.int8]
+    verdicts: VerdictColumns
+    orders: Sequence[Order]
+    cancels: Sequence[Cancel]
+    fills: Sequence[Fill]
+    trades: Sequence[Trade]
+    safety_events: Sequence[SafetyEvent]
+
+
+def _first_true(allowed: BoolArray) -> int:
+    return int(allowed.argmax()) if allowed.any() else len(allowed)
+
+
+def _same_for(asked: BoolArray, verdict: Verdict) -> VerdictColumns:
+    """Columns of one verdict given to all who were asked."""
+    return VerdictColumns(
+        asked=asked,
+        take=asked & verdict.take,
+        confidence=np.where(asked, verdict.confidence, np.nan),
+        quality=np.where(asked, verdict.quality, np.nan),
+        cost_usd=np.where(asked, verdict.cost_usd, np.nan),
+        flags={},
+    )
+
+
+def _columns(verdicts: Sequence[tuple[int, Verdict]], m: int) -> VerdictColumns:
+    """Columns of the verdicts by row."""
+    columns = _same_for(np.zeros(m, dtype=np.bool_), Verdict(False, np.nan, np.nan, (), np.nan))
+    for row, (take, confidence, quality, flags, cost_usd) in verdicts:
+        columns.asked[row] = True
+        columns.take[row] = take
+        columns.confidence[row] = confidence
+        columns.quality[row] = quality
+        columns.cost_usd[row] = cost_usd
+        if flags:
+            columns.flags[row] = flags
+    return columns

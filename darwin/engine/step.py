@@ -1,0 +1,214 @@
+"""One step of the loop: what happens to a fill, a cancellation, a candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from darwin.core.account import Account
+from darwin.core.candidate import Candidate
+from darwin.core.clock import Clock
+from darwin.core.decision import Reason, Verdict
+from darwin.core.market import FloatArray
+from darwin.core.ports import Broker, Decider
+from darwin.core.trade import Cancel, Fill, Order
+from darwin.trading.costs import Costs
+from darwin.trading.ledger import Ledger
+from darwin.trading.limits import Limits, LossWatch, OrderCount
+from darwin.trading.sizing import Sizing, full_size
+
+_PENDING = -1  # a candidate that has not ended yet
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The account's terms: its money, how it sizes, what it never does, what trading costs."""
+
+    starting_equity_usd: float
+    sizing: Sizing
+    limits: Limits
+    costs: Costs
+    positions_per_symbol: int = 1
+    lot_size: tuple[float | None, ...] = ()  # per symbol
+
+
+class Step:
+    """The account and everything that may happen to it; the timeline decides when.
+
+    It cannot tell a replay from bars that arrive one by one: it is told of fills, cancellations
+    and candidates in total order and answers with orders to the broker.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        decider: Decider,
+        broker: Broker,
+        clock: Clock,
+        funding: tuple[FloatArray | None, ...],
+        candidates: int,
+    ) -> None:
+        """Open the account. `funding[s]` is what a long unit has paid by each instant, or None."""
+        symbols = len(clock.close)
+        self._rules, self._decider, self._broker = rules, decider, broker
+        self._clock, self._funding = clock, funding
+        self.ledger = Ledger(rules.starting_equity_usd, symbols)
+        self.watch = LossWatch(rules.limits, rules.starting_equity_usd)
+        self._watched = 0  # instants the watch has seen
+        self._orders_allowed = OrderCount(rules.limits)
+        self._pending: dict[int, Order] = {}
+        self._waiting = [0] * symbols  # pending entries per symbol
+        self._lot = rules.lot_size or (None,) * symbols
+        self._entry_cost = (1.0 + rules.costs.slip) * (1.0 + rules.costs.taker) - 1.0
+        self.reasons = np.full(candidates, _PENDING, dtype=np.int8)
+        self.verdicts: list[tuple[int, Verdict]] = []
+        self.orders: list[Order] = []
+        self.cancels: list[Cancel] = []
+
+    def on_broker(self, event: Fill | Cancel) -> None:
+        """Fold a fill into the ledger, or note an entry that did not happen."""
+        if isinstance(event, Cancel):
+            self._forget(event.order)
+            self.reasons[event.order.row] = event.reason
+            self.cancels.append(event)
+            return
+        if self._rules.limits.watches_losses:
+            self._watch_until(event.instant)
+        if event.is_entry:
+            self._forget(self._pending[event.candidate_id])
+            self.reasons[event.row] = Reason.TAKEN
+        self.ledger.fold(event)
+
+    def on_candidate(self, candidate: Candidate, features: FloatArray) -> None:
+        """Judge one candidate; it ends here with a reason, or an order goes to the broker."""
+        symbol = candidate.symbol
+        busy = self.ledger.count[symbol] + self._waiting[symbol]
+        if busy >= self._rules.positions_per_symbol:
+            self.reasons[candidate.row] = Reason.POSITION_OPEN
+            return
+        account = self._account(candidate.instant)
+        verdict = self._decider.decide(candidate, features, account)
+        self.verdicts.append((candidate.row, verdict))
+        if not verdict.take:
+            self.reasons[candidate.row] = Reason.EXPERT_SKIP
+            return
+        held = self._held_usd(symbol, candidate.instant) if busy else 0.0
+        size = full_size(
+            self._rules.sizing,
+            account,
+            candidate.close,
+            candidate.stop_distance,
+            held,
+            self._entry_cost,
+            self._lot[symbol],
+        )
+        objection = size.objection
+        if objection is None:
+            objection = self._limit(candidate, account, held, size.units * candidate.close)
+        if objection is not None:
+            self.reasons[candidate.row] = objection
+            return
+        self._order(candidate, size.units, size.clipped_by)
+
+    def finish(self) -> None:
+        """Watch the rest of the run."""
+        if self._rules.limits.watches_losses:
+            self._watch_until(len(self._clock))
+
+    def _order(self, candidate: Candidate, units: float, clipped_by: str) -> None:
+        order = Order(
+            candidate.id,
+            candidate.row,
+            candidate.symbol,
+            candidate.playbook,
+            candidate.side,
+            candidate.bar_time,
+            units,
+            candidate.close,
+            clipped_by,
+        )
+        self._orders_allowed.add()
+        self._pending[order.candidate_id] = order
+        self._waiting[order.symbol] += 1
+        self.orders.append(order)
+        self._broker.submit(order)
+
+    def _forget(self, order: Order) -> None:
+        del self._pending[order.candidate_id]
+        self._waiting[order.symbol] -= 1
+
+    def _limit(
+        self, candidate: Candidate, account: Account, held_usd: float, value_usd: float
+    ) -> Reason | None:
+        """Ask the hard limits, last, refusing only; written so that NaN refuses."""
+        limits = self._rules.limits
+        objection = self.watch.objection()
+        if objection is not None:
+            return objection
+        most = limits.max_positions
+        if most is not None and account.open_positions + len(self._pending) >= most:
+            return Reason.MAX_POSITIONS
+        fraction = limits.max_exposure_fraction
+        if fraction is not None and not _within(
+            account.gross_exposure + account.pending_exposure + value_usd,
+            fraction * account.equity,
+        ):
+            return Reason.EXPOSURE
+        cap = limits.max_position_usd
+        if cap is not None and not _within(held_usd + value_usd, cap):
+            return Reason.MAX_POSITION_VALUE
+        objection = self._orders_allowed.objection(candidate.bar_time)
+        if self._orders_allowed.storm:
+            self.watch.halt(candidate.bar_time, "order storm: too many orders refused on one bar")
+        return objection
+
+    def _account(self, instant: int) -> Account:
+        """Mark the account at the close of `instant`."""
+        if self._rules.limits.watches_losses:
+            self._watch_until(instant + 1)
+        gross, equity = 0.0, self.ledger.cash
+        for position in self.ledger.positions.values():
+            entry = position.entry
+            value = entry.units * self._clock.close[entry.symbol].item(instant)
+            gross += value
+            equity += entry.side * value - self._unpaid_funding(entry, instant)
+        pending = 0.0
+        for order in self._pending.values():
+            pending += order.units * order.price
+        drawdown = min(equity / self.watch.peak - 1.0, 0.0)
+        return Account(equity, gross, pending, len(self.ledger.positions), drawdown)
+
+    def _held_usd(self, symbol: int, instant: int) -> float:
+        price = self._clock.close[symbol].item(instant)
+        positions = self.ledger.positions.values()
+        open_units = sum(p.entry.units for p in positions if p.entry.symbol == symbol)
+        waiting = sum(o.units * o.price for o in self._pending.values() if o.symbol == symbol)
+        return open_units * price + waiting
+
+    def _unpaid_funding(self, entry: Fill, instant: int) -> float:
+        paid = self._funding[entry.symbol]
+        if paid is None:
+            return 0.0
+        return entry.side * entry.units * (paid.item(instant) - paid.item(entry.instant))
+
+    def _watch_until(self, instant: int) -> None:
+        """Show the loss watch all closes before `instant`; positions did not change among them."""
+        start = self._watched
+        if instant <= start:
+            return
+        equity = np.full(instant - start, self.ledger.cash)
+        for position in self.ledger.positions.values():
+            entry = position.entry
+            value = entry.units * self._clock.close[entry.symbol][start:instant]
+            equity += entry.side * value
+            paid = self._funding[entry.symbol]
+            if paid is not None:
+                equity -= entry.side * entry.units * (paid[start:instant] - paid[entry.instant])
+        self.watch.advance(self._clock.time[start:instant], equity)
+        self._watched = instant
+
+
+def _within(value: float, most: float) -> bool:
+    """Whether `value` keeps within `most`, up to rounding of the sums that made both."""
+    return value <= most * (1.0 + 1e-12)

@@ -1,0 +1,92 @@
+"""Sizing: how many units an order asks for, and what cut them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from darwin.core.account import Account
+from darwin.core.decision import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """The rule for full size, and the caps that clip it; None switches a cap off.
+
+    Methods: `risk` loses `risk_per_trade` of equity at the stop; `equal_weight` gives each of
+    `max_positions` the same share of equity; `fixed_units` always asks for `units`.
+    """
+
+    method: str = "risk"
+    risk_per_trade: float = 0.01
+    units: float | None = None
+    max_positions: int | None = 10
+    max_exposure_fraction: float | None = 1.0
+    min_order_usd: float = 10.0
+    max_order_usd: float | None = None
+    max_position_usd: float | None = None
+
+
+class Size(NamedTuple):
+    """Units to order, what clipped them, and the objection when nothing can be ordered."""
+
+    units: float
+    clipped_by: str
+    objection: Reason | None
+
+
+def full_size(
+    rule: Sizing,
+    account: Account,
+    price: float,
+    stop_distance: float,
+    held_usd: float,
+    entry_cost: float,
+    lot: float | None,
+) -> Size:
+    """Reckon full size at the signal's close.
+
+    `held_usd` is what the symbol's positions are worth already, `entry_cost` the fraction that an
+    entry costs, `lot` the smallest step of units. Caps are asked in the order order cap, exposure,
+    cash, and the tightest is named. A fully funded account (`max_exposure_fraction` at most 1)
+    must be able to pay for what it orders; above 1, or None, it trades on margin.
+    """
+    wanted = _wanted_units(rule, account, price, stop_distance)
+    room, clipped_by, empty = math.inf, "", Reason.MINIMUM_ORDER
+    fraction = rule.max_exposure_fraction
+    committed = account.gross_exposure + account.pending_exposure
+    if rule.max_order_usd is not None:
+        room, clipped_by = rule.max_order_usd, "order cap"
+    if rule.max_position_usd is not None and rule.max_position_usd - held_usd < room:
+        room, clipped_by = rule.max_position_usd - held_usd, "order cap"
+        empty = Reason.MAX_POSITION_VALUE
+    if fraction is not None:
+        exposure_room = fraction * account.equity - committed
+        if exposure_room < room:
+            room, clipped_by, empty = exposure_room, "exposure", Reason.EXPOSURE
+        if fraction <= 1.0:
+            cash_room = (account.equity - committed) / (1.0 + entry_cost)
+            if cash_room < room:
+                room, clipped_by, empty = cash_room, "cash", Reason.CASH
+    units = wanted
+    if not wanted * price <= room:
+        units = room / price
+    else:
+        clipped_by = ""
+    if lot is not None:
+        units = math.floor(units / lot) * lot
+        clipped_by = clipped_by or "lot"
+    if not units * price >= max(rule.min_order_usd, math.ulp(0.0)):
+        return Size(
+            0.0, clipped_by, empty if clipped_by not in ("", "lot") else Reason.MINIMUM_ORDER
+        )
+    return Size(units, clipped_by, None)
+
+
+def _wanted_units(rule: Sizing, account: Account, price: float, stop_distance: float) -> float:
+    if rule.method == "fixed_units":
+        return rule.units or 0.0
+    if rule.method == "equal_weight":
+        return account.equity / (rule.max_positions or 1) / price
+    return account.equity * rule.risk_per_trade / stop_distance
