@@ -75,7 +75,9 @@ class SimulatedBroker:
 
     def finish(self) -> Iterator[Fill | Cancel]:
         """End the run: close what is open at its last close, take back what never filled."""
-        yield from self._open.values()
+        yield from sorted(
+            self._open.values(), key=lambda fill: (fill.symbol, fill.playbook, -fill.side)
+        )
         time, instant = int(self._clock.time[-1]), len(self._clock) - 1
         for order in self._waiting.values():
             yield Cancel(order, time, instant, Reason.NO_NEXT_BAR)
