@@ -17,8 +17,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "pullback": "darwin.playbooks.pullback:Pullback",
     },
     "provider": {
-        "files": "darwin.data.files:FilesProvider",
-        "synthetic": "darwin.data.synthetic:SyntheticProvider",
+        "files": "darwin.data.sources:files",
+        "synthetic": "darwin.data.sources:synthetic",
     },
     "decider": {
         "recorded": "darwin.deciders.recorded:RecordedDecider",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+from types import FrameType
 from typing import NoReturn
 
 import click
@@ -57,34 +59,53 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    debug = os.environ.get("DARWIN_DEBUG") == "1"
+    signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = darwin.main(standalone_mode=False)
+        answer = darwin.main(standalone_mode=False)
+        code = answer if isinstance(answer, int) else 0
     except DarwinError as error:
-        if debug:
-            raise
-        _say(*error.lines())
-        return error.exit_code
+        code = _refused(error, error.exit_code, *error.lines())
     except click.ClickException as error:
-        _say(*f"error: {error.format_message()}".splitlines()[:3])
-        return 2
-    except click.exceptions.Abort:
+        code = _refused(error, 2, *f"error: {error.format_message()}".splitlines()[:3])
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        code = SIGNAL_EXIT + signal.SIGINT
         _say("stopped")
-        return SIGNAL_EXIT + 2
+    except _Terminated:
+        code = SIGNAL_EXIT + signal.SIGTERM
+        _say("stopped")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return SIGNAL_EXIT + 13
+        code = SIGNAL_EXIT + signal.SIGPIPE
     except Exception as bug:  # noqa: BLE001  the one door: a bug must not look like a result
-        if debug:
-            raise
-        _say(
+        code = _refused(
+            bug,
+            1,
             f"error: internal error, a bug in Darwin: {type(bug).__name__}: {bug}",
             "  mend: run again with DARWIN_DEBUG=1 and report what it prints",
         )
-        return 1
-    return code if isinstance(code, int) else 0
+    return code
+
+
+def _refused(error: Exception, code: int, *lines: str) -> int:
+    """Say why on stderr; with DARWIN_DEBUG=1 show the traceback instead."""
+    if os.environ.get("DARWIN_DEBUG") == "1":
+        raise error
+    _say(*lines)
+    return code
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived: leave through every `finally`."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated
 
 
 def _say(*lines: str) -> None:
     for line in lines:
         click.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    main()

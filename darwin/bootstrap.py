@@ -1,0 +1,214 @@
+"""From a config to a session: the only file that knows every name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from darwin import __version__, plugins
+from darwin.brokers.simulated import SimulatedBroker
+from darwin.config import options
+from darwin.config.load import Loaded
+from darwin.config.model import ExitsConfig, MarketConfig, RunConfig
+from darwin.config.places import state_db_path
+from darwin.core.candidate import Exits, Trailing
+from darwin.core.market import Bars
+from darwin.core.ports import Decider, Provider
+from darwin.engine.proposals import Quiet, Setup
+from darwin.engine.session import Session
+from darwin.engine.step import Rules
+from darwin.errors import DataError
+from darwin.features.catalog import NAMES
+from darwin.features.pipeline import Frame
+from darwin.trading.costs import Costs
+from darwin.trading.limits import Limits
+from darwin.trading.sizing import Sizing
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """A session and what identifies its inputs."""
+
+    session: Session
+    data_digests: Mapping[str, str]  # per symbol, SHA-256
+    sources: Mapping[str, str]  # per symbol, where its bars come from
+    notes: tuple[str, ...]  # what a careful reader of the report must know about the inputs
+
+    @property
+    def data_digest(self) -> str:
+        """One digest over all symbols, in their order."""
+        text = "\n".join(f"{name} {digest}" for name, digest in self.data_digests.items())
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def wire(loaded: Loaded, *, record_features: bool = True) -> Wired:
+    """Build all that a run needs, and load its bars.
+
+    Raises ConfigError for all faults in plug-ins' options together, DataError for bad bars.
+    """
+    config = loaded.config
+    handed: dict[str, object] = {}
+    if config.decider.provider == "recorded":
+        handed["verdicts"] = {}
+    faults = options.option_faults(config, plugins.factory, handed)
+    if faults:
+        raise loaded.refuse(faults)
+    provider: Provider = plugins.factory("provider", config.market.provider)(config.market)
+    markets = tuple(provider.bars(symbol) for symbol in config.market.symbols)
+    _require_bars(markets, config.market)
+    rules = rules_of(config)
+    session = Session(
+        markets=markets,
+        setups=setups_of(config),
+        decider=_decider(config),
+        rules=rules,
+        open_broker=lambda foresight, clock: SimulatedBroker(
+            foresight, clock, rules.costs, rules.limits.price_collar_fraction
+        ),
+        frame_of=Frame,
+        quiet=Quiet(
+            config.market.warmup_bars,
+            config.market.max_gap_bars,
+            sessions=config.market.calendar == "sessions",
+        ),
+        tick_size=_per_symbol(config.market.tick_size, config.market.symbols),
+        recorded_features=NAMES if record_features else (),
+    )
+    return Wired(
+        session=session,
+        data_digests={
+            bars.symbol: provider.digest(symbol)
+            for bars, symbol in zip(markets, config.market.symbols, strict=True)
+        },
+        sources={
+            bars.symbol: provider.source(symbol)
+            for bars, symbol in zip(markets, config.market.symbols, strict=True)
+        },
+        notes=_notes(provider, config.market),
+    )
+
+
+def rules_of(config: RunConfig) -> Rules:
+    """The account's terms as the engine knows them."""
+    portfolio, limits = config.portfolio, config.limits
+    return Rules(
+        starting_equity_usd=portfolio.starting_equity_usd,
+        sizing=Sizing(
+            method=portfolio.sizing,
+            risk_per_trade=portfolio.risk_per_trade,
+            units=portfolio.units,
+            max_positions=portfolio.max_positions,
+            max_exposure_fraction=portfolio.max_exposure_fraction,
+            min_order_usd=portfolio.min_order_usd,
+            max_order_usd=portfolio.max_order_usd,
+            max_position_usd=limits.max_position_usd,
+        ),
+        limits=Limits(
+            max_positions=portfolio.max_positions,
+            max_exposure_fraction=portfolio.max_exposure_fraction,
+            max_position_usd=limits.max_position_usd,
+            max_orders_per_bar=limits.max_orders_per_bar,
+            max_orders_per_day=limits.max_orders_per_day,
+            max_daily_loss_fraction=limits.max_daily_loss_fraction,
+            max_drawdown_fraction=limits.max_drawdown_fraction,
+            price_collar_fraction=limits.price_collar_fraction,
+            max_refusals_per_bar=limits.max_refusals_per_bar,
+            reducing_resume_days=(
+                limits.reducing_resume if isinstance(limits.reducing_resume, int) else None
+            ),
+        ),
+        costs=Costs(
+            config.costs.maker_bps,
+            config.costs.taker_bps,
+            config.costs.half_spread_bps,
+            config.costs.slippage_bps,
+        ),
+        positions_per_symbol=portfolio.positions_per_symbol,
+        lot_size=_per_symbol(config.market.lot_size, config.market.symbols),
+    )
+
+
+def setups_of(config: RunConfig) -> tuple[Setup, ...]:
+    """The playbooks with their exits; a name that comes again gets `#2`, `#3`."""
+    seen: dict[str, int] = {}
+    setups = []
+    for i, entry in enumerate(config.playbooks):
+        seen[entry.name] = seen.get(entry.name, 0) + 1
+        times = seen[entry.name]
+        factory = plugins.factory("playbook", entry.name)
+        playbook = options.build(factory, entry.params, f"playbooks[{i}].params")
+        name = entry.name if times == 1 else f"{entry.name}#{times}"
+        setups.append(Setup(name, playbook, _exits(entry.exits)))
+    return tuple(setups)
+
+
+def code_version() -> str:
+    """The package's version and a digest of its sources, so that a changed rule shows."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def _exits(exits: ExitsConfig) -> Exits:
+    trailing = exits.trailing
+    return Exits(
+        stop_atr=exits.stop_atr,
+        target_atr=exits.target_atr,
+        time_stop_bars=exits.time_stop_bars,
+        trailing=None
+        if trailing is None
+        else Trailing(trailing.activation_r, trailing.distance_atr),
+        anchor=exits.anchor,
+        atr_period=exits.atr_period,
+    )
+
+
+def _decider(config: RunConfig) -> Decider:
+    factory = plugins.factory("decider", config.decider.provider)
+    given = config.decider.options
+    extra: dict[str, object] = {}
+    if config.decider.provider == "recorded":
+        from darwin.store.db import connect_readonly
+        from darwin.store.queries import verdicts_of
+
+        with connect_readonly(state_db_path(config)) as database:
+            extra["verdicts"] = verdicts_of(database, str(given["run_id"]))
+    decider: Decider = options.build(factory, given, "decider", extra)
+    return decider
+
+
+def _require_bars(markets: tuple[Bars, ...], market: MarketConfig) -> None:
+    short = [bars for bars in markets if len(bars) <= market.warmup_bars]
+    if len(short) == len(markets):
+        longest = max(len(bars) for bars in markets)
+        raise DataError(
+            f"no symbol has more than its {market.warmup_bars} warm-up bars (at most {longest})",
+            where="market.warmup_bars",
+            mend="choose a longer range or fewer warm-up bars",
+        )
+
+
+def _notes(provider: Any, market: MarketConfig) -> tuple[str, ...]:
+    """Say what the inputs leave out."""
+    if market.funding or not hasattr(provider, "has_funding"):
+        return ()
+    unused = [symbol for symbol in market.symbols if provider.has_funding(symbol)]
+    if not unused:
+        return ()
+    return (
+        f"Funding is not charged, although there is a series for {', '.join(unused)}; "
+        "set market.funding to true to charge it.",
+    )
+
+
+def _per_symbol(
+    step: float | Mapping[str, float] | None, symbols: tuple[str, ...]
+) -> tuple[float | None, ...]:
+    if isinstance(step, Mapping):
+        return tuple(step.get(symbol) for symbol in symbols)
+    return (step,) * len(symbols)
