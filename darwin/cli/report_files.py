@@ -1,0 +1,81 @@
+"""The files a run leaves behind: metrics.json, trades.csv, equity.csv, report.html."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from darwin.engine.report import Report
+from darwin.engine.report_rows import EQUITY_COLUMNS, TRADE_COLUMNS, equity_rows, trades_rows
+from darwin.errors import StorageError
+
+METRICS, TRADES, EQUITY, PAGE = "metrics.json", "trades.csv", "equity.csv", "report.html"
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write all four files of `report` into `folder`, made if missing; each whole or not at all.
+
+    Raises StorageError where the disk refuses.
+    """
+    from darwin.cli.report_page import page
+
+    write_figures(folder, report)
+    write_text(folder / PAGE, page(report))
+
+
+def write_figures(folder: Path, report: Report) -> None:
+    """Write metrics.json and both CSVs; the page is left out."""
+    write_text(folder / METRICS, json_text(report.metrics))
+    write_text(folder / TRADES, csv_text(TRADE_COLUMNS, trades_rows(report.result)))
+    write_text(folder / EQUITY, csv_text(EQUITY_COLUMNS, equity_rows(report.result)))
+
+
+def json_text(metrics: dict[str, Any]) -> str:
+    """Metrics as JSON in the order they were made; never NaN or infinity."""
+    return json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Rows under a header; floats as Python writes them, lines end with a line feed."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` in one step: written beside it, synced, renamed. Raises StorageError."""
+    beside: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(beside).chmod(0o644)
+        Path(beside).replace(path)
+        _sync_folder(path.parent)
+    except OSError as fault:
+        if beside is not None:
+            Path(beside).unlink(missing_ok=True)
+        raise StorageError(
+            f"cannot write {path.name}: {fault.strerror or fault}",
+            where=str(path.parent),
+            mend="check that the folder is writable and the disk has room",
+        ) from fault
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

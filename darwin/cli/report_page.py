@@ -1,0 +1,201 @@
+"""The report as one self-contained HTML page: style, script and plots inlined, no request made."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from darwin.cli.report_svg import curve_svg, histogram_svg
+from darwin.engine import report_words as words
+from darwin.engine.report import Report
+from darwin.engine.report_breakdown import funnel_rows
+from darwin.engine.report_curves import LABELS, curves, histograms
+from darwin.engine.report_rows import TRADE_COLUMNS, trades_rows
+
+TEMPLATES = Path(__file__).parent / "templates"
+UPLOT = TEMPLATES / "vendor" / "uplot"
+TRADES_SHOWN = 500
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_LOG_FROM = 4.0  # a curve that spans more than this factor reads better on a log scale
+
+
+def page(report: Report) -> str:
+    """Write `report` as HTML; everything that came from outside is escaped."""
+    template = _environment().get_template("report.html.j2")
+    plots = curves(report)
+    scale = _log_scale(plots["equity"])
+    plots["equity"]["log"] = scale
+    shapes = histograms(report)
+    trades = report.result.trades
+    return template.render(
+        m=report.metrics,
+        key_figures=key_figures(report.metrics),
+        rivals=_rivals(report.metrics),
+        months=month_table(report.metrics["monthly_returns"]),
+        funnel=funnel_rows(report.result),
+        shapes=shapes,
+        trades=_newest_trades(report),
+        trades_total=len(trades),
+        island=_island(plots),
+        equity_svg=_own(
+            curve_svg(plots["equity"], log=scale == "log", unit="", label="Equity in USD")
+        ),
+        drawdown_svg=_own(
+            curve_svg(plots["drawdown"], log=False, unit=" %", label="Drawdown in per cent")
+        ),
+        daily_svg=_own(
+            histogram_svg(shapes["daily"], unit=" %", label="Histogram of daily returns")
+        ),
+        r_svg=_own(histogram_svg(shapes["r"], unit=" R", label="Histogram of R per trade")),
+        css=_inline(TEMPLATES / "report.css"),
+        js=_inline(TEMPLATES / "report.js"),
+        uplot_css=_inline(UPLOT / "uPlot.min.css"),
+        uplot_js=_inline(UPLOT / "uPlot.iife.min.js"),
+        uplot_licence=_inline(UPLOT / "LICENSE"),
+    )
+
+
+def key_figures(m: dict[str, Any]) -> list[dict[str, Any]]:
+    """The figures at the top: label, value, what it means in few words, and its sign."""
+    interval = m["mean_r_interval"]
+    spread = "interval needs more trades"
+    if interval["low"] is not None:
+        low, high = (words.number(interval[end], 3, sign=True) for end in ("low", "high"))
+        spread = f"95 %: {low} to {high}"
+    fall = m["drawdown"]
+    fell = f"over {fall['days']:,.0f} days" if fall else "never below its peak"
+    if fall and fall["recovered"] is None:
+        fell += ", not recovered"
+    days = m["sampling"]["annualisation_days"]
+    figures = [
+        ("Net P&L", words.usd(m["net_pnl_usd"], sign=True), "after all costs", m["net_pnl_usd"]),
+        ("Total return", words.percent(m["total_return"], sign=True),
+         f"to {words.usd(m['final_equity_usd'])}", m["total_return"]),
+        ("CAGR", words.percent(m["cagr"], sign=True),
+         "compound, per year" if m["cagr"] is not None else "needs 30 days", m["cagr"]),
+        ("Sharpe", words.number(m["sharpe_ratio"]), f"UTC days, {days:.4g} a year", None),
+        ("Sortino", words.number(m["sortino_ratio"]), "target 0", None),
+        ("Volatility", words.percent(m["volatility_ann"]), "annualised", None),
+        ("Max drawdown", words.percent(m["max_drawdown"]), fell, m["max_drawdown"]),
+        ("Calmar", words.number(m["calmar_ratio"]), "CAGR over max drawdown", None),
+        ("Trades", f"{m['trades']:,}", f"of {m['candidates']:,} candidates", None),
+        ("Mean R", words.number(m["mean_r"], 3, sign=True), spread, m["mean_r"]),
+        ("Win rate", words.percent(m["win_rate"]),
+         f"longest losing streak {m['longest_losing_streak']}", None),
+        ("Profit factor", words.number(m["profit_factor"]), "won over lost", None),
+        ("Exposure", words.percent(m["exposure"]),
+         f"in the market {words.percent(m['time_in_market'], 0)} of bars", None),
+        ("Turnover", words.number(m["turnover"], 1) + "\N{MULTIPLICATION SIGN}",
+         "of mean equity, per year", None),
+        ("Fees", words.usd(m["fees_usd"]), f"slippage {words.usd(m['slippage_usd'])}", None),
+        ("Break-even", words.number(m["break_even_bps_per_side"]) + " bps",
+         f"paid {words.number(m['cost_bps_per_side'])} bps per side", None),
+    ]  # fmt: skip
+    return [
+        {"label": label, "value": value, "note": note, "loss": sign is not None and sign < 0}
+        for label, value, note, sign in figures
+    ]
+
+
+def month_table(months: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Months as rows of years: twelve cells, None where nothing is known, and the year's total.
+
+    A cell holds its return and a tint of 0..1 against the month that moved most.
+    """
+    known = [month for month in months if month["return"] is not None]
+    most = max((abs(month["return"]) for month in known), default=0.0) or 1.0
+    years: dict[str, list[dict[str, Any] | None]] = {}
+    for month in known:
+        year, number = month["month"].split("-")
+        tint = round(abs(month["return"]) / most, 2)
+        cell = {"return": month["return"], "tint": tint}
+        years.setdefault(year, [None] * 12)[int(number) - 1] = cell
+    return [
+        {
+            "year": year,
+            "cells": cells,
+            "total": math.prod(1 + cell["return"] for cell in cells if cell) - 1,
+        }
+        for year, cells in years.items()
+    ]
+
+
+def _rivals(m: dict[str, Any]) -> list[dict[str, Any]]:
+    own = {key: m[key] for key in ("total_return", "sharpe_ratio", "max_drawdown", "trades")}
+    rows = [own | {"label": "This run", "note": "", "own": True}]
+    for name, figures in m["benchmarks"].items():
+        rows.append(figures | {"label": LABELS[name].split(",")[0], "own": False})
+    return rows
+
+
+def _newest_trades(report: Report) -> list[dict[str, Any]]:
+    trades = report.result.trades
+    rows = islice(trades_rows(report.result), max(0, len(trades) - TRADES_SHOWN), None)
+    return [dict(zip(TRADE_COLUMNS, row, strict=True)) for row in rows][::-1]
+
+
+def _log_scale(plot: dict[str, Any]) -> str:
+    """Which scale suits the equity: `log`, `linear`, or `only linear` where values reach zero."""
+    values = [value for one in plot["series"] for value in one["values"]]
+    if not values or min(values) <= 0:
+        return "only linear"
+    return "log" if max(values) / min(values) > _LOG_FROM else "linear"
+
+
+def _island(data: dict[str, Any]) -> Markup:
+    """JSON that no HTML parser can mistake for markup."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    for mark in "<>&\u2028\u2029":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return _own(text)
+
+
+def _inline(path: Path) -> Markup:
+    return _own(path.read_text("utf-8"))
+
+
+def _own(text: str) -> Markup:
+    """Vouch for text that holds nothing from outside: files of the package, numbers, SVG."""
+    return Markup(text)  # noqa: S704
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        usd=words.usd,
+        percent=words.percent,
+        number=words.number,
+        price=_price,
+        stamp=_stamp,
+        whole_dates=_whole_dates,
+        counted=words.count,
+    )
+    return environment
+
+
+def _whole_dates(text: str) -> Markup:
+    """Escape `text` and keep its dates from breaking at their hyphens."""
+    return _own(_DATE.sub(r'<span class="nb">\g<0></span>', str(escape(text))))
+
+
+def _price(value: float) -> str:
+    """A price with six significant digits, thousands apart."""
+    return f"{value:,.6g}" if 1e-4 < abs(value) < 1e6 else f"{value:,.0f}" if value else "0"
+
+
+def _stamp(iso: str | None) -> str:
+    """An ISO time to the minute, as people read it."""
+    return words.MISSING if iso is None else iso[:10] + " " + iso[11:16]

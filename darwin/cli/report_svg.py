@@ -1,0 +1,135 @@
+"""Plots as inline SVG: histograms, and the curves where no script runs or paper is the screen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from darwin.engine.report_words import number
+
+WIDTH, HEIGHT = 760.0, 280.0
+LEFT, RIGHT, TOP, BOTTOM = 64.0, 10.0, 10.0, 26.0
+
+
+def curve_svg(plot: dict[str, Any], *, log: bool, unit: str, label: str) -> str:
+    """Draw the series of `plot` as `engine.report_curves.curves` gives them.
+
+    Classes of the paths are `line line-NAME` and `band`; the page's style sheet colours them.
+    """
+    x = np.array(plot["x"], dtype=np.float64)
+    if len(x) < 2:
+        return ""
+    band = [np.array(edge) for edge in plot.get("band", [])]
+    lines = [(one["name"], np.array(one["values"])) for one in plot["series"]]
+    if log:  # what falls to zero and below leaves a log scale at its bottom
+        floor = min(float(values.min()) for _, values in lines) / 2
+        band = [np.maximum(edge, floor) for edge in band]
+    every = np.concatenate([values for _, values in lines] + band)
+    low, high = float(every.min()), float(every.max())
+    scale = _Scale(low, high, log)
+    across = LEFT + (x - x[0]) / (x[-1] - x[0]) * (WIDTH - LEFT - RIGHT)
+    parts = [_open(WIDTH, HEIGHT, label)]
+    for tick in scale.ticks():
+        y = scale(np.array([tick]))[0]
+        parts.append(f'<path class="grid" d="M{LEFT:.0f} {y:.1f}H{WIDTH - RIGHT:.0f}"/>')
+        text = number(tick, 0 if abs(tick) >= 10 or tick == int(tick) else 2) + unit
+        parts.append(f'<text x="{LEFT - 8:.0f}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
+    parts += [_date_label(x, across, at) for at in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    if len(band) == 2:
+        there = _points(across, scale(band[1]))
+        back = _points(across[::-1], scale(band[0])[::-1])
+        parts.append(f'<path class="band" d="M{there}L{back}Z"/>')
+    for name, values in reversed(lines):
+        parts.append(f'<path class="line line-{name}" d="M{_points(across, scale(values))}"/>')
+    return "".join([*parts, "</svg>"])
+
+
+def histogram_svg(histogram: dict[str, Any], *, unit: str, label: str) -> str:
+    """Draw counts as bars; those below zero carry the class `loss`."""
+    counts, edges = histogram["counts"], histogram["edges"]
+    width, height, base, top = 400.0, 200.0, 172.0, 18.0
+    most = max(counts, default=0)
+    if not most:
+        return ""
+    step = (width - 16) / len(counts)
+    parts = [_open(width, height, label)]
+    for n, size in enumerate(counts):
+        if not size:
+            continue
+        tall = max((base - top) * size / most, 1.0)
+        below = edges[n] + edges[n + 1] < 0
+        says = f"{number(edges[n], 2)} to {number(edges[n + 1], 2)}{unit}: {size:,}"
+        parts.append(
+            f'<rect class="bar{" loss" if below else ""}" x="{8 + n * step + 0.5:.1f}" '
+            f'y="{base - tall:.1f}" width="{step - 1:.1f}" height="{tall:.1f}">'
+            f"<title>{says}</title></rect>"
+        )
+    parts.append(f'<path class="axis" d="M8 {base:.1f}H{width - 8:.0f}"/>')
+    for edge in _nice_ticks(edges[0], edges[-1], 6):
+        x = 8 + (edge - edges[0]) / (edges[-1] - edges[0]) * (width - 16)
+        digits = 0 if edge == int(edge) else 1 if round(edge, 1) == edge else 2
+        parts.append(
+            f'<text x="{x:.1f}" y="{base + 18:.0f}" text-anchor="{_anchor(x, width)}">'
+            f"{number(edge, digits)}{unit}</text>"
+        )
+    parts.append(f'<text x="8" y="{top - 5:.0f}">highest bar: {most:,}</text>')
+    return "".join([*parts, "</svg>"])
+
+
+class _Scale:
+    """Values to pixels, downwards; linear or logarithmic."""
+
+    def __init__(self, low: float, high: float, log: bool) -> None:
+        self.log = log
+        room = (high - low) * 0.04 or 1.0
+        self.low, self.high = (low, high) if log else (low - room, high + room)
+
+    def __call__(self, values: np.ndarray[Any, np.dtype[np.float64]]) -> Any:
+        low, high, at = self.low, self.high, values
+        if self.log:
+            low, high, at = math.log(low * 0.97), math.log(high * 1.03), np.log(values)
+        return HEIGHT - BOTTOM - (at - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
+
+    def ticks(self) -> Sequence[float]:
+        if not self.log:
+            return _nice_ticks(self.low, self.high, 5)
+        tens = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        ticks = [m * 10.0**ten for ten in tens for m in (1, 2, 5)]
+        inside = [tick for tick in ticks if self.low <= tick <= self.high]
+        return inside if 1 < len(inside) <= 8 else [t for t in inside if str(t)[0] == "1"] or inside
+
+
+def _nice_ticks(low: float, high: float, wanted: int) -> list[float]:
+    raw = (high - low) / wanted
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw)
+    first = math.ceil(low / step - 1e-9)
+    return [round(n * step, 12) for n in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _points(x: Any, y: Any) -> str:
+    return "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
+
+
+def _date_label(x: Any, across: Any, at: float) -> str:
+    seconds = x[0] + at * (x[-1] - x[0])
+    when = np.datetime64(int(seconds), "s")
+    short = x[-1] - x[0] < 120 * 86_400
+    text = str(when.astype("datetime64[D]" if short else "datetime64[M]"))
+    pixel = across[0] + at * (across[-1] - across[0])
+    anchor = "start" if at == 0 else "end" if at == 1 else "middle"
+    return f'<text x="{pixel:.1f}" y="{HEIGHT - 7:.0f}" text-anchor="{anchor}">{text}</text>'
+
+
+def _anchor(x: float, width: float) -> str:
+    return "start" if x < 24 else "end" if x > width - 24 else "middle"
+
+
+def _open(width: float, height: float, label: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{label}" '
+        'xmlns="http://www.w3.org/2000/svg">'
+    )

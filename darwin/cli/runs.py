@@ -1,0 +1,130 @@
+"""`darwin runs` and `darwin why`: what the database knows of runs and of one candidate."""
+
+from __future__ import annotations
+
+import click
+
+from darwin.cli.deployment import database_options, open_database
+
+
+class ListByDefault(click.Group):
+    """A group that lists when it is told nothing else."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `list` before options that stand alone; help stays the group's."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=ListByDefault)
+def runs() -> None:
+    """List the recorded runs, or show one.
+
+    \b
+    Examples:
+      darwin runs
+      darwin runs show btc-breakout
+    """
+
+
+@runs.command("list")
+@database_options
+def list_(artifacts_dir: str, db: str | None, as_json: bool) -> None:
+    """List all runs, the latest begun last.
+
+    \b
+    Example:
+      darwin runs list --json
+    """
+    from darwin.cli.tables import count, number, print_json, print_table, terminal
+    from darwin.store.queries import list_runs
+
+    with open_database(artifacts_dir, db) as database:
+        found = list_runs(database)
+    if as_json:
+        print_json([run._asdict() for run in found])
+        return
+    rows = [
+        (
+            run.run_id,
+            run.status,
+            run.mode,
+            count(run.bars),
+            count(run.candidates),
+            count(run.taken),
+            number(run.equity_usd),
+            run.started_at[:16].replace("T", " "),
+        )
+        for run in found
+    ]
+    heads = ("run", "status", "mode", "bars", "candidates", "taken", "equity USD", "begun UTC")
+    print_table(terminal(), heads, rows, numbers=range(3, 7))
+
+
+@runs.command()
+@click.argument("run_id")
+@database_options
+def show(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> None:
+    """Show one run: what made it, its funnel, its safety events.
+
+    \b
+    Example:
+      darwin runs show btc-breakout
+    """
+    from darwin.cli.tables import count, number, print_json, print_table, terminal, when
+    from darwin.store.queries import events_of, find_run, funnel
+
+    with open_database(artifacts_dir, db) as database:
+        run = find_run(database, run_id)
+        endings = funnel(database, run_id)
+        events = events_of(database, run_id)
+    if as_json:
+        print_json(
+            run._asdict()
+            | {"funnel": [end._asdict() for end in endings]}
+            | {"safety_events": [event._asdict() for event in events]}
+        )
+        return
+    console = terminal()
+    facts = {
+        name: count(value) if isinstance(value, int) else value
+        for name, value in (run._asdict() | {"equity_usd": number(run.equity_usd)}).items()
+        if value is not None
+    }
+    print_table(console, ("run", run_id), list(facts.items())[1:])
+    console.print()
+    funnel_rows = [(end.stage, end.reason, count(end.candidates)) for end in endings]
+    funnel_rows.append(("", "all", count(run.candidates)))
+    print_table(console, ("stage", "ended by", "candidates"), funnel_rows, numbers=[2])
+    if events:
+        console.print()
+        event_rows = [(when(event.time), event.kind, event.detail) for event in events]
+        print_table(console, ("time", "safety event", "detail"), event_rows)
+
+
+@click.command()
+@click.argument("candidate_id")
+@click.option("--run", "run_id", metavar="RUN_ID", help="Which run, if several hold it.")
+@database_options
+def why(
+    candidate_id: str, run_id: str | None, artifacts_dir: str, db: str | None, as_json: bool
+) -> None:
+    """Say what became of a candidate: each stage of the funnel, its reason, its numbers.
+
+    The first four or more digits of its id are enough when no other candidate begins so.
+
+    \b
+    Example:
+      darwin why 9f3c21ab --run btc-breakout
+    """
+    from darwin.cli.story import story_tree, tell
+    from darwin.cli.tables import print_json, terminal
+    from darwin.store.story import candidate
+
+    with open_database(artifacts_dir, db) as database:
+        story = candidate(database, candidate_id, run_id)
+    if as_json:
+        print_json(story_tree(story))
+    else:
+        tell(terminal(), story)

@@ -1,0 +1,139 @@
+"""The story of one candidate in words for people, and as a tree for JSON."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from darwin.cli.tables import number, print_table, signed, when
+
+if TYPE_CHECKING:
+    from darwin.store.story import Story
+
+
+def tell(console: Console, story: Story) -> None:
+    """Print the signal, what happened at each stage, and the outcome."""
+    at = story.candidate
+    console.print(
+        f"candidate {at.candidate_id} · {at.symbol} · {at.playbook} · {at.side} · run {at.run_id}"
+    )
+    console.print(f"signal {when(at.bar_time)}, close {number(at.close)}; {_bracket(at)}")
+    console.print()
+    says = {
+        "expert": _expert(story),
+        "sizing": _sizing(story),
+        "entry": _entry(story),
+        "taken": _taken(story),
+    }
+    rows = [(stage, state, says.get(stage, "")) for stage, state in story.stages()]
+    print_table(console, ("stage", "", ""), rows)
+    console.print()
+    console.print(_outcome(story))
+    if story.features:
+        console.print(f"{len(story.features)} features at the signal: --json shows them")
+
+
+def _bracket(at: Any) -> str:
+    parts = [f"stop {number(at.stop_distance)} away"]
+    if at.target_distance is not None:
+        ratio = number(at.target_distance / at.stop_distance)
+        parts.append(f"target {number(at.target_distance)} away ({ratio} R)")
+    if at.time_stop_bars is not None:
+        parts.append(f"time stop {at.time_stop_bars} bars")
+    if at.trail_activation_r is not None:
+        parts.append(
+            f"trailing by {number(at.trail_distance)} from {number(at.trail_activation_r)} R on"
+        )
+    return ", ".join(parts) + (", measured from the fill" if at.anchor == "fill" else "")
+
+
+def _expert(story: Story) -> str:
+    verdict = story.verdict
+    if verdict is None:
+        return ""
+    said = (
+        f"{'take' if verdict.take else 'skip'}, confidence {number(verdict.confidence)},"
+        f" quality {number(verdict.quality)}, cost {number(verdict.cost_usd)} USD"
+    )
+    return said + (f", flags: {', '.join(verdict.risk_flags)}" if verdict.risk_flags else "")
+
+
+def _sizing(story: Story) -> str:
+    order = story.order
+    if order is None:
+        return ""
+    value = number(order.units * order.price)
+    cut = f", clipped by {order.clipped_by}" if order.clipped_by else ""
+    return f"order {number(order.units)} units at {number(order.price)} = {value} USD{cut}"
+
+
+def _entry(story: Story) -> str:
+    if story.cancelled is not None:
+        return f"cancelled {when(story.cancelled.time)}: {story.cancelled.reason}"
+    fill = story.entry
+    if fill is None:
+        return ""
+    return (
+        f"filled {when(fill.time)} at {number(fill.price)}, fee {number(fill.fee_usd)} USD,"
+        f" stop at {number(fill.stop_price)}"
+    )
+
+
+def _taken(story: Story) -> str:
+    fill = story.exit
+    if fill is None:
+        return ""
+    return (
+        f"left {when(fill.time)} at {number(fill.price)} ({fill.reason}),"
+        f" fee {number(fill.fee_usd)} USD, funding {number(fill.funding_usd)} USD,"
+        f" net {signed(story.net_pnl_usd)} USD"
+    )
+
+
+def _outcome(story: Story) -> str:
+    outcome = story.outcome
+    realised = story.realised_r
+    parts = [] if realised is None else [f"R {signed(realised)} realised"]
+    if outcome is None:
+        parts.append("no outcome recorded")
+    elif outcome.status == "resolved":
+        parts.append(
+            f"R {signed(outcome.r)} counterfactual: entry {when(outcome.entry_time)} at"
+            f" {number(outcome.entry_price)}, {outcome.exit_reason} {when(outcome.exit_time)} at"
+            f" {number(outcome.exit_price)}"
+        )
+    elif outcome.status == "gapped":
+        parts.append("no counterfactual R: the next open left too little of the bracket")
+    else:
+        parts.append("counterfactual R not known: its bars end before the bracket does")
+    return "outcome: " + "; ".join(parts)
+
+
+def story_tree(story: Story) -> dict[str, Any]:
+    """The story as JSON has it; times in ms UTC, the names of the tables' columns."""
+    parts: dict[str, Any] = {
+        name: None if row is None else _columns(row)
+        for name, row in (
+            ("candidate", story.candidate),
+            ("order", story.order),
+            ("cancelled", story.cancelled),
+            ("entry", story.entry),
+            ("exit", story.exit),
+            ("outcome", story.outcome),
+        )
+    }
+    return parts | {
+        "verdict": None if story.verdict is None else story.verdict._asdict(),
+        "stages": [{"stage": stage, "state": state} for stage, state in story.stages()],
+        "net_pnl_usd": story.net_pnl_usd,
+        "realised_r": story.realised_r,
+        "features": {
+            name: value if math.isfinite(value) else None for name, value in story.features.items()
+        },
+    }
+
+
+def _columns(row: Any) -> dict[str, Any]:
+    return {name: value for name, value in row._mapping.items() if name not in ("id", "features")}
