@@ -7,12 +7,13 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from darwin.engine.report import Report
 from darwin.engine.report_rows import EQUITY_COLUMNS, TRADE_COLUMNS, equity_rows, trades_rows
+from darwin.engine.result import RunResult
 from darwin.errors import StorageError
 
 METRICS, TRADES, EQUITY, PAGE = "metrics.json", "trades.csv", "equity.csv", "report.html"
@@ -33,7 +34,7 @@ def write_figures(folder: Path, report: Report) -> None:
     """Write metrics.json and both CSVs; the page is left out."""
     write_text(folder / METRICS, json_text(report.metrics))
     write_text(folder / TRADES, csv_text(TRADE_COLUMNS, trades_rows(report.result)))
-    write_text(folder / EQUITY, csv_text(EQUITY_COLUMNS, equity_rows(report.result)))
+    write_text(folder / EQUITY, equity_lines(report.result))
 
 
 def json_text(metrics: dict[str, Any]) -> str:
@@ -50,14 +51,21 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return out.getvalue()
 
 
-def write_text(path: Path, text: str) -> None:
+def equity_lines(result: RunResult) -> Iterator[str]:
+    """The equity CSV line by line; nothing in it needs quotes, and long runs have many lines."""
+    yield ",".join(EQUITY_COLUMNS) + "\n"
+    for row in equity_rows(result):
+        yield ",".join(row).replace("nan", "") + "\n"
+
+
+def write_text(path: Path, text: str | Iterable[str]) -> None:
     """Replace `path` in one step: written beside it, synced, renamed. Raises StorageError."""
     beside: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         Path(beside).chmod(0o644)

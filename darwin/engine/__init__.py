@@ -1,0 +1,1 @@
+"""The deterministic loop and what it reports."""

@@ -88,7 +88,7 @@ class Session:
         seen = np.ascontiguousarray(table.features[:, needed])
         broker = self.open_broker(foresight, clock)
         step = Step(self.rules, self.decider, broker, clock, funding, len(table))
-        replay(table, seen, broker, step, progress)
+        replay(table, seen, broker, step, len(clock), progress)
         return _Facts(
             reasons=step.reasons,
             verdicts=_columns(step.verdicts, len(table)),

@@ -21,6 +21,7 @@ def replay(
     seen: FloatArray,
     broker: Broker,
     step: Step,
+    instants: int,
     progress: Progress | None = None,
 ) -> None:
     """Walk events, not bars: fills and cancellations up to each candidate's close, then it.
@@ -28,7 +29,7 @@ def replay(
     `seen[row]` is what the decider may see of candidate `row`, shape (m, k).
     """
     with _collector_paused():
-        _walk(table, seen, broker, step, progress)
+        _walk(table, seen, broker, step, instants, progress)
 
 
 def _walk(
@@ -36,6 +37,7 @@ def _walk(
     seen: FloatArray,
     broker: Broker,
     step: Step,
+    instants: int,
     progress: Progress | None,
 ) -> None:
     on_broker, on_candidate, next_event = step.on_broker, step.on_candidate, broker.next_event
@@ -45,9 +47,7 @@ def _walk(
             on_broker(event)
         on_candidate(candidate, seen[candidate.row])
         if progress is not None and candidate.row % _TELL_EVERY == 0:
-            progress(
-                candidate.instant, {"candidates": candidate.row, "trades": len(step.ledger.trades)}
-            )
+            progress(candidate.instant, instants, len(step.ledger.trades))
     while (event := next_event(_END_OF_TIME, Phase.OPEN)) is not None:
         on_broker(event)
     for event in broker.finish():

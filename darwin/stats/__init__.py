@@ -1,0 +1,1 @@
+"""Statistics of performance and of markets."""

@@ -1,0 +1,1 @@
+"""Builders and contract suites that plug-ins inherit."""

@@ -1,0 +1,246 @@
+"""The figures of a run as one plain dict: what metrics.json holds and every reader quotes.
+
+Everything follows from the result and the arguments alone; no wall clock, no paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from darwin.core.market import DAY_MS
+from darwin.core.trade import Exit
+from darwin.engine.benchmarks import benchmarks
+from darwin.engine.report_breakdown import (
+    by_setup,
+    data_rows,
+    expert,
+    funnel_rows,
+    mean_or_nan,
+    outcome_shares,
+)
+from darwin.engine.report_facts import Benchmark, Sampling
+from darwin.engine.report_rows import exposure_fraction
+from darwin.engine.report_verdict import assumptions, stopped, verdict
+from darwin.engine.report_words import iso, plain
+from darwin.engine.result import RunResult
+from darwin.stats import performance as perf
+from darwin.stats.intervals import grouped_mean
+
+BLOCK_BARS = 500  # trades that entered within the same 500 bars count as one observation
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A run with its figures: `metrics` is fit for JSON, the rest is for drawing."""
+
+    result: RunResult
+    sampling: Sampling
+    benchmarks: tuple[Benchmark, ...]
+    metrics: dict[str, Any]
+
+
+def report(
+    result: RunResult,
+    run_id: str,
+    *,
+    calendar: str = "continuous",
+    seed: int = 0,
+    digests: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
+) -> Report:
+    """Work out all figures of `result`.
+
+    `calendar`: "continuous" or "sessions". `seed` is that of the random benchmarks. `digests`:
+    SHA-256 of each symbol's data, where known. `notes` join the assumptions.
+    """
+    sampling = Sampling.of(result, calendar)
+    rivals = benchmarks(result, sampling, seed)
+    figures: dict[str, Any] = {
+        "run_id": run_id,
+        "synthetic": any(bars.synthetic for bars in result.markets),
+        "stopped": stopped(result),
+        "verdict": [],
+        **_scope(result, sampling),
+        **_money(result),
+        **_performance(result, sampling),
+        **_trading(result, sampling),
+        "outcomes": outcome_shares(result),
+        "expert": expert(result),
+        "funnel": {row["reason"]: row["count"] for row in funnel_rows(result)},
+        "by_setup": by_setup(result),
+        "benchmarks": {rival.name: _rival(rival, result, seed) for rival in rivals},
+        "agents": {},
+        "safety_events": [
+            {"time": iso(event.time), "kind": event.kind, "detail": event.detail}
+            for event in result.safety_events
+        ],
+        "data": data_rows(result, calendar, dict(digests or {})),
+    }
+    metrics: dict[str, Any] = plain(figures)
+    metrics["verdict"] = verdict(metrics)
+    metrics["assumptions"] = [*assumptions(metrics, result.costs), *notes]
+    return Report(result, sampling, rivals, metrics)
+
+
+def metrics(result: RunResult, run_id: str, **options: Any) -> dict[str, Any]:
+    """What metrics.json holds; `options` as for `report`."""
+    return report(result, run_id, **options).metrics
+
+
+def _scope(result: RunResult, sampling: Sampling) -> dict[str, Any]:
+    closed = sampling.time
+    start = int(result.equity.time[0]) if len(closed) else None
+    return {
+        "symbols": list(result.symbols),
+        "timeframe": result.markets[0].timeframe.name,
+        "calendar": sampling.calendar,
+        "start": None if start is None else iso(start),
+        "end": None if start is None else iso(int(closed[-1])),
+        "days": 0.0 if start is None else (int(closed[-1]) - start) / DAY_MS,
+        "bars": sum(len(bars) for bars in result.markets),
+        "candidates": len(result.candidates),
+        "trades": len(result.trades),
+    }
+
+
+def _money(result: RunResult) -> dict[str, Any]:
+    """What was earned and where it went; `unexplained_usd` is zero where the books balance."""
+    trades, start = result.trades, result.starting_equity_usd
+    end = float(result.equity.equity[-1]) if len(result.equity.equity) else start
+    net = sum(trade.net_pnl_usd for trade in trades)
+    gross = sum(trade.gross_usd for trade in trades)
+    funding = sum(trade.funding_usd for trade in trades)
+    fees = sum(trade.fees_usd for trade in trades)
+    slippage = sum(trade.slippage_usd for trade in trades)
+    traded = sum(t.units * (t.entry.mid_price + t.exit.mid_price) for t in trades)
+    per_bps = traded * 1e-4 if traded else float("nan")
+    return {
+        "starting_equity_usd": start,
+        "final_equity_usd": end,
+        "net_pnl_usd": net,
+        "gross_pnl_usd": gross,
+        "fees_usd": fees,
+        "slippage_usd": slippage,
+        "funding_usd": funding,
+        "unexplained_usd": end - start - net,
+        "traded_usd": traded,
+        "cost_bps_per_side": (fees + slippage) / per_bps,
+        "break_even_bps_per_side": (gross - funding) / per_bps,
+    }
+
+
+def _performance(result: RunResult, sampling: Sampling) -> dict[str, Any]:
+    start, equity = result.starting_equity_usd, result.equity.equity
+    days, closed = sampling.days, sampling.time
+    daily = perf.simple_returns(equity[days.last], start)
+    elapsed = int(closed[-1] - result.equity.time[0]) if len(closed) else 0
+    end = float(equity[-1]) if len(equity) else start
+    growth = perf.cagr(start, end, elapsed)
+    fall = perf.max_drawdown(equity, start)
+    months = perf.monthly_returns(closed, equity, start)
+    known = [month for month in months if np.isfinite(month.value)]
+    return {
+        "total_return": end / start - 1,
+        "cagr": growth,
+        "volatility_ann": float(perf.volatility(daily, days.per_year)),
+        "sharpe_ratio": float(perf.sharpe_ratio(daily, days.per_year)),
+        "sortino_ratio": float(perf.sortino_ratio(daily, days.per_year)),
+        "calmar_ratio": perf.calmar_ratio(growth, fall.depth),
+        "sampling": {
+            "returns": len(daily),
+            "annualisation_days": days.per_year,
+            "text": sampling.sentence,
+        },
+        "max_drawdown": fall.depth,
+        "drawdown": _drawdown(fall, sampling, result),
+        "best_month": _month(max(known, key=lambda month: month.value)) if known else None,
+        "worst_month": _month(min(known, key=lambda month: month.value)) if known else None,
+        "monthly_returns": [_month(month) for month in months],
+    }
+
+
+def _month(month: perf.MonthReturn) -> dict[str, Any]:
+    return {"month": f"{month.year:04d}-{month.month:02d}", "return": month.value}
+
+
+def _drawdown(fall: perf.Drawdown, sampling: Sampling, result: RunResult) -> dict[str, Any] | None:
+    """When the deepest fall began, bottomed and ended; `days` from its peak to its end."""
+    if fall.trough < 0:
+        return None
+    closed = sampling.time
+    began = int(closed[fall.peak]) if fall.peak >= 0 else int(result.equity.time[0])
+    until = int(closed[-1] if fall.recovered is None else closed[fall.recovered])
+    return {
+        "peak": iso(began),
+        "trough": iso(int(closed[fall.trough])),
+        "recovered": None if fall.recovered is None else iso(until),
+        "days": (until - began) / DAY_MS,
+    }
+
+
+def _trading(result: RunResult, sampling: Sampling) -> dict[str, Any]:
+    trades, equity = result.trades, result.equity.equity
+    pnl = np.array([trade.net_pnl_usd for trade in trades])
+    r = np.array([trade.r for trade in trades])
+    years = (
+        (int(sampling.time[-1]) - int(result.equity.time[0])) / DAY_MS / perf.YEAR_DAYS
+        if len(equity)
+        else 0.0
+    )
+    traded = sum(t.units * (t.entry.mid_price + t.exit.mid_price) for t in trades)
+    held = mean_or_nan(equity) * years
+    return {
+        "win_rate": perf.win_rate(pnl),
+        "profit_factor": perf.profit_factor(pnl),
+        "mean_r": mean_or_nan(r),
+        "mean_r_interval": _interval(result),
+        "longest_losing_streak": perf.longest_losing_streak(pnl),
+        "exposure": mean_or_nan(exposure_fraction(result)),
+        "time_in_market": mean_or_nan(result.equity.positions > 0),
+        "turnover": traded / held if held > 0 else float("nan"),
+    }
+
+
+def _interval(result: RunResult) -> dict[str, Any]:
+    """95 % interval of mean R over blocks of bars; trades closed by the run's end are left out."""
+    evidence = [trade for trade in result.trades if trade.exit.reason != Exit.END_OF_RUN]
+    r = np.array([trade.r for trade in evidence])
+    block = np.array([trade.entry.instant // BLOCK_BARS for trade in evidence], dtype=np.int64)
+    mean, low, high, groups = grouped_mean(r, block)
+    return {
+        "trades": len(evidence),
+        "mean": mean,
+        "low": low,
+        "high": high,
+        "level": 0.95,
+        "blocks": groups,
+        "bars_per_block": BLOCK_BARS,
+    }
+
+
+def _rival(rival: Benchmark, result: RunResult, seed: int) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "total_return": rival.total_return,
+        "sharpe_ratio": rival.sharpe_ratio,
+        "max_drawdown": rival.max_drawdown,
+        "trades": rival.trades,
+        "note": rival.note,
+    }
+    if rival.draws is None:
+        return figures
+    own = sum(trade.net_pnl_usd for trade in result.trades) / result.starting_equity_usd
+    q05, q50, q95 = np.quantile(rival.draws, [0.05, 0.5, 0.95])
+    return figures | {
+        "draws": len(rival.draws),
+        "seed": seed,
+        "mean": float(rival.draws.mean()),
+        "q05": float(q05),
+        "q50": float(q50),
+        "q95": float(q95),
+        "beaten_share": rival.beaten_share(own) if result.trades else float("nan"),
+        "drawdown_sampling": "UTC days",
+    }
