@@ -1,0 +1,118 @@
+"""Load a run's config: file, environment and `--set` in one, all faults in one message."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
+
+from darwin.config.compare import leaves
+from darwin.config.document import Table, flaws, read
+from darwin.config.explain import faults_of, text_paths
+from darwin.config.faults import Fault, key_path, origin_of, refusal
+from darwin.config.faults import Path as KeyPath
+from darwin.config.model import RunConfig
+from darwin.config.overrides import from_environment, from_options, lay
+from darwin.errors import ConfigError
+
+TEXTS = frozenset(text_paths(RunConfig))
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A config that holds, and where each of its values came from."""
+
+    config: RunConfig
+    origins: Mapping[str, str]  # dotted path -> "default", "file", "env" or "--set"
+    source: str  # the file it was read from
+    marks: Mapping[KeyPath, str]  # what was not set by the file: its path -> variable or "--set"
+
+    def resolved(self) -> dict[str, Any]:
+        """Every key with its value, defaults included, as plain JSON values."""
+        return self.config.model_dump(mode="json")
+
+    def refuse(self, faults: Sequence[Fault]) -> ConfigError:
+        """The one error for `faults` that were found later, by those who take the options."""
+        return refusal(faults, self.source, self.marks)
+
+
+def load_config(
+    path: Path, overrides: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+) -> Loaded:
+    """Read the config at `path`; `--set` wins over environment, over file, over default.
+
+    Raises ConfigError, which tells every fault there is on three lines.
+    """
+    source = str(path)
+    tree = read(path)
+    marks = _lay_over(tree, overrides, environ)
+    config, faults = validate(tree, source)
+    if config is None:
+        raise refusal(faults, source, marks)
+    return Loaded(config, MappingProxyType(_origins(config, tree, marks)), source, marks)
+
+
+def validate(tree: Table, source: str) -> tuple[RunConfig | None, list[Fault]]:
+    """Make a RunConfig of `tree`, or tell all its faults, one per key."""
+    faults = flaws(tree, source)
+    root = tree.get("artifacts_dir")
+    context = {"artifacts_dir": root} if isinstance(root, str) else None
+    config = None
+    try:
+        config = RunConfig.model_validate(tree, context=context)
+    except ValidationError as error:
+        faults += faults_of(error.errors(include_url=False), RunConfig, tree)
+    one_each = {fault.path: fault for fault in reversed(faults)}
+    return (None if faults else config), list(reversed(one_each.values()))
+
+
+def _lay_over(
+    tree: Table, overrides: Sequence[str], environ: Mapping[str, str]
+) -> dict[KeyPath, str]:
+    marks: dict[KeyPath, str] = {}
+    for override in (*from_environment(environ), *from_options(overrides)):
+        path = lay(tree, override, TEXTS)
+        for marked in [marked for marked in marks if marked[: len(path)] == path]:
+            del marks[marked]
+        marks[path] = override.by
+    return marks
+
+
+def _origins(config: RunConfig, tree: Table, marks: Mapping[KeyPath, str]) -> dict[str, str]:
+    return {
+        key_path(path): _origin(path, tree, marks)
+        for path, _ in leaves(config.model_dump(mode="json"))
+    }
+
+
+def _origin(path: KeyPath, tree: Table, marks: Mapping[KeyPath, str]) -> str:
+    node: Any = tree
+    for part in path:
+        if isinstance(node, dict) and part not in node:
+            return "default"
+        node = node[part]
+    by = origin_of(path, marks)
+    if by is None:
+        return "file"
+    return by if by == "--set" else "env"
+
+
+def load_resolved(text: str, source: str) -> Loaded:
+    """Read a config that was recorded resolved; neither environment nor options touch it.
+
+    Raises ConfigError when it is damaged, or this version no longer accepts it.
+    """
+    try:
+        tree = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{source} is no JSON: {error}", mend="run it again") from error
+    config, faults = validate(tree, source)
+    if config is None:
+        raise refusal(faults, source, {})
+    return Loaded(config, MappingProxyType({}), source, {})
