@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,16 +194,22 @@ def _require_bars(markets: tuple[Bars, ...], market: MarketConfig) -> None:
 
 
 def _notes(provider: Any, market: MarketConfig) -> tuple[str, ...]:
-    """Say what the inputs leave out."""
-    if market.funding or not hasattr(provider, "has_funding"):
+    """Say what the inputs leave out of the funding of perpetuals."""
+    if not hasattr(provider, "has_funding"):
         return ()
-    unused = [symbol for symbol in market.symbols if provider.has_funding(symbol)]
-    if not unused:
-        return ()
-    return (
-        f"Funding is not charged, although there is a series for {', '.join(unused)}; "
-        "set market.funding to true to charge it.",
-    )
+    if not market.funding:
+        unused = [symbol for symbol in market.symbols if provider.has_funding(symbol)]
+        return _note_on(
+            unused,
+            "Funding is not charged, although there is a series for {}; "
+            "set market.funding to true to charge it.",
+        )
+    partly = [s for s in market.symbols if provider.report(s).bars_without_funding]
+    return _note_on(partly, "The funding series of {} covers only a part of the bars.")
+
+
+def _note_on(symbols: Sequence[str], sentence: str) -> tuple[str, ...]:
+    return (sentence.format(", ".join(symbols)),) if symbols else ()
 
 
 def _per_symbol(

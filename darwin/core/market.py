@@ -37,7 +37,7 @@ class Timeframe:
     @classmethod
     def parse(cls, name: str) -> Timeframe:
         """Read `15m`, `1h`, `1d`; anything else raises ConfigError."""
-        match = re.fullmatch(r"([1-9]\d{0,3})([mhdw])", name)
+        match = re.fullmatch(r"([1-9][0-9]{0,3})([mhdw])", name)
         if match is None:
             raise ConfigError(f"'{name}' is no timeframe", mend="write for example 1m, 15m, 1h, 1d")
         return cls(name, int(match[1]) * _UNIT_MS[match[2]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Protocol
 
 from darwin.core.account import Account
@@ -18,6 +18,14 @@ class Provider(Protocol):
 
     def bars(self, symbol: str) -> Bars:
         """All bars of `symbol` in the configured range, checked. Raises DataError."""
+        ...
+
+    def digest(self, symbol: str) -> str:
+        """SHA-256 over all that `bars` returns."""
+        ...
+
+    def source(self, symbol: str) -> str:
+        """Where they come from, in words for the manifest; no path."""
         ...
 
 
@@ -70,6 +78,6 @@ class Broker(Protocol):
 class Progress(Protocol):
     """Told how far a run has come."""
 
-    def __call__(self, instant: int, note: Mapping[str, int]) -> None:
-        """The instants before `instant` of the run's clock are behind us."""
+    def __call__(self, instant: int, total: int, trades: int) -> None:
+        """`instant` of `total` instants of the run's clock are behind us, with `trades` closed."""
         ...

@@ -53,6 +53,8 @@ def full_size(
     must be able to pay for what it orders; above 1, or None, it trades on margin.
     """
     wanted = _wanted_units(rule, account, price, stop_distance)
+    if not 0.0 < wanted < math.inf:
+        return Size(0.0, "", Reason.MINIMUM_ORDER)
     room, clipped_by, empty = math.inf, "", Reason.MINIMUM_ORDER
     fraction = rule.max_exposure_fraction
     committed = account.gross_exposure + account.pending_exposure
