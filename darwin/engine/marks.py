@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from darwin.core.clock import Clock
 from darwin.core.columns import column
@@ -12,6 +13,8 @@ from darwin.core.market import Bars, FloatArray, IntArray
 from darwin.core.trade import Fill
 from darwin.engine.result import EquityCurve
 from darwin.trading.costs import funding_paid_until
+
+_INSTANTS_AT_ONCE = 32_768  # what the processor's cache holds
 
 
 def funding_by_instant(markets: Sequence[Bars], clock: Clock) -> tuple[FloatArray | None, ...]:
@@ -37,25 +40,32 @@ def equity_curve(
     instant = column(fills, "instant").astype(np.int64)
     symbol_of = column(fills, "symbol")
     cash = _cash_after(fills, starting_equity_usd)
-    edges = np.concatenate(([0], instant, [g]))
-    equity = np.repeat(cash, np.diff(edges))
+    equity = cash[_latest(instant, g)]
     exposure, positions = np.zeros(g), np.zeros(g, dtype=np.int64)
     for symbol, close in enumerate(clock.close):
         mine = np.flatnonzero(symbol_of == symbol)
         if not len(mine):
             continue
-        at = instant[mine]
-        spans = np.diff(np.concatenate((at, [g])))
-        net, gross, count, base = _held_after(fills, mine, funding[symbol])
-        first = int(at[0])
-        price, held = close[first:], np.repeat(net, spans)
-        equity[first:] += held * price
-        exposure[first:] += np.repeat(gross, spans) * price
-        positions[first:] += np.repeat(count, spans)
-        paid = funding[symbol]
-        if paid is not None:
-            equity[first:] -= held * paid[first:] - np.repeat(base, spans)
+        first, paid = int(instant[mine[0]]), funding[symbol]
+        net, gross, count, base = _held_after(fills, mine, paid)
+        latest = _latest(instant[mine], g)
+        for start in range(first, g, _INSTANTS_AT_ONCE):
+            part = slice(start, start + _INSTANTS_AT_ONCE)
+            now = latest[part] - 1
+            price, held = close[part], net[now]
+            value = held * price
+            equity[part] += value
+            exposure[part] += np.abs(value) if gross is None else gross[now] * price
+            positions[part] += count[now]
+            if paid is not None:
+                equity[part] -= held * paid[part] - base[now]
     return EquityCurve(clock.time, equity, exposure, positions)
+
+
+def _latest(instant: IntArray, g: int) -> NDArray[np.int32]:
+    """How many of the events at `instant` (ascending) have happened by each instant, (g,)."""
+    edges = np.concatenate(([0], instant, [g]))
+    return np.repeat(np.arange(len(instant) + 1, dtype=np.int32), np.diff(edges))
 
 
 def _cash_after(fills: Sequence[Fill], starting_equity_usd: float) -> FloatArray:
@@ -68,10 +78,11 @@ def _cash_after(fills: Sequence[Fill], starting_equity_usd: float) -> FloatArray
 
 def _held_after(
     fills: Sequence[Fill], mine: IntArray, paid: FloatArray | None
-) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray | None, IntArray, FloatArray]:
     """Net units, gross units, positions and funding base of one symbol after each of its fills.
 
-    Sums are made anew from what is open, so that nothing is left over when all is closed.
+    Gross is None where it is |net|, there being one position at most. Sums are made anew
+    from what is open, so that nothing is left over when all is closed.
     """
     is_entry, size, side, identity, instant = (
         column(fills, name)[mine]
@@ -81,7 +92,7 @@ def _held_after(
     base = np.zeros(len(mine)) if paid is None else units * paid[instant]
     if is_entry[::2].all() and not is_entry[1::2].any():  # never more than one position
         count = is_entry.astype(np.int64)
-        return units * count, size * count, count, base * count
+        return units * count, None, count, base * count
     rows = []
     held: dict[int, tuple[float, float, float]] = {}
     for who, enters, *amounts in zip(identity, is_entry, units, size, base, strict=True):

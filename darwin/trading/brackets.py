@@ -22,6 +22,7 @@ MIN_STOP_LEFT = 0.25
 """An entry is cancelled when the open leaves less than this share of the planned stop distance."""
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 4, 256
+_ROWS_AT_ONCE = 16_384  # what the processor's cache holds
 _NOT_YET = -1
 
 
@@ -139,7 +140,8 @@ def resolve(
     live = np.flatnonzero(has_entry & ~gapped)
     out.entry_price[live], out.stop_price[live] = entry_price[live], stop[live]
     out.target_price[live] = target[live]
-    _walk(table, bars, live, out)
+    for start in range(0, len(live), _ROWS_AT_ONCE):
+        _walk(table, bars, live[start : start + _ROWS_AT_ONCE], out)
     _charge(table, bars, costs, out)
     return out
 
