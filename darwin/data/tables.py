@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from darwin.data.csv_dialect import split_cells
 from darwin.data.timestamps import to_ms
 from darwin.errors import DataError
 
+Decoded = TypeVar("Decoded")
 TIME_NAMES = ("timestamp", "time", "date", "datetime", "open_time")
 
 
@@ -27,16 +29,14 @@ def read_columns(path: Path, wanted: Sequence[str]) -> tuple[IntArray, dict[str,
     source = str(path)
     raw = _read_bytes(path)
     if path.suffix == ".parquet":
-        cells = _parquet_cells(raw, wanted, source)
-    else:
-        names, frame = split_cells(raw, source)
-        picked = _pick(names, wanted, source)
-        cells = {name: frame.to_series(i) for name, i in picked.items()}
-        cells = {name: _text_to_numbers(cells[name], name, source) for name in wanted} | {
-            "timestamp": cells["timestamp"]
-        }
-    time = to_ms(cells["timestamp"].rename("timestamp"), source)
-    return time, {name: _floats(cells[name], name, source) for name in wanted}
+        return _parquet_columns(raw, wanted, source)
+    names, frame = split_cells(raw, source)
+    picked = _pick(names, wanted, source)
+    cells = {name: frame.to_series(i) for name, i in picked.items()}
+    values = {
+        name: _floats(_text_to_numbers(cells[name], name, source), name, source) for name in wanted
+    }
+    return to_ms(cells["timestamp"].rename("timestamp"), source), values
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -58,11 +58,25 @@ def _read_bytes(path: Path) -> bytes:
     return raw
 
 
-def _parquet_cells(raw: bytes, wanted: Sequence[str], source: str) -> dict[str, pl.Series]:
+def _parquet_columns(
+    raw: bytes, wanted: Sequence[str], source: str
+) -> tuple[IntArray, dict[str, FloatArray]]:
+    """Decode one column after the other, so that a long file is not in memory twice."""
+    names = _decoded(lambda: list(pl.read_parquet_schema(io.BytesIO(raw))), source)
+    picked = _pick(names, wanted, source)
+
+    def cells(name: str) -> pl.Series:
+        columns = [names[picked[name]]]
+        read = lambda: pl.read_parquet(raw, columns=columns, parallel="none")  # noqa: E731
+        return _decoded(read, source).to_series()
+
+    time = to_ms(cells("timestamp").rename("timestamp"), source)
+    return time, {name: _floats(cells(name), name, source) for name in wanted}
+
+
+def _decoded(read: Callable[[], Decoded], source: str) -> Decoded:
     try:
-        names = list(pl.read_parquet_schema(io.BytesIO(raw)))
-        picked = _pick(names, wanted, source)
-        frame = pl.read_parquet(io.BytesIO(raw), columns=[names[i] for i in picked.values()])
+        return read()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as fault:
         first_line = (str(fault).splitlines() or [type(fault).__name__])[0]
         raise DataError(
@@ -70,7 +84,6 @@ def _parquet_cells(raw: bytes, wanted: Sequence[str], source: str) -> dict[str, 
             where=source,
             mend="fetch it again, or give a CSV file its own extension",
         ) from fault
-    return {name: frame.get_column(names[i]) for name, i in picked.items()}
 
 
 def _pick(names: Sequence[str], wanted: Sequence[str], source: str) -> dict[str, int]:
