@@ -18,8 +18,8 @@ $(VENV)/dev.stamp: $(VENV)/core.stamp
 	$(PIP) install --quiet --editable ".[dev]"
 	touch $@
 
-$(VENV)/bench.stamp: $(VENV)/dev.stamp
-	$(PIP) install --quiet --editable ".[bench]"
+$(VENV)/bench.stamp: $(VENV)/dev.stamp bench/requirements.txt
+	$(PIP) install --quiet --requirement bench/requirements.txt
 	touch $@
 
 demo: $(VENV)/core.stamp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -31,8 +32,8 @@ def report(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
 
     with open_database(artifacts_dir, db) as database:
         recorded = find_run(database, run_id)
-        config_json = config_of(database, run_id)
-    loaded = load_resolved(config_json, f"the recorded config of run '{run_id}'")
+        tree = json.loads(config_of(database, run_id)) | {"artifacts_dir": artifacts_dir}
+    loaded = load_resolved(tree, f"the recorded config of run '{run_id}'")
     wired = wire(loaded)
     if wired.data_digest != recorded.data_digest:
         raise DataError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +11,6 @@ import click
 from darwin.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
-    from darwin.core.market import Bars
     from darwin.data.synthetic import SyntheticProvider
 
 NOT_PASSED = 10
@@ -136,9 +133,12 @@ def _write(provider: SyntheticProvider, folder: Path, force: bool, as_json: bool
             raise ConfigError(
                 "the file exists", where=str(target), mend="add --force to replace it"
             )
+    from darwin.data.convert import bar_frame, write_whole
+
+    _make(folder)
     written = []
     for symbol, target in targets.items():
-        _write_whole(provider.bars(symbol), target)
+        write_whole(bar_frame(provider.bars(symbol)), target)
         click.echo(f"{target}: {provider.source(symbol)}", err=True)
         written.append(
             {
@@ -154,31 +154,20 @@ def _write(provider: SyntheticProvider, folder: Path, force: bool, as_json: bool
     return 0
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise StorageError(
+            f"the folder cannot be made: {fault.strerror}",
+            where=str(folder),
+            mend="check that its parent is a writable folder",
+        ) from fault
+
+
 def _file_name(provider: SyntheticProvider, symbol: str) -> str:
     name = symbol.replace("/", "").replace(":", "_")
     return f"{name}-{provider.recipe.timeframe.name}.parquet"
-
-
-def _write_whole(bars: Bars, target: Path) -> None:
-    """Write `target` all at once or not at all."""
-    from darwin.data.convert import bar_frame
-
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, half = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                bar_frame(bars).write_parquet(file, compression="zstd")
-            Path(half).chmod(0o644)
-            Path(half).replace(target)
-        finally:
-            Path(half).unlink(missing_ok=True)
-    except OSError as fault:
-        raise StorageError(
-            f"the file cannot be written: {fault.strerror}",
-            where=str(target),
-            mend="check that the folder is writable and has room",
-        ) from fault
 
 
 def _show_facts(market: Market, seeds: list[int], as_json: bool) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,15 +102,11 @@ def _origin(path: KeyPath, tree: Table, marks: Mapping[KeyPath, str]) -> str:
     return by if by == "--set" else "env"
 
 
-def load_resolved(text: str, source: str) -> Loaded:
-    """Read a config that was recorded resolved; neither environment nor options touch it.
+def load_resolved(tree: Table, source: str) -> Loaded:
+    """Take a config that was recorded resolved; neither environment nor options touch it.
 
-    Raises ConfigError when it is damaged, or this version no longer accepts it.
+    Raises ConfigError when this version no longer accepts it.
     """
-    try:
-        tree = json.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"{source} is no JSON: {error}", mend="run it again") from error
     config, faults = validate(tree, source)
     if config is None:
         raise refusal(faults, source, {})

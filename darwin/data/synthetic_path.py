@@ -43,6 +43,10 @@ ANNUAL_VOLATILITY = 0.7
 _SMALLEST_RANGE = 1e-9  # in typical deviations; keeps the logarithm finite
 
 
+YEAR_2200_MS = 7_258_118_400_000
+"""Later times are refused: in a file they would look like another unit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """All that fixes a synthetic market but the symbol."""
@@ -65,7 +69,12 @@ class Recipe:
         _within("bars", self.bars, 1, MOST_BARS)
         _within("seed", self.seed, 0, 2**63 - 1)
         _within("edge", self.edge, 0.0, MOST_EDGE)
-        _within("start_ms", self.start_ms, 0, 2**43)  # until the year 2248
+        _within("start_ms", self.start_ms, 0, YEAR_2200_MS)
+        if self.start_ms + self.bars * self.timeframe.ms > YEAR_2200_MS:
+            raise ConfigError(
+                f"{self.bars:,} bars of {self.timeframe.name} reach beyond the year 2200",
+                mend="make fewer bars, or shorter ones",
+            )
         _within("annual_volatility", self.annual_volatility, 0.001, 10.0)
         _within("jumps_per_year", self.jumps_per_year, 0.0, 10_000.0)
 

@@ -79,6 +79,4 @@ class RulesDecider:
 
 def _clip(value: float) -> float:
     """Clip to −1..1; what is not known (NaN) counts as 0."""
-    if value != value:
-        return 0.0
-    return max(-1.0, min(1.0, value))
+    return 0.0 if math.isnan(value) else max(-1.0, min(1.0, value))

@@ -44,16 +44,16 @@ FREE = Costs(0.0, 0.0, 0.0, 0.0)
 
 
 def funding_paid_until(bars: Bars) -> FloatArray | None:
-    """Fold the funding series into what a long of one unit has paid by each bar, shape (n,).
+    """Fold the funding series into what a long of one unit has paid by each bar's open, (n,).
 
-    The payment stamped T falls on the bar that holds T, reckoned at that bar's open; whoever
-    entered at that same open does not pay it yet, so a position pays value[exit] - value[entry].
-    None without a funding series.
+    A payment counts at the first open at or after its stamp, reckoned at that open; whoever enters
+    at that same open does not pay it yet, and whoever leaves within a bar has paid what was due at
+    its open. So a position pays value[exit] - value[entry]. None without a funding series.
     """
-    if bars.funding is None or len(bars) == 0:
+    if bars.funding is None:
         return None
+    due: IntArray = np.searchsorted(bars.time, bars.funding.time, side="left")
+    known = due < len(bars)
     payments = np.zeros(len(bars))
-    bar: IntArray = np.searchsorted(bars.time, bars.funding.time, side="right") - 1
-    inside = (bar >= 0) & (bars.funding.time < bars.time[np.maximum(bar, 0)] + bars.timeframe.ms)
-    np.add.at(payments, bar[inside], bars.funding.rate[inside] * bars.open[bar[inside]])
+    np.add.at(payments, due[known], bars.funding.rate[known] * bars.open[due[known]])
     return np.cumsum(payments)

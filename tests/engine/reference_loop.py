@@ -92,11 +92,11 @@ def reference_trades(
         fees = units * (paid * costs.taker + got * (costs.maker if resting else costs.taker))
         funding = 0.0
         if bars.funding is not None:
-            began = int(bars.time[p.bar])
+            left = index[p.c["symbol"]].get(time, len(bars) - 1)
             for stamp, rate in zip(bars.funding.time, bars.funding.rate, strict=True):
-                b = int(stamp) // 3_600_000 * 3_600_000
-                if b in index[p.c["symbol"]] and began < b <= min(time, int(bars.time[-1])):
-                    funding += side * units * rate * float(bars.open[index[p.c["symbol"]][b]])
+                later = [i for i in range(p.bar + 1, left + 1) if bars.time[i] >= stamp]
+                if later and stamp > bars.time[p.bar]:
+                    funding += side * units * rate * float(bars.open[later[0]])
         trades.append(
             {
                 "row": p.c["row"],

@@ -57,7 +57,7 @@ def grid_bars(
     time = start + (np.arange(n) + np.cumsum(skipped)) * HOUR_MS
     paid = None
     if funding:
-        stamps = np.arange(time[0], time[-1], 8 * HOUR_MS)
+        stamps = np.arange(time[0], time[-1], 4 * HOUR_MS) + rng.integers(0, 2) * HOUR_MS // 2
         paid = Funding(stamps, rng.normal(0, 1e-3, len(stamps)))
     volume = rng.integers(1, 100, n).astype(np.float64)
     return Bars(symbol, Timeframe.parse("1h"), time, open_, high, low, close, volume, paid)
