@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from darwin.core.candidate import SIDE_NAME, id_text
-from darwin.core.market import FloatArray
+from darwin.core.market import FloatArray, IntArray
 from darwin.core.trade import Exit
 from darwin.engine.report_words import iso
 from darwin.engine.result import RunResult
@@ -64,15 +64,26 @@ def equity_rows(result: RunResult) -> Iterator[tuple[str, ...]]:
     left. Floats are written as Python writes them, so that they read back to the bit.
     """
     curve = result.equity
-    closed = (curve.time + result.markets[0].timeframe.ms).astype("datetime64[ms]")
+    closed = curve.time + result.markets[0].timeframe.ms
     falls = drawdowns(curve.equity, result.starting_equity_usd)
     columns = (curve.equity, falls, exposure_fraction(result))
     for start in range(0, len(curve.time), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
-        texts = np.datetime_as_string(closed[part].astype("datetime64[s]"), timezone="UTC")
         floats = (_texts(column[part]) for column in columns)
         counts = map(str, curve.positions[part].tolist())
-        yield from zip(texts.tolist(), *floats, counts, strict=True)
+        yield from zip(_times(closed[part]), *floats, counts, strict=True)
+
+
+def _times(ms: IntArray) -> Iterator[str]:
+    """Times in ms UTC as ISO 8601, whole seconds; each date and each time of day written once."""
+    day, second = np.divmod(ms // 1000, 86_400)
+    days, which_day = np.unique(day, return_inverse=True)
+    seconds, which_second = np.unique(second, return_inverse=True)
+    dates = np.datetime_as_string(days.astype("datetime64[D]")).tolist()
+    hours = [text[10:] + "Z" for text in np.datetime_as_string(seconds.astype("datetime64[s]"))]
+    return (
+        dates[d] + hours[s] for d, s in zip(which_day.tolist(), which_second.tolist(), strict=True)
+    )
 
 
 def _texts(values: FloatArray) -> list[str]:
