@@ -1,43 +1,11 @@
-"""Where a deployment keeps its files, and what counts as inside the artifacts."""
+"""Where a deployment keeps its files."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from darwin.config.values import SEGMENT
-from darwin.errors import ConfigError
-
-if TYPE_CHECKING:
-    from darwin.config.model import RunConfig
-
-ARTIFACTS = "artifacts"
-"""The first segment that stands for `artifacts_dir`, wherever that lies."""
-
-
-def inside_artifacts(text: str, artifacts_dir: str) -> Path:
-    """Resolve a path of the config that must lie below the artifacts.
-
-    `artifacts/…` means `<artifacts_dir>/…`; any other relative path starts at the working
-    directory. Raises ConfigError for `..`, for segments that are no plain name, and for whatever
-    ends outside, be it by name or through a symbolic link.
-    """
-    root = Path(artifacts_dir)
-    first, _, rest = text.partition("/")
-    path = root / rest if first == ARTIFACTS else Path(text)
-    if {"", ".", ".."}.isdisjoint(text.removeprefix("/").split("/")):
-        below = _below(Path(os.path.abspath(path)), Path(os.path.abspath(root)))  # noqa: PTH100
-        if below and all(map(SEGMENT.fullmatch, below)) and _below(path.resolve(), root.resolve()):
-            return path
-    raise ConfigError(
-        "leads outside the artifacts or has a segment that is no plain name",
-        mend=f"write a path below {ARTIFACTS}/, without '..' and without links that leave it",
-    )
-
-
-def _below(path: Path, root: Path) -> tuple[str, ...]:
-    return path.relative_to(root).parts if path.is_relative_to(root) else ()
+from darwin.config.model import RunConfig
+from darwin.config.roots import ARTIFACTS, inside_artifacts
 
 
 def runs_dir(config: RunConfig) -> Path:

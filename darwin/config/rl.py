@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from darwin.config.block import Block
-from darwin.config.places import inside_artifacts
+from darwin.config.roots import inside_artifacts
 from darwin.config.values import Share, fault
 from darwin.errors import ConfigError
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from darwin.config.load import load_config
-from darwin.config.places import inside_artifacts, runs_dir, state_db_path
+from darwin.config.places import runs_dir, state_db_path
+from darwin.config.roots import inside_artifacts
 from darwin.errors import ConfigError
 from tests.config.config_samples import Command, assert_refused, changed, without
 
