@@ -26,6 +26,8 @@ from tests.config.config_samples import (
     without,
 )
 
+pytestmark = pytest.mark.slow
+
 Write = Callable[[object], Path]
 MUTATIONS = list(mutations())
 OPTIONAL = [path for path in keys() if path not in REQUIRED]

@@ -13,6 +13,8 @@ from synthetic_worlds import BTC, HOUR, START_MS, market
 from darwin.core.market import DAY_MS, Timeframe
 from darwin.errors import ConfigError
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = ("time", "open", "high", "low", "close", "volume")
 
 

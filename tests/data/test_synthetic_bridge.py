@@ -8,6 +8,8 @@ from scipy import stats
 
 from darwin.data.brownian import draw_extremes, stay_probability, touch_probability
 
+pytestmark = pytest.mark.slow
+
 DRAWS = 200_000
 STEPS = 256
 

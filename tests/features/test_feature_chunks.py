@@ -17,6 +17,8 @@ from darwin.features import recursions, windows
 from darwin.features.catalog import NAMES
 from darwin.features.pipeline import Frame, Stream
 
+pytestmark = pytest.mark.slow
+
 EVERY_KEY = (*NAMES, *PLAYBOOK_KEYS)
 KERNELS = [
     *((windows.lag, bars) for bars in (1, 5)),

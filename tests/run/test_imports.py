@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HEAVY = ("torch", "stable_baselines3", "gymnasium", "pandas", "matplotlib")
 
 

@@ -19,6 +19,8 @@ from darwin.errors import DarwinError, IntegrityError, StorageError
 from darwin.store.db import connect, connect_readonly
 from darwin.store.schema import VERSION, metadata
 
+pytestmark = pytest.mark.slow
+
 TABLES = {
     "runs",
     "candidates",

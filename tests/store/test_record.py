@@ -43,6 +43,8 @@ from tests.store.conftest import (
     worked_out,
 )
 
+pytestmark = pytest.mark.slow
+
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 FACT_TABLES = (
     "candidates", "verdicts", "orders", "fills", "outcomes", "equity_marks", "safety_events",

@@ -25,6 +25,8 @@ from tests.store.conftest import (
     worked_out,
 )
 
+pytestmark = pytest.mark.slow
+
 Darwin = Callable[..., tuple[int, str, str]]
 
 
