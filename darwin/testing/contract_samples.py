@@ -29,17 +29,17 @@ from darwin.trading.foresight import Foresight
 def sample_markets() -> Mapping[str, Bars]:
     """Bars of several characters, by name: lively, planted, without volume, dead."""
     planted = SyntheticProvider(
-        bars=1_000,
+        bars=800,
         seed=1,
         edge=0.3,
         start_ms=1_704_067_200_000,
         timeframe=Timeframe.parse("1h"),
         symbols=("ETH/USDT",),
     )
-    still = make_bars(close=np.full(300, 64.0), volatility=0.0)
-    silent = make_bars(700, seed=2, volatility=0.02)
+    still = make_bars(close=np.full(150, 64.0), volatility=0.0)
+    silent = make_bars(500, seed=2, volatility=0.02)
     return {
-        "a random walk": make_bars(700, seed=1),
+        "a random walk": make_bars(500, seed=1),
         "a synthetic market": planted.bars("ETH/USDT"),
         "a market without volume": replace(silent, volume=np.full(len(silent), np.nan)),
         "a dead market": still,
