@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from darwin import __version__, plugins
 from darwin.brokers.simulated import SimulatedBroker
 from darwin.config import options
@@ -87,7 +89,7 @@ def wire(loaded: Loaded, *, record_features: bool = True) -> Wired:
             bars.symbol: provider.source(symbol)
             for bars, symbol in zip(markets, config.market.symbols, strict=True)
         },
-        notes=_notes(provider, config.market),
+        notes=(*_funding_notes(provider, config.market), *_gap_notes(markets, session.quiet)),
     )
 
 
@@ -193,7 +195,7 @@ def _require_bars(markets: tuple[Bars, ...], market: MarketConfig) -> None:
         )
 
 
-def _notes(provider: Any, market: MarketConfig) -> tuple[str, ...]:
+def _funding_notes(provider: Any, market: MarketConfig) -> tuple[str, ...]:
     """Say what the inputs leave out of the funding of perpetuals."""
     if not hasattr(provider, "has_funding"):
         return ()
@@ -206,6 +208,20 @@ def _notes(provider: Any, market: MarketConfig) -> tuple[str, ...]:
         )
     partly = [s for s in market.symbols if provider.report(s).bars_without_funding]
     return _note_on(partly, "The funding series of {} covers only a part of the bars.")
+
+
+def _gap_notes(markets: tuple[Bars, ...], quiet: Quiet) -> tuple[str, ...]:
+    """Say where warming up anew after gaps leaves most bars without candidates."""
+    mostly_quiet = [
+        bars.symbol
+        for bars in markets
+        if np.count_nonzero(quiet.allows(bars)) < (len(bars) - quiet.warmup_bars) / 2
+    ]
+    return _note_on(
+        mostly_quiet,
+        "Most bars of {} can have no candidate: each gap longer than market.max_gap_bars starts "
+        "the warm-up again; for a market with sessions set market.calendar to 'sessions'.",
+    )
 
 
 def _note_on(symbols: Sequence[str], sentence: str) -> tuple[str, ...]:

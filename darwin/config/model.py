@@ -24,7 +24,6 @@ from darwin.config.values import (
     Resume,
     RootPath,
     RunId,
-    Share,
     Step,
     Symbols,
     TimeframeName,
@@ -49,11 +48,11 @@ class MarketConfig(Block):
     funding: bool = False
     tick_size: Step | None = None
     lot_size: Step | None = None
-    bars: Annotated[int, Field(ge=1, le=50_000_000)] = 10_000
+    bars: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
-    edge: Share = 0.0
-    annual_volatility: Annotated[float, Field(gt=0, le=10)] | None = None
-    jumps_per_year: Annotated[float, Field(ge=0, le=100_000)] = 0.0
+    edge: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    annual_volatility: Annotated[float, Field(ge=0.001, le=10)] | None = None
+    jumps_per_year: Annotated[float, Field(ge=0, le=10_000)] = 0.0
 
     @property
     def start_ms(self) -> int | None:

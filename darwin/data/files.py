@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from darwin.core.market import Bars, Funding, Timeframe
+from darwin.core.market import SYNTHETIC_VENUE, Bars, Funding, Timeframe
 from darwin.data.checks import (
     BarColumns,
     CheckReport,
@@ -85,7 +85,7 @@ class FilesProvider:
 
     def _read(self, symbol: str) -> _Series:
         path = find_bars(self._folder, symbol, self._timeframe)
-        whole, checked = read_bars(path, symbol, self._timeframe)
+        whole, checked = read_bars(path, _labelled(symbol, path), self._timeframe)
         bars = self._cut(whole, path)
         if self._funding:
             bars = replace(bars, funding=self._read_funding(symbol, bars))
@@ -178,6 +178,15 @@ def digest(bars: Bars) -> str:
         sha.update(len(column).to_bytes(8, "little"))
         sha.update(column.astype(column.dtype.newbyteorder("<"), copy=False).tobytes())
     return sha.hexdigest()
+
+
+def _labelled(symbol: str, path: Path) -> str:
+    """Keep a synthetic file's label on its bars, however the config spells its name."""
+    name = parse_name(path)
+    mark = f"_{SYNTHETIC_VENUE}"
+    if name is None or not name.symbol.endswith(mark) or symbol.endswith(f":{SYNTHETIC_VENUE}"):
+        return symbol
+    return f"{symbol.removesuffix(mark)}:{SYNTHETIC_VENUE}"
 
 
 def _range_text(start_ms: int | None, end_ms: int | None) -> str:

@@ -223,7 +223,8 @@ def _charge(table: CandidateTable, bars: Bars, costs: Costs, out: OutcomeTable) 
     entry, exit_ = out.entry_price[rows], out.exit_price[rows]
     paid = funding_paid_until(bars)
     if paid is not None:
-        out.funding[rows] = side * (paid[out.exit_bar[rows]] - paid[out.entry_bar[rows]])
+        due = paid[out.exit_bar[rows]] - paid[out.entry_bar[rows]]
+        out.funding[rows] = side * due + 0.0  # never -0.0, which SQLite would not keep
     out.r[rows] = net_r(
         side, entry, out.stop_price[rows], exit_, out.exit_reason[rows], out.funding[rows], costs
     )

@@ -66,7 +66,8 @@ class Foresight:
             exit_mid[rows] = bars.close[-1] if len(bars) else np.nan
             paid = funding_paid_until(bars)
             if paid is not None:
-                funding[rows] = table.side[rows] * (paid[-1] - paid[outcomes.entry_bar[rows]])
+                due = paid[-1] - paid[outcomes.entry_bar[rows]]
+                funding[rows] = table.side[rows] * due + 0.0
         exit_instant[open_ended] = len(clock) - 1
         reason = np.where(open_ended, Exit.END_OF_RUN, outcomes.exit_reason).astype(np.int64)
         resting = reason == Exit.TARGET

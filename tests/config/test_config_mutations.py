@@ -201,7 +201,7 @@ def test_all_faults_stand_in_one_message(darwin: Command, write: Write) -> None:
     tree["playbooks"][0]["exits"]["stop_atr"] = "wide"
     outcome = darwin("config", "check", write(tree))
     assert_refused(outcome)
-    assert "4 faults; the first: market.edge must be at most 1, not 7" in outcome.err
+    assert "4 faults; the first: market.edge must be at most 0.5, not 7" in outcome.err
     for named in ("costs.takr_bps: did you mean 'taker_bps'?", "portfolio.units: ",
                   "playbooks[0].exits.stop_atr: write a number"):  # fmt: skip
         assert named in outcome.err

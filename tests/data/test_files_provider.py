@@ -235,3 +235,10 @@ def test_a_file_is_read_once(put, provide, tmp_path):
 def test_importing_the_provider_leaves_polars_out():
     code = "import sys, darwin.data.files; sys.exit('polars' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("spelling", ["BTC/USDT:SYNTH", "BTCUSDT:SYNTH", "BTCUSDT_SYNTH"])
+def test_a_synthetic_file_keeps_its_label_however_it_is_named(spelling, put, provide):
+    put("BTCUSDT_SYNTH-1h.csv", "BTCUSDT-1h.csv")
+    assert provide().bars(spelling).synthetic
+    assert not provide().bars("BTCUSDT").synthetic

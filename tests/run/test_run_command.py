@@ -257,3 +257,22 @@ def test_a_folder_that_cannot_be_written_is_a_storage_fault(desk):
     done = desk.darwin("run", desk.config())
     assert done.returncode == 4
     assert len(done.stderr.splitlines()) <= 3
+
+
+def test_gaps_that_silence_most_bars_are_pointed_out(desk):
+    made = desk.darwin("data", "synth", "--bars", "3000", "--symbols", "BTC/USDT", "-o", ".")
+    assert made.returncode == 0, made.stderr
+    whole = desk.folder / "BTCUSDT_SYNTH-1h.csv"
+    desk.darwin("data", "convert", "BTCUSDT_SYNTH-1h.parquet", whole.name)
+    lines = whole.read_text().splitlines(keepends=True)
+    (desk.folder / "BTCUSDT_SYNTH-1h.parquet").unlink()
+    kept = [line for i, line in enumerate(lines) if i == 0 or i % 300 > 30]
+    whole.write_text("".join(kept))
+    market = {"provider": "files", "path": ".", "symbols": ["BTCUSDT_SYNTH"]}
+    config = desk.config(market={**market, "warmup_bars": 400})
+    done = desk.darwin("run", config)
+    assert done.returncode == 0, done.stderr
+    assert "market.calendar" in done.stderr
+    calm = desk.darwin("run", config, "--set", "market.calendar=sessions", "--set", "run_id=calm")
+    assert "market.calendar" not in calm.stderr
+    assert desk.metrics("calm")["synthetic"] is True
