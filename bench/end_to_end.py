@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.tables import child, table
 
-FEW = {"name": "breakout", "params": {"lookback": 200, "min_adx": 25}}
+FEW = {"name": "breakout", "params": {"lookback": 500, "min_adx": 30}}
 ALL = [{"name": "breakout"}, {"name": "pullback"}, {"name": "mean_reversion"}]
 
 
@@ -45,7 +45,7 @@ def darwin(*words: str) -> list[str]:
 
 def run(folder: Path, name: str, path: str) -> tuple[str, ...]:
     """Time one run; its row of the table."""
-    artifacts = folder.parent / "artifacts"  # one deployment: its database stands already
+    artifacts = folder / "artifacts"  # one deployment: its database stands already
     _, peak_mb, wall = child(darwin("run", path, "--set", f"artifacts_dir={artifacts}"))
     metrics = json.loads((artifacts / "runs" / Path(path).stem / "metrics.json").read_text())
     bars, candidates = metrics["bars"], metrics["candidates"]

@@ -7,17 +7,15 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from darwin.engine.report import Report
-from darwin.engine.report_rows import EQUITY_COLUMNS, TRADE_COLUMNS, equity_rows, trades_rows
-from darwin.engine.result import RunResult
+from darwin.engine.report_rows import EQUITY_COLUMNS, TRADE_COLUMNS, equity_lines, trades_rows
 from darwin.errors import StorageError
 
-_LINES_AT_ONCE = 10_000
 METRICS, TRADES, EQUITY, PAGE = "metrics.json", "trades.csv", "equity.csv", "report.html"
 
 
@@ -36,7 +34,8 @@ def write_figures(folder: Path, report: Report) -> None:
     """Write metrics.json and both CSVs; the page is left out."""
     write_text(folder / METRICS, json_text(report.metrics))
     write_text(folder / TRADES, csv_text(TRADE_COLUMNS, trades_rows(report.result)))
-    write_text(folder / EQUITY, equity_lines(report.result))
+    header = ",".join(EQUITY_COLUMNS) + "\n"
+    write_text(folder / EQUITY, chain([header], equity_lines(report.result)))
 
 
 def json_text(metrics: dict[str, Any]) -> str:
@@ -51,14 +50,6 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     writer.writerow(columns)
     writer.writerows(rows)
     return out.getvalue()
-
-
-def equity_lines(result: RunResult) -> Iterator[str]:
-    """The equity CSV, many lines at a time; nothing in it needs quotes, and long runs are long."""
-    yield ",".join(EQUITY_COLUMNS) + "\n"
-    rows = equity_rows(result)
-    while block := list(islice(rows, _LINES_AT_ONCE)):
-        yield "\n".join(map(",".join, block)).replace("nan", "") + "\n"
 
 
 def write_text(path: Path, text: str | Iterable[str]) -> None:

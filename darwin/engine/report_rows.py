@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,11 +58,12 @@ def trades_rows(result: RunResult) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def equity_rows(result: RunResult) -> Iterator[tuple[str, ...]]:
-    """One row of EQUITY_COLUMNS per mark: close time, USD, fraction of the peak, of equity, count.
+def equity_lines(result: RunResult) -> Iterator[str]:
+    """The rows of EQUITY_COLUMNS as CSV, many lines at a time: one per mark, long runs are long.
 
-    `drawdown` is negative; `exposure` is gross position value over equity, empty where none is
-    left. Floats are written as Python writes them, so that they read back to the bit.
+    Close time; USD; drawdown as a (negative) fraction of the peak; gross position value over
+    equity, empty where none is left; open positions. Floats stand as Python writes them, so that
+    they read back to the bit; nothing needs quotes.
     """
     curve = result.equity
     closed = curve.time + result.markets[0].timeframe.ms
@@ -71,7 +73,8 @@ def equity_rows(result: RunResult) -> Iterator[tuple[str, ...]]:
         part = slice(start, start + _ROWS_AT_ONCE)
         floats = (_texts(column[part]) for column in columns)
         counts = map(str, curve.positions[part].tolist())
-        yield from zip(_times(closed[part]), *floats, counts, strict=True)
+        rows = zip(_times(closed[part]), *floats, counts, strict=True)
+        yield "\n".join(map(",".join, rows)).replace("nan", "") + "\n"
 
 
 def _times(ms: IntArray) -> Iterator[str]:
@@ -81,8 +84,10 @@ def _times(ms: IntArray) -> Iterator[str]:
     seconds, which_second = np.unique(second, return_inverse=True)
     dates = np.datetime_as_string(days.astype("datetime64[D]")).tolist()
     hours = [text[10:] + "Z" for text in np.datetime_as_string(seconds.astype("datetime64[s]"))]
-    return (
-        dates[d] + hours[s] for d, s in zip(which_day.tolist(), which_second.tolist(), strict=True)
+    return map(
+        operator.add,
+        map(dates.__getitem__, which_day.tolist()),
+        map(hours.__getitem__, which_second.tolist()),
     )
 
 

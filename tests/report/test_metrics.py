@@ -13,7 +13,7 @@ from darwin.core.candidate import id_text
 from darwin.core.decision import Reason
 from darwin.core.trade import Exit, Status
 from darwin.engine.report import metrics, report
-from darwin.engine.report_rows import EQUITY_COLUMNS, TRADE_COLUMNS, equity_rows, trades_rows
+from darwin.engine.report_rows import EQUITY_COLUMNS, TRADE_COLUMNS, equity_lines, trades_rows
 from darwin.engine.result import RunResult, SafetyEvent
 from darwin.errors import IntegrityError
 from darwin.testing.builders import Setup, make_bars, make_result
@@ -225,7 +225,8 @@ def test_a_row_of_trades_csv_tells_the_whole_trade(result: RunResult) -> None:
 
 
 def test_a_row_of_equity_csv_is_one_mark(result: RunResult) -> None:
-    rows = [dict(zip(EQUITY_COLUMNS, row, strict=True)) for row in equity_rows(result)]
+    lines = "".join(equity_lines(result)).splitlines()
+    rows = [dict(zip(EQUITY_COLUMNS, line.split(","), strict=True)) for line in lines]
     assert len(rows) == 6000
     assert rows[0] == {
         "time": "2024-01-01T01:00:00Z",
