@@ -1,7 +1,7 @@
 """One SQLite file: open it, create or migrate it, read and write it in transactions.
 
 Only SQLAlchemy's Core is imported here; alembic waits in `migrate`, which is imported when the
-file's schema version is not this code's.
+file's schema is an older one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy.pool import QueuePool
 
 from darwin.errors import StorageError
 from darwin.store.faults import damaged, explain, other_version, refuse_what_is_no_file
-from darwin.store.schema import VERSION
+from darwin.store.schema import VERSION, metadata
 
 WAIT_S = 5.0
 """How long a statement waits for another process to let go of the file."""
@@ -188,10 +188,22 @@ def _bring_up_to_date(database: Database) -> None:
             raise other_version(database.path, None)
         if version is not None and version > VERSION:
             raise other_version(database.path, version)
-        if version != VERSION:
+        if version is None:
+            _lay_out(connection)
+        elif version != VERSION:
             from darwin.store.migrate import upgrade  # noqa: PLC0415  alembic takes a while
 
             upgrade(connection)
+
+
+def _lay_out(connection: Connection) -> None:
+    """Make a fresh file as the newest migration would leave it (a test holds them together)."""
+    metadata.create_all(connection)
+    connection.exec_driver_sql(
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+        "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    )
+    connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (VERSION,))
 
 
 def _write_ahead(path: Path, wait_s: float) -> None:

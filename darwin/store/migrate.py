@@ -1,4 +1,4 @@
-"""Create the schema or bring it up to date, through alembic; imported only when that is due."""
+"""Bring an older schema up to date, through alembic; imported only when that is due."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -91,22 +92,21 @@ def test_the_migrations_make_exactly_the_tables_the_code_describes(
     from alembic.migration import MigrationContext
     from sqlalchemy import create_engine
 
-    with connect(path) as database, database.read() as connection:
+    from darwin.store.migrate import upgrade
+
+    migrated = create_engine(f"sqlite:///{tmp_path / 'migrated.sqlite'}")
+    with migrated.begin() as connection:
+        upgrade(connection)
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    described = create_engine(f"sqlite:///{tmp_path / 'described.sqlite'}")
-    metadata.create_all(described)
-    described.dispose()
+    migrated.dispose()
+    connect(path).close()
 
     def parts(file: Path) -> dict[object, set[str]]:
-        query = (
-            "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL AND name != 'alembic_version'"
-        )
-        return {
-            name: {line.strip(" \t,") for line in str(sql).splitlines()}
-            for name, sql in ask(file, query)
-        }
+        query = "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL"
+        return {name: set(re.split(r"[\s,()]+", str(sql))) for name, sql in ask(file, query)}
 
-    assert parts(path) == parts(tmp_path / "described.sqlite")
+    assert parts(path) == parts(tmp_path / "migrated.sqlite")
+    assert ask(tmp_path / "migrated.sqlite", "SELECT * FROM alembic_version") == [(VERSION,)]
 
 
 def test_the_newest_migration_is_the_version_of_the_code() -> None:
@@ -141,8 +141,12 @@ def test_connections_are_durable_and_keep_foreign_keys(path: Path) -> None:
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
 
 
-def test_a_current_database_opens_without_alembic_and_without_the_orm(path: Path) -> None:
-    connect(path).close()
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_fresh_or_current_database_opens_without_alembic_and_without_the_orm(
+    path: Path, fresh: bool
+) -> None:
+    if not fresh:
+        connect(path).close()
     program = (
         "import sys; from pathlib import Path; from darwin.store.db import connect\n"
         "connect(Path(sys.argv[1])).close()\n"
