@@ -89,7 +89,11 @@ def wire(loaded: Loaded, *, record_features: bool = True) -> Wired:
             bars.symbol: provider.source(symbol)
             for bars, symbol in zip(markets, config.market.symbols, strict=True)
         },
-        notes=(*_funding_notes(provider, config.market), *_gap_notes(markets, session.quiet)),
+        notes=(
+            *_idle_notes(config.market),
+            *_funding_notes(provider, config.market),
+            *_gap_notes(markets, session.quiet),
+        ),
     )
 
 
@@ -193,6 +197,27 @@ def _require_bars(markets: tuple[Bars, ...], market: MarketConfig) -> None:
             where="market.warmup_bars",
             mend="choose a longer range or fewer warm-up bars",
         )
+
+
+_READ_BY_ONE = {
+    "files": ("path", "end", "funding"),
+    "synthetic": ("bars", "seed", "edge", "annual_volatility", "jumps_per_year"),
+}
+
+
+def _idle_notes(market: MarketConfig) -> tuple[str, ...]:
+    """Say which keys were set that this provider does not read."""
+    others = [keys for name, keys in _READ_BY_ONE.items() if name != market.provider]
+    if market.provider not in _READ_BY_ONE:
+        return ()
+    fields = MarketConfig.model_fields
+    idle = [
+        f"market.{key}"
+        for keys in others
+        for key in keys
+        if getattr(market, key) != fields[key].default
+    ]
+    return _note_on(idle, f"The provider '{market.provider}' does not read {{}}.")
 
 
 def _funding_notes(provider: Any, market: MarketConfig) -> tuple[str, ...]:

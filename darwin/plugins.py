@@ -27,6 +27,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
 }
 
 
+METHOD = {"playbook": "scan", "provider": "bars", "decider": "decide"}
+"""What makes a class one of its kind; nothing else is called on the word of a config."""
+
+
 def factory(kind: str, name: str) -> Callable[..., Any]:
     """Return what builds the `kind` called `name`; imported only now.
 
@@ -53,4 +57,12 @@ def factory(kind: str, name: str) -> Callable[..., Any]:
             f"the {kind} '{name}' cannot be imported ({fault})",
             mend="check that its package is installed and the name behind the colon exists",
         ) from fault
+    method = METHOD[kind]
+    if name not in BUILT_IN[kind] and not (
+        isinstance(found, type) and callable(getattr(found, method, None))
+    ):
+        raise ConfigError(
+            f"'{name}' is no {kind}: it is no class with a method '{method}'",
+            mend="name a class that keeps the contract of its kind (darwin.testing.contracts)",
+        )
     return found

@@ -114,9 +114,7 @@ class SimulatedBroker:
         return entry
 
     def _objection(self, order: Order, row: _Row) -> Reason | None:
-        if row.status == Status.GAPPED:
-            return Reason.GAPPED
         moved = abs(row.entry_mid - order.price)
         if self._collar is not None and not moved <= self._collar * order.price:
             return Reason.PRICE_COLLAR
-        return None
+        return Reason.GAPPED if row.status == Status.GAPPED else None

@@ -76,6 +76,8 @@ def _run() -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = SIGNAL_EXIT + signal.SIGPIPE
+    except OSError as fault:
+        code = _refused(fault, 4, f"error: the system refused: {fault.strerror or fault}")
     except Exception as bug:  # noqa: BLE001  the one door: a bug must not look like a result
         code = _refused(
             bug,

@@ -46,13 +46,24 @@ def faults_of(
     errors: Iterable[ErrorDetails], root: type[BaseModel], tree: Mapping[str, Any]
 ) -> list[Fault]:
     """Translate pydantic's `errors` about `tree`, which was meant to be a `root`."""
-    found = [_fault(error, root, tree) for error in errors]
+    errors = list(errors)
+    deeper = [error["loc"] for error in errors]
+    found = [
+        _fault(error, root, tree)
+        for error in errors
+        if error["type"] != "too_short"  # a list is not short of the items that were refused
+        or not any(_lies_within(loc, error["loc"]) for loc in deeper)
+    ]
     misspelt = {(*fault.path[:-1], fault.mend) for fault in found if fault.what == _UNKNOWN}
     return [
         fault
         for fault in found
         if fault.what != _MISSING or (*fault.path[:-1], _meant(fault.path[-1])) not in misspelt
     ]
+
+
+def _lies_within(loc: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(loc) > len(outer) and loc[: len(outer)] == outer
 
 
 _UNKNOWN = "is no key of the config"

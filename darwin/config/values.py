@@ -65,6 +65,9 @@ def _timeframe(text: str) -> str:
     raise fault("is no timeframe", "write for example 1m, 15m, 1h, 1d")
 
 
+YEAR_2200_MS = 7_258_118_400_000
+
+
 def instant_ms(text: str) -> int:
     """Read an ISO date or datetime, UTC unless it names its offset, as ms UTC; else ValueError."""
     if _INSTANT.fullmatch(text) is None:
@@ -77,9 +80,11 @@ def instant_ms(text: str) -> int:
 
 def _instant(text: str) -> str:
     try:
-        instant_ms(text)
+        known = 0 <= instant_ms(text) < YEAR_2200_MS
     except (ValueError, OverflowError):
         raise fault("is no date", "write 2020-01-31 or 2020-01-31T15:00:00Z") from None
+    if not known:
+        raise fault("is not between 1970 and 2200", "write a date on which there were bars")
     return text
 
 
@@ -137,8 +142,9 @@ Instant = Annotated[str, AfterValidator(_instant)]
 AnyPath = Annotated[str, AfterValidator(_path)]
 RootPath = Annotated[str, AfterValidator(_root)]
 Resume = Annotated[int | str, BeforeValidator(_resume)]
+Grid = Annotated[float, Field(ge=1e-12, le=1e12)]
 Step = Annotated[
-    Annotated[Positive, Tag(NUMBER_TAG)] | Annotated[dict[str, Positive], Tag(TABLE_TAG)],
+    Annotated[Grid, Tag(NUMBER_TAG)] | Annotated[dict[str, Grid], Tag(TABLE_TAG)],
     Discriminator(_shape),
 ]
 """A rounding step: one number for all symbols, or one per symbol."""

@@ -105,6 +105,8 @@ class CandidateTable:
     @classmethod
     def joined(cls, parts: Sequence[CandidateTable]) -> CandidateTable:
         """All `parts`, one after the other; they share features and version."""
+        if len(parts) == 1:
+            return parts[0]
         columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _COLUMNS}
         return cls(
             **columns,

@@ -41,7 +41,11 @@ def buy_and_hold(result: RunResult, sampling: Sampling) -> Benchmark:
         for bars, first in zip(result.markets, result.first_bar, strict=True)
     ]
     return _long_only(
-        "buy_and_hold", "equal split, bought once, held to the end", result, legs, sampling
+        "buy_and_hold",
+        "equal split over the symbols that could be traded, bought once, held to the end",
+        result,
+        legs,
+        sampling,
     )
 
 
@@ -103,13 +107,21 @@ def _long_only(
     name: str, note: str, result: RunResult, legs: list[Legs], sampling: Sampling
 ) -> Benchmark:
     clock = Clock.of(result.markets)
-    share = result.starting_equity_usd / len(result.markets)
+    tradeable = sum(
+        first + 1 < len(b) for b, first in zip(result.markets, result.first_bar, strict=True)
+    )
+    share = result.starting_equity_usd / max(tradeable, 1)
     equity = np.zeros(len(sampling.time))
-    for bars, leg, instant in zip(result.markets, legs, clock.instant_of_bar, strict=True):
+    for bars, first, leg, instant in zip(
+        result.markets, result.first_bar, legs, clock.instant_of_bar, strict=True
+    ):
+        if first + 1 >= len(bars):
+            continue  # never warm: its share goes to the others
         values = np.concatenate([[share], _sleeve(bars, leg, share, result.costs)])
         latest = np.searchsorted(bars.time[: len(instant)], clock.time, side="right")
         equity += values[latest]
     start = result.starting_equity_usd
+    equity = equity if tradeable else np.full(len(sampling.time), start)
     daily = simple_returns(equity[sampling.days.last], start)
     return Benchmark(
         name=name,

@@ -154,8 +154,8 @@ def _costs(metrics: dict[str, Any]) -> str:
         return "Nothing was traded, so there is no break-even cost."
     if even <= 0:
         return (
-            "Before fees and slippage the trades already lost money: no level of costs makes this "
-            "profitable."
+            "Before fees and slippage the trades it made already lost money: lower costs alone do "
+            "not turn these trades around."
         )
     margin = "more" if even > paid else "less"
     return (
@@ -188,7 +188,8 @@ def assumptions(metrics: dict[str, Any], costs: Costs) -> list[str]:
         "Fills move no price: market impact is not modelled.",
         "Benchmarks pay the same costs from the first bar at which the run could trade; the "
         f"{matched['draws']} random draws (seed {matched['seed']}) book profit by UTC day, so that "
-        "their drawdowns are a little shallower than a bar's-close reckoning.",
+        "their drawdowns are a little shallower than a bar's-close reckoning; their notionals are "
+        "the run's whatever they have lost, so that a draw can lose more than everything.",
     ]
     if any(row["funding"] for row in metrics["data"]):
         sentences.append("Funding is paid on the bars of the funding series given.")

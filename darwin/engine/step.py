@@ -73,8 +73,7 @@ class Step:
             self.reasons[event.order.row] = event.reason
             self.cancels.append(event)
             return
-        if self._rules.limits.watches_losses:
-            self._watch_until(event.instant)
+        self._watch_until(event.instant)
         if event.is_entry:
             self._forget(self._pending[event.candidate_id])
             self.reasons[event.row] = Reason.TAKEN
@@ -113,8 +112,7 @@ class Step:
 
     def finish(self) -> None:
         """Watch the rest of the run."""
-        if self._rules.limits.watches_losses:
-            self._watch_until(len(self._clock))
+        self._watch_until(len(self._clock))
 
     def _order(self, candidate: Candidate, units: float, clipped_by: str) -> None:
         order = Order(
@@ -165,8 +163,7 @@ class Step:
 
     def _account(self, instant: int) -> Account:
         """Mark the account at the close of `instant`."""
-        if self._rules.limits.watches_losses:
-            self._watch_until(instant + 1)
+        self._watch_until(instant + 1)
         gross, equity = 0.0, self.ledger.cash
         for position in self.ledger.positions.values():
             entry = position.entry

@@ -46,8 +46,8 @@ def begin_run(
     """Note that `run` has begun, and say how it stood before.
 
     FINISHED: it is recorded, with the same config, data and code. UNFINISHED: someone began it and
-    recorded nothing; the note stays as it is, unless `start_over` puts this one in its place.
-    Raises ConfigError when a finished run of that name has another config, data or code.
+    recorded nothing; `start_over` takes the run up again. Raises ConfigError when a run of that
+    name is finished, or is to be taken up again, with another config, data or code.
     """
     row = asdict(run) | {"status": "running", "started_at": iso_time(started_at)}
     named = schema.runs.c.run_id == run.run_id
@@ -56,18 +56,17 @@ def begin_run(
         if known is None:
             connection.execute(insert(schema.runs), row)
             return Standing.NEW
-        if known["status"] == "running":
-            if start_over:
-                connection.execute(update(schema.runs).where(named), row)
-            return Standing.UNFINISHED
+        running = known["status"] == "running"
         stored = RunIdentity(**{name: known[name] for name in asdict(run)})
-        if what := _differing(stored, run):
+        if (what := _differing(stored, run)) and (start_over or not running):
             raise ConfigError(
-                f"run '{run.run_id}' is finished, with another {what}",
+                f"run '{run.run_id}' was {'begun' if running else 'finished'} with another {what}",
                 where=str(database.path),
                 mend="give this one another run_id",
             )
-        return Standing.FINISHED
+        if running and start_over:
+            connection.execute(update(schema.runs).where(named), row)
+        return Standing.UNFINISHED if running else Standing.FINISHED
 
 
 def record_run(database: Database, run_id: str, facts: RunFacts, *, finished_at: datetime) -> None:

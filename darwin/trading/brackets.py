@@ -9,6 +9,7 @@ compares and takes extremes, so both give the same bits. Shorts are walked in th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ MIN_STOP_LEFT = 0.25
 """An entry is cancelled when the open leaves less than this share of the planned stop distance."""
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 4, 256
+_ON_GRID = 1e-6  # of a tick
 _ROWS_AT_ONCE = 16_384  # what the processor's cache holds
 _NOT_YET = -1
 
@@ -113,12 +115,20 @@ def levels_at_open(
     stop = anchor - side * table.stop_distance
     target = anchor + side * table.target_distance
     if tick is not None:
-        stop = np.where(side > 0, np.floor(stop / tick), np.ceil(stop / tick)) * tick
-        target = np.where(side > 0, np.ceil(target / tick), np.floor(target / tick)) * tick
+        stop, target = _on_grid(stop, tick, -side), _on_grid(target, tick, side)
     left = side * (open_ - stop)
     beyond_target = side * (target - open_) <= 0
     too_close = ~(left >= MIN_STOP_LEFT * table.stop_distance)
     return stop, target, too_close | beyond_target
+
+
+def _on_grid(price: FloatArray, tick: float, way: FloatArray) -> FloatArray:
+    """Round to ticks in the direction `way` (±1); what is on the grid already stays."""
+    steps = price / tick
+    ticks = np.where(way > 0, np.ceil(steps - _ON_GRID), np.floor(steps + _ON_GRID))
+    decimals = -int(Decimal(repr(tick)).as_tuple().exponent)
+    snapped: FloatArray = np.round(ticks * tick, max(decimals, 0))
+    return snapped
 
 
 def resolve(

@@ -26,11 +26,6 @@ class Limits:
     max_refusals_per_bar: int | None = 100  # beyond it an order storm: HALTED
     reducing_resume_days: int | None = None  # None: never without a person
 
-    @property
-    def watches_losses(self) -> bool:
-        """Whether equity has to be watched at every close."""
-        return self.max_daily_loss_fraction is not None or self.max_drawdown_fraction is not None
-
 
 class OrderCount:
     """Orders of this bar and of this UTC day, and how many the former refused."""

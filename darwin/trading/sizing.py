@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
 from darwin.core.account import Account
 from darwin.core.decision import Reason
+
+DUST = 1e-9
+"""A share of equity too small to be an order: what rounding leaves of a room that is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +80,20 @@ def full_size(
         units = room / price
     else:
         clipped_by = ""
+    objection = empty if clipped_by else Reason.MINIMUM_ORDER
     if lot is not None:
-        units = math.floor(units / lot) * lot
-        clipped_by = clipped_by or "lot"
-    if not units * price >= max(rule.min_order_usd, math.ulp(0.0)):
-        return Size(
-            0.0, clipped_by, empty if clipped_by not in ("", "lot") else Reason.MINIMUM_ORDER
-        )
+        whole = _whole_lots(units, lot)
+        clipped_by = clipped_by or ("lot" if whole < units else "")
+        units = whole
+    least = max(rule.min_order_usd, DUST * abs(account.equity), math.ulp(0.0))
+    if not units * price >= least:
+        return Size(0.0, clipped_by, objection)
     return Size(units, clipped_by, None)
+
+
+def _whole_lots(units: float, lot: float) -> float:
+    """Round down to lots in decimals, so that 0.3 is three lots of 0.1 and not two."""
+    return float(math.floor(units / lot + 1e-9) * Decimal(repr(lot)))
 
 
 def _wanted_units(rule: Sizing, account: Account, price: float, stop_distance: float) -> float:

@@ -98,7 +98,7 @@ def test_json_prints_the_metrics_and_nothing_else(finished):
 
 
 def test_a_killed_run_wants_resume_and_then_gives_the_same(finished, desk):
-    config = desk.config(market={"bars": 60_000})
+    config = desk.config()
     process = subprocess.Popen(
         [sys.executable, "-m", "darwin.cli.main", "run", config],
         cwd=desk.folder,
@@ -114,9 +114,10 @@ def test_a_killed_run_wants_resume_and_then_gives_the_same(finished, desk):
     process.kill()
     process.communicate()
     assert database.exists()
-    config = desk.config()  # another config under the same name: still unfinished
     refused = desk.darwin("run", config)
     assert (refused.returncode, "--resume" in refused.stderr) == (2, True)
+    other = desk.darwin("run", config, "--resume", "--set", "market.seed=4")
+    assert (other.returncode, "market.seed" in other.stderr) == (2, True)
     assert desk.darwin("run", config, "--resume").returncode == 0
     for name in FILES:
         assert (desk.run_dir() / name).read_bytes() == (finished.run_dir() / name).read_bytes()
@@ -237,7 +238,12 @@ def test_every_config_that_ships_runs(config, desk):
         ({"playbooks": [{"name": "breakout", "params": {"lookback": 0}}]}, 2, "lookback"),
         ({"playbooks": [{"name": "breakout", "params": {"sides": []}}]}, 2, "sides"),
         ({"decider": {"provider": "rules", "take_al": True}}, 2, "take_all"),
-        ({"decider": {"provider": "os:system"}}, 2, "decider"),
+        ({"decider": {"provider": "os:system"}}, 2, "no decider"),
+        ({"playbooks": [{"name": "os:system"}]}, 2, "no playbook"),
+        ({"market": {"provider": "builtins:str"}}, 2, "no provider"),
+        ({"market": {"symbols": ["A/B"]}}, 2, "market.symbols[0]"),
+        ({"market": {"lot_size": 1e-310}}, 2, "market.lot_size"),
+        ({"market": {"start": "1500-01-01"}}, 2, "market.start"),
         ({"market": {"provider": "files", "path": "nowhere"}}, 3, "nowhere"),
         ({"market": {"bars": 100}}, 3, "warm-up"),
         ({"rl": {"enabled": True}}, 2, "rl"),
@@ -276,3 +282,24 @@ def test_gaps_that_silence_most_bars_are_pointed_out(desk):
     calm = desk.darwin("run", config, "--set", "market.calendar=sessions", "--set", "run_id=calm")
     assert "market.calendar" not in calm.stderr
     assert desk.metrics("calm")["synthetic"] is True
+
+
+def test_keys_that_the_provider_does_not_read_are_pointed_out(desk):
+    done = desk.darwin("run", desk.config(market={"end": "2021-01-01"}))
+    assert done.returncode == 0
+    assert "does not read market.end" in done.stderr
+
+
+def test_a_full_device_under_its_output_is_a_storage_fault(finished):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "darwin.cli.main", "run", "config.json", "--json"],
+            cwd=finished.folder,
+            env=clean_environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 4, done.stderr
+    assert len(done.stderr.splitlines()) <= 3

@@ -277,18 +277,16 @@ def test_a_finished_run_is_not_begun_with_anything_else(
     assert fault.value.exit_code == 2
 
 
-def test_an_unfinished_run_stays_as_it_is_unless_started_over(path: Path) -> None:
+def test_an_unfinished_run_is_taken_up_with_the_same_inputs_alone(path: Path) -> None:
     changed_run = identity(code_version="0.2.0")
-
-    def version() -> object:
-        return rows(path, "SELECT code_version FROM runs")[0]["code_version"]
-
     with connect(path) as database:
         begin_run(database, identity(), started_at=NOW)
         assert begin_run(database, changed_run, started_at=NOW) is Standing.UNFINISHED
-        assert version() == "0.1.0"
-        begin_run(database, changed_run, started_at=NOW, start_over=True)
-        assert version() == "0.2.0"
+        with pytest.raises(ConfigError, match=r"another code \(0.1.0 then, 0.2.0 now\)"):
+            begin_run(database, changed_run, started_at=NOW, start_over=True)
+        assert rows(path, "SELECT code_version FROM runs")[0]["code_version"] == "0.1.0"
+        again = begin_run(database, identity(), started_at=NOW, start_over=True)
+        assert again is Standing.UNFINISHED
         record_run(database, "one", worked_out(), finished_at=NOW)
 
 

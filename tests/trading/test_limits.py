@@ -20,7 +20,7 @@ from darwin.trading.costs import Costs
 from darwin.trading.ledger import Ledger
 from darwin.trading.limits import Limits, LossWatch
 from darwin.trading.sizing import Sizing, full_size
-from tests.engine.worlds import NO_LIMITS, ONE_UNIT, grid_bars, play
+from tests.engine.worlds import NO_LIMITS, ONE_UNIT, TakeAll, grid_bars, play
 
 FLAT = Account(10_000.0, 0.0, 0.0, 0, 0.0)
 
@@ -194,6 +194,37 @@ def test_lots_round_units_down():
     size = full_size(Sizing(max_exposure_fraction=None), FLAT, 100.0, 3.0, 0.0, 0.0, 0.5)
     assert size.units == 33.0
     assert size.clipped_by == "lot"
+
+
+@pytest.mark.parametrize(("units", "lot"), [(0.3, 0.1), (0.7, 0.1), (2.9, 0.1), (1.15, 0.05)])
+def test_whole_lots_stay_whole(units, lot):
+    sizing = Sizing("fixed_units", units=units, max_exposure_fraction=None, min_order_usd=0)
+    size = full_size(sizing, FLAT, 100.0, 1.0, 0.0, 0.0, lot)
+    assert (size.units, size.clipped_by) == (units, "")
+
+
+def test_dust_is_no_order():
+    sizing = Sizing(max_exposure_fraction=0.5, min_order_usd=0.0)
+    almost_full = FLAT._replace(gross_exposure=5_000.0 - 1e-9)
+    size = full_size(sizing, almost_full, 100.0, 1.0, 0.0, 0.0, None)
+    assert size.objection is Reason.EXPOSURE
+
+
+def test_a_decider_sees_the_same_drawdown_whatever_limits_are_on():
+    def drawdowns(limits):
+        seen = []
+
+        class Spy(TakeAll):
+            def decide(self, candidate, features, account):
+                seen.append(account.drawdown)
+                return super().decide(candidate, features, account)
+
+        play(grid_bars(300, 6), limits=limits, decider=Spy(), costs=Costs(20, 20, 0, 0))
+        return seen
+
+    seen = drawdowns(NO_LIMITS)
+    assert min(seen) < 0
+    assert seen == drawdowns(replace(NO_LIMITS, max_drawdown_fraction=0.9))
 
 
 def test_an_account_without_margin_never_holds_more_than_it_has():

@@ -112,3 +112,12 @@ def test_tick_rounding_never_tightens_a_bracket(tick):
     assert (side * (rounded.target_price[both] - free.target_price[both]) >= -1e-9).all()
     steps = rounded.stop_price[both] / tick
     assert np.allclose(steps, np.round(steps), atol=1e-9)
+
+
+def test_levels_that_are_on_the_grid_of_ticks_stay_where_they_are():
+    bars = _map_prices(grid_bars(150, 4, step=1.0), lambda price: np.round(price * 0.1, 1))
+    table = play(bars, exits=Exits(1.0, 2.0, 10), rate=1.0, atr=0.5).candidates
+    free, rounded = resolve(table, bars, FREE), resolve(table, bars, FREE, 0.1)
+    for name in ("stop_price", "target_price"):
+        exact, on_grid = np.round(getattr(free, name), 9), getattr(rounded, name)
+        assert_array_equal(np.round(exact, 1), on_grid, err_msg=name)
