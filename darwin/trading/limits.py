@@ -102,6 +102,10 @@ class LossWatch:
         """Fold marks: bar open `time` (k,) and `equity` at those closes (k,)."""
         if len(time) == 0:
             return
+        limits = self._limits
+        if limits.max_daily_loss_fraction is None and limits.max_drawdown_fraction is None:
+            self.peak = max(self.peak, float(equity.max()))
+            return
         days = time // DAY_MS
         if days[0] == days[-1]:
             self._advance_day(int(days[0]), time, equity)
