@@ -29,6 +29,9 @@ from darwin.trading.costs import Costs
 from darwin.trading.limits import Limits
 from darwin.trading.sizing import Sizing
 
+RECORDED = "recorded"
+"""The decider that is handed the verdicts of an earlier run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wired:
@@ -51,13 +54,8 @@ def wire(loaded: Loaded, *, record_features: bool = True) -> Wired:
 
     Raises ConfigError for all faults in plug-ins' options together, DataError for bad bars.
     """
+    refuse_bad_options(loaded)
     config = loaded.config
-    handed: dict[str, object] = {}
-    if config.decider.provider == "recorded":
-        handed["verdicts"] = {}
-    faults = options.option_faults(config, plugins.factory, handed)
-    if faults:
-        raise loaded.refuse(faults)
     provider: Provider = plugins.factory("provider", config.market.provider)(config.market)
     markets = tuple(provider.bars(symbol) for symbol in config.market.symbols)
     _require_bars(markets, config.market)
@@ -95,6 +93,16 @@ def wire(loaded: Loaded, *, record_features: bool = True) -> Wired:
             *_gap_notes(markets, session.quiet),
         ),
     )
+
+
+def refuse_bad_options(loaded: Loaded) -> None:
+    """Raise one ConfigError for all that the plug-ins of a config refuse; no bars are read."""
+    handed: dict[str, object] = {}
+    if loaded.config.decider.provider == RECORDED:
+        handed["verdicts"] = {}
+    faults = options.option_faults(loaded.config, plugins.factory, handed)
+    if faults:
+        raise loaded.refuse(faults)
 
 
 def rules_of(config: RunConfig) -> Rules:
@@ -178,7 +186,7 @@ def _decider(config: RunConfig) -> Decider:
     factory = plugins.factory("decider", config.decider.provider)
     given = config.decider.options
     extra: dict[str, object] = {}
-    if config.decider.provider == "recorded":
+    if config.decider.provider == RECORDED:
         from darwin.store.db import connect_readonly
         from darwin.store.queries import verdicts_of
 

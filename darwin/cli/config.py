@@ -74,14 +74,11 @@ def show(path: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 def _load(path: Path, overrides: tuple[str, ...]) -> Loaded:
-    from darwin import plugins
+    from darwin.bootstrap import refuse_bad_options
     from darwin.config.load import load_config
-    from darwin.config.options import option_faults
 
     loaded = load_config(path, overrides)
-    faults = option_faults(loaded.config, plugins.factory)
-    if faults:
-        raise loaded.refuse(faults)
+    refuse_bad_options(loaded)
     return loaded
 
 

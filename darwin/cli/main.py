@@ -6,6 +6,8 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -24,6 +26,7 @@ COMMANDS = {
     "why": "darwin.cli.runs:why",
 }
 SIGNAL_EXIT = 128
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class LazyGroup(click.Group):
@@ -59,25 +62,31 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    signal.signal(signal.SIGTERM, _terminate)
     try:
-        answer = darwin.main(standalone_mode=False)
+        with _stoppable():
+            answer = darwin.main(standalone_mode=False)
         code = answer if isinstance(answer, int) else 0
     except DarwinError as error:
         code = _refused(error, error.exit_code, *error.lines())
     except click.ClickException as error:
         code = _refused(error, 2, *f"error: {error.format_message()}".splitlines()[:3])
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        code = SIGNAL_EXIT + signal.SIGINT
+    except _Stopped as stop:
+        code = SIGNAL_EXIT + stop.signal
         _say("stopped")
-    except _Terminated:
-        code = SIGNAL_EXIT + signal.SIGTERM
+    except click.exceptions.Abort:
+        code = SIGNAL_EXIT + signal.SIGINT
         _say("stopped")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = SIGNAL_EXIT + signal.SIGPIPE
     except OSError as fault:
-        code = _refused(fault, 4, f"error: the system refused: {fault.strerror or fault}")
+        where = f" ({fault.filename})" if fault.filename else ""
+        code = _refused(
+            fault,
+            4,
+            f"error: the system refused: {fault.strerror or fault}{where}",
+            "  mend: check that the disk has room and that output and folders may be written",
+        )
     except Exception as bug:  # noqa: BLE001  the one door: a bug must not look like a result
         code = _refused(
             bug,
@@ -96,12 +105,34 @@ def _refused(error: Exception, code: int, *lines: str) -> int:
     return code
 
 
-class _Terminated(BaseException):
-    """SIGTERM arrived: leave through every `finally`."""
+class _Stopped(BaseException):
+    """A signal asked us to stop: leave through every `finally`.
+
+    Not KeyboardInterrupt: raised inside an `exec` it makes the interpreter die by the bare signal,
+    even where it was caught.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = number
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Turn stop signals into `_Stopped` within; those that are ignored (nohup) stay ignored."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Stopped(number)
 
 
 def _say(*lines: str) -> None:

@@ -38,9 +38,9 @@ def write_figures(folder: Path, report: Report) -> None:
     write_text(folder / EQUITY, chain([header], equity_lines(report.result)))
 
 
-def json_text(metrics: dict[str, Any]) -> str:
-    """Metrics as JSON in the order they were made; never NaN or infinity."""
-    return json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def json_text(tree: dict[str, Any]) -> str:
+    """A tree as JSON in the order it was made; never NaN or infinity."""
+    return json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from darwin.errors import ConfigError, StorageError
+from darwin.errors import ConfigError, LockedError, StorageError
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -141,7 +141,7 @@ def write_run_files(
     folder: Path, loaded: Loaded, wired: Wired, identity: RunIdentity, report: Report
 ) -> None:
     """Write manifest, config and report into the folder of the run."""
-    from darwin.cli.report_files import write_report, write_text
+    from darwin.cli.report_files import json_text, write_report, write_text
 
     manifest = {
         "run_id": identity.run_id,
@@ -155,42 +155,36 @@ def write_run_files(
             for symbol, digest in wired.data_digests.items()
         ],
     }
-    write_text(folder / "config.json", _pretty(loaded.resolved()))
+    write_text(folder / "config.json", json_text(loaded.resolved()))
     write_report(folder, report)
-    write_text(folder / "manifest.json", _pretty(manifest))
+    write_text(folder / "manifest.json", json_text(manifest))
 
 
-@dataclass
-class _alone:  # noqa: N801  reads as a word where it is used
+@contextmanager
+def _alone(folder: Path, run_id: str) -> Iterator[None]:
     """Hold the run's folder against a second process. Raises LockedError, StorageError."""
+    from filelock import FileLock, Timeout
 
-    folder: Path
-    run_id: str
-
-    def __enter__(self) -> None:
-        from filelock import FileLock, Timeout
-
-        from darwin.errors import LockedError
-
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self.folder / ".lock", timeout=0)
-            self._lock.acquire()
-        except Timeout:
-            raise LockedError(
-                f"run '{self.run_id}' is held by another process",
-                where=str(self.folder),
-                mend="wait for it, or give this one another run_id",
-            ) from None
-        except OSError as fault:
-            raise StorageError(
-                f"cannot use the folder of the run: {fault.strerror or fault}",
-                where=str(self.folder),
-                mend="check that it is a folder and writable, or set artifacts_dir",
-            ) from fault
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise LockedError(
+            f"run '{run_id}' is held by another process",
+            where=str(folder),
+            mend="wait for it, or give this one another run_id",
+        ) from None
+    except OSError as fault:
+        raise StorageError(
+            f"cannot use the folder of the run: {fault.strerror or fault}",
+            where=str(folder),
+            mend="check that it is a folder and writable, or set artifacts_dir",
+        ) from fault
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _complete(folder: Path) -> bool:
@@ -198,10 +192,6 @@ def _complete(folder: Path) -> bool:
 
     names = ("manifest.json", "config.json", METRICS, TRADES, EQUITY, PAGE)
     return all((folder / name).is_file() for name in names)
-
-
-def _pretty(tree: dict[str, Any]) -> str:
-    return json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _summarise(report: Report) -> None:

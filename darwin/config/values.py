@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from darwin.core.market import SYMBOL, Timeframe
+from darwin.core.market import SYMBOL, YEAR_2200_MS, Timeframe
 from darwin.errors import ConfigError
 
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -63,9 +63,6 @@ def _timeframe(text: str) -> str:
     except ConfigError:
         pass
     raise fault("is no timeframe", "write for example 1m, 15m, 1h, 1d")
-
-
-YEAR_2200_MS = 7_258_118_400_000
 
 
 def instant_ms(text: str) -> int:

@@ -18,6 +18,8 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+YEAR_2200_MS = 7_258_118_400_000
+"""No bar opens later: a larger number is a time in another unit."""
 _UNIT_MS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
 
 SYMBOL = re.compile(r"[A-Z0-9]{2,15}([-/_][A-Z0-9]{1,15})?(:[A-Z0-9]{2,15})?")

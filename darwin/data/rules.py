@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from darwin.core.market import BoolArray, FloatArray, IntArray, Timeframe
+from darwin.core.market import YEAR_2200_MS, BoolArray, FloatArray, IntArray, Timeframe
 from darwin.data.utc import utc_text
 from darwin.errors import DataError
 
 PRICES = ("open", "high", "low", "close")
-YEAR_2200_MS = 7_258_118_400_000
 FROM_THE_SOURCE = "fetch the data again or mend that row at its source; Darwin repairs nothing"
 
 

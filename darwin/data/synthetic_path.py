@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from darwin.core.market import HOUR_MS, FloatArray, IntArray, Timeframe
+from darwin.core.market import HOUR_MS, YEAR_2200_MS, FloatArray, IntArray, Timeframe
 from darwin.data.brownian import draw_extremes
 from darwin.data.synthetic_law import (
     BLOCK,
@@ -41,10 +41,6 @@ MOST_BARS = 10_000_000
 MOST_EDGE = 0.5
 ANNUAL_VOLATILITY = 0.7
 _SMALLEST_RANGE = 1e-9  # in typical deviations; keeps the logarithm finite
-
-
-YEAR_2200_MS = 7_258_118_400_000
-"""Later times are refused: in a file they would look like another unit."""
 
 
 @dataclass(frozen=True, slots=True)

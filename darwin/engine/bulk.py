@@ -8,15 +8,17 @@ test holds the two against each other.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from darwin.core.candidate import CandidateTable
 from darwin.core.clock import Clock
 from darwin.core.columns import Columns
 from darwin.core.decision import Reason
-from darwin.core.market import IntArray
+from darwin.core.market import BoolArray, IntArray
 from darwin.core.trade import Cancel, Fill, Order, OutcomeTable, Phase, Status, Trade
 from darwin.engine.step import Rules
 from darwin.trading.foresight import Foresight
@@ -45,7 +47,7 @@ def applies(rules: Rules) -> bool:
 class Bulk:
     """What the walk leaves: a reason per candidate, and columnar facts."""
 
-    reasons: np.ndarray[tuple[int], np.dtype[np.int8]]
+    reasons: NDArray[np.int8]
     orders: Columns[Order]
     cancels: tuple[Cancel, ...]
     fills: Columns[Fill]
@@ -61,7 +63,7 @@ def walk(
 ) -> Bulk:
     """Take every candidate whose symbol is free, with the fixed size."""
     units = rules.sizing.units or 0.0
-    big_enough = units * table.close >= max(rules.sizing.min_order_usd, 5e-324)
+    big_enough = units * table.close >= max(rules.sizing.min_order_usd, math.ulp(0.0))
     reasons = np.where(big_enough, np.int8(Reason.POSITION_OPEN), np.int8(Reason.MINIMUM_ORDER))
     ordered = np.zeros(len(table), dtype=np.bool_)
     for symbol in range(len(clock.close)):
@@ -84,7 +86,7 @@ def _chain(
     table: CandidateTable,
     outcomes: OutcomeTable,
     mine: IntArray,
-    big_enough: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    big_enough: BoolArray,
 ) -> tuple[IntArray, IntArray]:
     """Follow one symbol: the rows ordered, and the rows that found it busy."""
     bar = table.bar[mine]
@@ -125,7 +127,7 @@ def _orders(table: CandidateTable, rows: IntArray, units: float) -> Columns[Orde
 def _cancels(
     orders: Columns[Order],
     rows: IntArray,
-    reasons: np.ndarray[tuple[int], np.dtype[np.int8]],
+    reasons: NDArray[np.int8],
     foresight: Foresight,
     clock: Clock,
 ) -> tuple[Cancel, ...]:

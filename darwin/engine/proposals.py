@@ -68,9 +68,8 @@ def propose(
     quiet: Quiet,
     frame_of: Callable[[Bars], FeatureFrame],
     feature_keys: Sequence[str] = (),
-    done: Callable[[], None] = lambda: None,
 ) -> CandidateTable:
-    """Collect all candidates of a run in total order; `done` is called after each symbol.
+    """Collect all candidates of a run in total order.
 
     A setup at a bar whose ATR is not yet known or zero is no candidate: it would have no bracket.
     """
@@ -78,7 +77,6 @@ def propose(
     for number, bars in enumerate(markets):
         frame = frame_of(bars)
         parts.append(_of_symbol(number, bars, setups, clock, quiet, frame, feature_keys))
-        done()
     table = CandidateTable.joined(parts)
     # one sort key: instant, symbol, playbook, long before short
     key = (table.instant * len(markets) + table.symbol) * len(setups) + table.playbook

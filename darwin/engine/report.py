@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from darwin.core.market import DAY_MS
-from darwin.core.trade import Exit
+from darwin.core.trade import Exit, Trade
 from darwin.engine.benchmarks import benchmarks
 from darwin.engine.report_breakdown import (
     by_setup,
@@ -116,7 +116,7 @@ def _money(result: RunResult) -> dict[str, Any]:
     funding = sum(trade.funding_usd for trade in trades)
     fees = sum(trade.fees_usd for trade in trades)
     slippage = sum(trade.slippage_usd for trade in trades)
-    traded = sum(t.units * (t.entry.mid_price + t.exit.mid_price) for t in trades)
+    traded = _traded_usd(trades)
     per_bps = traded * 1e-4 if traded else float("nan")
     return {
         "starting_equity_usd": start,
@@ -131,6 +131,11 @@ def _money(result: RunResult) -> dict[str, Any]:
         "cost_bps_per_side": (fees + slippage) / per_bps,
         "break_even_bps_per_side": (gross - funding) / per_bps,
     }
+
+
+def _traded_usd(trades: Sequence[Trade]) -> float:
+    """Value bought and sold, at mid prices."""
+    return sum((t.units * (t.entry.mid_price + t.exit.mid_price) for t in trades), 0.0)
 
 
 def _performance(result: RunResult, sampling: Sampling) -> dict[str, Any]:
@@ -191,7 +196,7 @@ def _trading(result: RunResult, sampling: Sampling) -> dict[str, Any]:
         if len(equity)
         else 0.0
     )
-    traded = sum(t.units * (t.entry.mid_price + t.exit.mid_price) for t in trades)
+    traded = _traded_usd(trades)
     held = mean_or_nan(equity) * years
     return {
         "win_rate": perf.win_rate(pnl),

@@ -13,6 +13,7 @@ from darwin.core.trade import Status
 from darwin.engine.report_words import iso
 from darwin.engine.result import RunResult
 from darwin.errors import IntegrityError
+from darwin.stats.stylised import auc
 
 CONFIDENCE_BINS = 10
 
@@ -114,7 +115,7 @@ def expert(result: RunResult) -> dict[str, Any]:
         "mean_r_take": mean_or_nan(outcomes.r[judged & verdicts.take]),
         "mean_r_skip": mean_or_nan(outcomes.r[judged & ~verdicts.take]),
         "win_share": base,
-        "auc": _auc(confidence, won > 0),
+        "auc": auc(confidence, won > 0),
         "brier": mean_or_nan((confidence - won) ** 2),
         "brier_of_base_rate": base * (1 - base),
         "calibration": _calibration(confidence, r),
@@ -138,15 +139,6 @@ def _calibration(confidence: FloatArray, r: FloatArray) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _auc(score: FloatArray, won: BoolArray) -> float:
-    winners, losers = int(won.sum()), int((~won).sum())
-    if not (winners and losers):
-        return float("nan")
-    _, value, counts = np.unique(score, return_inverse=True, return_counts=True)
-    rank = np.cumsum(counts) - (counts - 1) / 2  # mean rank among ties
-    return float((rank[value][won].sum() - winners * (winners + 1) / 2) / (winners * losers))
 
 
 def _flags(result: RunResult, judged: BoolArray) -> list[dict[str, Any]]:

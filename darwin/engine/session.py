@@ -44,16 +44,12 @@ class Session:
     tick_size: tuple[float | None, ...] = ()  # per symbol
     recorded_features: tuple[str, ...] = ()
 
-    def run(
-        self, progress: Progress | None = None, symbol_done: Callable[[], None] = lambda: None
-    ) -> RunResult:
-        """Replay the markets; `symbol_done` is called when a symbol's candidates are known."""
+    def run(self, progress: Progress | None = None) -> RunResult:
+        """Replay the markets."""
         clock = Clock.of(self.markets)
         needs = self.decider.needs
         keys = tuple(dict.fromkeys((*self.recorded_features, *needs)))
-        table = propose(
-            self.markets, self.setups, clock, self.quiet, self.frame_of, keys, symbol_done
-        )
+        table = propose(self.markets, self.setups, clock, self.quiet, self.frame_of, keys)
         outcomes = self._resolve(table)
         foresight = Foresight.of(table, outcomes, self.markets, clock, self.rules.costs)
         funding = funding_by_instant(self.markets, clock)

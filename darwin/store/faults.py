@@ -23,7 +23,10 @@ _WHAT_AND_MEND = {
         "put a backup in its place, or move the file away to start anew",
     ),
     sqlite3.SQLITE_FULL: ("the disk is full", "free some space, then run again with --resume"),
-    sqlite3.SQLITE_IOERR: ("the disk reports a fault", "check the disk, then run again"),
+    sqlite3.SQLITE_IOERR: (
+        "the disk reports a fault",
+        "check the disk, then run again with --resume",
+    ),
     sqlite3.SQLITE_NOTADB: ("the file is not a database", _ANOTHER_FILE),
     sqlite3.SQLITE_PERM: ("the database may not be accessed", "check its permissions"),
     sqlite3.SQLITE_READONLY: (

@@ -81,11 +81,12 @@ def full_size(
     else:
         clipped_by = ""
     objection = empty if clipped_by else Reason.MINIMUM_ORDER
+    dust = DUST * abs(account.equity) if clipped_by else 0.0
     if lot is not None:
         whole = _whole_lots(units, lot)
         clipped_by = clipped_by or ("lot" if whole < units else "")
         units = whole
-    least = max(rule.min_order_usd, DUST * abs(account.equity), math.ulp(0.0))
+    least = max(rule.min_order_usd, dust, math.ulp(0.0))
     if not units * price >= least:
         return Size(0.0, clipped_by, objection)
     return Size(units, clipped_by, None)

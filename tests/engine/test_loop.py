@@ -14,9 +14,10 @@ from darwin.core.candidate import Exits, Trailing
 from darwin.core.decision import Reason
 from darwin.core.trade import Exit, Status
 from darwin.engine.result import RunResult
+from darwin.trading.brackets import advance, opened_brackets
 from darwin.trading.costs import Costs
 from tests.engine.reference_loop import reference_trades
-from tests.engine.worlds import ONE_UNIT, TakeAll, grid_bars, play
+from tests.engine.worlds import ONE_UNIT, TakeAll, grid_bars, play, session_over
 
 DEAR = Costs(maker_bps=2, taker_bps=5, half_spread_bps=1, slippage_bps=1)
 
@@ -70,12 +71,21 @@ def test_several_symbols_playbooks_and_positions_agree_with_it_too(seed, exits, 
     seed=st.integers(0, 10_000),
     exits=st.lists(exits_of_all_kinds, min_size=1, max_size=2),
     least=st.sampled_from([0.0, 125.0]),
+    equity=st.sampled_from([1e6, 1e12]),
 )
-def test_the_short_cut_gives_what_the_step_gives(seed, exits, least):
+def test_the_short_cut_gives_what_the_step_gives(seed, exits, least, equity):
     markets = [grid_bars(120, seed + k, symbol=f"S{k}A/USDT", funding=k == 0) for k in range(2)]
     sizing = type(ONE_UNIT)(**{**_as_dict(ONE_UNIT), "min_order_usd": least})
     walked, cut = (
-        play(*markets, exits=exits, seed=seed, costs=DEAR, sizing=sizing, decider=TakeAll(blind))
+        play(
+            *markets,
+            exits=exits,
+            seed=seed,
+            costs=DEAR,
+            sizing=sizing,
+            decider=TakeAll(blind),
+            equity=equity,
+        )
         for blind in (True, False)
     )
     assert_array_equal(walked.reasons, cut.reasons)
@@ -124,6 +134,41 @@ def test_cutting_the_data_changes_nothing_before_the_cut(seed, cut, exits):
     end = int(bars.time[cut - 1])
     settled = [f for f in part.fills if f.reason != Exit.END_OF_RUN]
     assert settled == [f for f in whole.fills if f.time <= end]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), exits=exits_of_all_kinds)
+def test_a_bracket_walked_bar_by_bar_ends_as_it_does_in_blocks(seed, exits):
+    bars = grid_bars(80, seed)
+    result = play(bars, exits=exits, seed=seed)
+    table, outcomes = result.candidates, result.outcomes
+    for row in np.flatnonzero(outcomes.status == Status.RESOLVED):
+        one = np.array([row])
+        entry, stop, target = (
+            getattr(outcomes, name)[one] for name in ("entry_price", "stop_price", "target_price")
+        )
+        state = opened_brackets(table, one, entry, stop, target)
+        side = int(table.side[row])
+        best, worst = (bars.high, bars.low) if side > 0 else (-bars.low, -bars.high)
+        for bar in range(outcomes.entry_bar[row], len(bars)):
+            prices = (np.array([[column[bar]]]) for column in (side * bars.open, best, worst))
+            ends = advance(state, *prices, np.array([[True]]))
+            if ends.offset[0] == 0:
+                break
+        assert bar == outcomes.exit_bar[row]
+        assert side * ends.price[0] == outcomes.exit_price[row]
+        for name in ("reason", "phase"):
+            assert getattr(ends, name)[0] == getattr(outcomes, f"exit_{name}")[row]
+        assert ends.ambiguous[0] == outcomes.ambiguous[row]
+
+
+def test_a_session_gives_the_same_result_when_it_is_run_again():
+    session = session_over(grid_bars(200, 9), exits=Exits(1.0, 2.0, 8), costs=DEAR)
+    first, again = session.run(), session.run()
+    assert first.fills
+    assert list(first.fills) == list(again.fills)
+    assert_array_equal(first.reasons, again.reasons)
+    assert_array_equal(first.equity.equity, again.equity.equity)
 
 
 def test_an_outcome_whose_bars_are_not_known_is_never_guessed():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -111,7 +112,12 @@ class TakeAll:
         return Verdict(True, 1.0, 1.0, (), 0.0)
 
 
-def play(
+def play(*markets: Bars, **terms: Any) -> RunResult:
+    """Run the session that `session_over` makes of the same terms."""
+    return session_over(*markets, **terms).run()
+
+
+def session_over(
     *markets: Bars,
     exits: Exits | Sequence[Exits] = Exits(1.0, 2.0, 8),  # noqa: B008
     seed: int = 0,
@@ -124,8 +130,8 @@ def play(
     positions_per_symbol: int = 1,
     warmup: int = 0,
     atr: float = 2.0,
-) -> RunResult:
-    """Run a session over `markets`, one sprinkling playbook per exits."""
+) -> Session:
+    """A session over `markets`, one sprinkling playbook per exits."""
     several = [exits] if isinstance(exits, Exits) else list(exits)
     setups = tuple(
         Setup(f"sprinkle#{i}", Sprinkle(seed * 100 + i, rate), one) for i, one in enumerate(several)
@@ -141,4 +147,4 @@ def play(
         ),
         frame_of=lambda bars: FlatFrame(bars, atr),
         quiet=Quiet(warmup_bars=warmup),
-    ).run()
+    )

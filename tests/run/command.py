@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,22 @@ class Desk:
             timeout=300,
             check=False,
         )
+
+    def begin(self, config: str) -> subprocess.Popen[str]:
+        """Start a run in the background; return once it holds its folder and has begun."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "darwin.cli.main", "run", config],
+            cwd=self.folder,
+            env=clean_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        log = self.run_dir() / "run.log"
+        while not (log.exists() and "begins" in log.read_text()):
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.01)
+        return process
 
     def config(self, name: str = "config.json", **changes: Any) -> str:
         """Write SMALL with `changes` to its top-level keys, blocks merged."""

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -99,18 +98,8 @@ def test_json_prints_the_metrics_and_nothing_else(finished):
 
 def test_a_killed_run_wants_resume_and_then_gives_the_same(finished, desk):
     config = desk.config()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "darwin.cli.main", "run", config],
-        cwd=desk.folder,
-        env=clean_environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = desk.begin(config)
     database = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
-    log = desk.run_dir() / "run.log"
-    while not (log.exists() and "begins" in log.read_text()):
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
     process.kill()
     process.communicate()
     assert database.exists()
@@ -123,20 +112,12 @@ def test_a_killed_run_wants_resume_and_then_gives_the_same(finished, desk):
         assert (desk.run_dir() / name).read_bytes() == (finished.run_dir() / name).read_bytes()
 
 
-@pytest.mark.parametrize(("signal_", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("signal_", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_stops_it_with_its_own_code(desk, signal_, code):
     config = desk.config(market={"bars": 60_000})
-    process = subprocess.Popen(
-        [sys.executable, "-m", "darwin.cli.main", "run", config],
-        cwd=desk.folder,
-        env=clean_environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    log = desk.run_dir() / "run.log"
-    while not (log.exists() and "begins" in log.read_text()):
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
+    process = desk.begin(config)
     process.send_signal(signal_)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code, said
@@ -144,20 +125,19 @@ def test_a_signal_stops_it_with_its_own_code(desk, signal_, code):
     assert "Traceback" not in said
 
 
+def test_an_interrupt_in_the_middle_of_an_exec_keeps_its_code(desk):
+    """The interpreter remembers a KeyboardInterrupt out of `exec`, caught or not."""
+    (desk.folder / "rule.py").write_text(
+        "import os, signal\nexec('os.kill(os.getpid(), signal.SIGINT); [0 for _ in range(9)]')\n"
+    )
+    config = desk.config(playbooks=[{"name": "rule:Rule"}])
+    done = desk.darwin("run", config, PYTHONPATH=str(desk.folder))
+    assert (done.returncode, done.stderr) == (130, "stopped\n")
+
+
 def test_two_processes_on_one_run_have_one_winner(desk):
     config = desk.config(market={"bars": 60_000})
-    first = subprocess.Popen(
-        [sys.executable, "-m", "darwin.cli.main", "run", config],
-        cwd=desk.folder,
-        env=clean_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    log = desk.run_dir() / "run.log"
-    while not (log.exists() and "begins" in log.read_text()):
-        assert first.poll() is None, first.communicate()[1]
-        time.sleep(0.01)
+    first = desk.begin(config)
     second = desk.darwin("run", config)
     assert second.returncode == 5
     assert "another process" in second.stderr
@@ -239,6 +219,7 @@ def test_every_config_that_ships_runs(config, desk):
         ({"playbooks": [{"name": "breakout", "params": {"sides": []}}]}, 2, "sides"),
         ({"decider": {"provider": "rules", "take_al": True}}, 2, "take_all"),
         ({"decider": {"provider": "os:system"}}, 2, "no decider"),
+        ({"decider": {"provider": "recorded", "run_id": "x", "verdicts": {}}}, 2, "verdicts"),
         ({"playbooks": [{"name": "os:system"}]}, 2, "no playbook"),
         ({"market": {"provider": "builtins:str"}}, 2, "no provider"),
         ({"market": {"symbols": ["A/B"]}}, 2, "market.symbols[0]"),
@@ -256,6 +237,12 @@ def test_what_cannot_be_run_is_refused_in_three_lines(desk, change, code, word):
     assert len(done.stderr.splitlines()) <= 3
     assert "Traceback" not in done.stderr
     assert not (desk.run_dir() / "metrics.json").exists()
+
+
+def test_the_check_of_a_config_refuses_what_a_run_would(desk):
+    config = desk.config(decider={"provider": "recorded", "run_id": "x", "verdicts": {}})
+    checked = desk.darwin("config", "check", config)
+    assert (checked.returncode, checked.stderr) == (2, desk.darwin("run", config).stderr)
 
 
 def test_a_folder_that_cannot_be_written_is_a_storage_fault(desk):
@@ -302,4 +289,5 @@ def test_a_full_device_under_its_output_is_a_storage_fault(finished):
             check=False,
         )
     assert done.returncode == 4, done.stderr
+    assert "mend: " in done.stderr
     assert len(done.stderr.splitlines()) <= 3
