@@ -21,3 +21,13 @@ class SafetyEvent(NamedTuple):
     time: int  # open time of the bar at whose close it happened, ms UTC
     kind: str  # "daily_loss", "reducing", "resumed", "halted"
     detail: str
+    row: int = -1  # of the candidate whose decision brought it about; -1: the mark did
+
+
+class EquityMark(NamedTuple):
+    """The account at the last close of a UTC day."""
+
+    time: int  # open time of that bar, ms UTC
+    equity_usd: float
+    exposure_usd: float  # gross
+    positions: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from darwin.core.market import FloatArray, IntArray
+from darwin.core.market import Bars, FloatArray, IntArray
 
 
 class FeatureFrame(Protocol):
@@ -32,4 +32,12 @@ class FeatureFrame(Protocol):
 
         Columns are computed one at a time and not kept, so that memory does not grow with keys.
         """
+        ...
+
+
+class FeatureStream(Protocol):
+    """Features of one symbol's bars as they arrive, bit for bit those of a whole frame."""
+
+    def push(self, bars: Bars) -> FeatureFrame:
+        """Take the next bars, one or many, each once and in order: the frame of just these."""
         ...

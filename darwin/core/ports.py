@@ -8,6 +8,7 @@ from typing import Protocol
 from darwin.core.account import Account
 from darwin.core.candidate import Candidate, Scan
 from darwin.core.decision import Verdict
+from darwin.core.facts import Facts, Input
 from darwin.core.features import FeatureFrame
 from darwin.core.market import Bars, FloatArray
 from darwin.core.trade import Cancel, Fill, Order
@@ -80,4 +81,29 @@ class Progress(Protocol):
 
     def __call__(self, instant: int, total: int, trades: int) -> None:
         """`instant` of `total` instants of the run's clock are behind us, with `trades` closed."""
+        ...
+
+
+class Journal(Protocol):
+    """Keeps facts for good."""
+
+    def due(self) -> bool:
+        """Whether what has happened since the last `append` should be handed over now."""
+        ...
+
+    def append(self, facts: Facts) -> None:
+        """Keep the facts that follow those handed over before.
+
+        When it returns they are acknowledged: no crash can lose them. Facts that an earlier
+        attempt at the run has kept are compared instead of kept again. Raises StorageError when
+        the disk or file refuses, IntegrityError when what was kept is not what comes out now.
+        """
+        ...
+
+
+class Inputs(Protocol):
+    """What comes from outside the bars and changes rulings."""
+
+    def before(self, candidate: Candidate) -> Iterable[Input]:
+        """What takes effect from the decision on this candidate on; each once, in order."""
         ...

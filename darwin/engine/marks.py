@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from darwin.core.account import EquityMark
 from darwin.core.clock import Clock
 from darwin.core.columns import column
-from darwin.core.market import Bars, FloatArray, IntArray
+from darwin.core.market import DAY_MS, Bars, FloatArray, IntArray
 from darwin.core.trade import Fill
 from darwin.engine.result import EquityCurve
 from darwin.trading.costs import funding_paid_until
@@ -60,6 +61,14 @@ def equity_curve(
             if paid is not None:
                 equity[part] -= held * paid[part] - base[now]
     return EquityCurve(clock.time, equity, exposure, positions)
+
+
+def daily_marks(curve: EquityCurve) -> list[EquityMark]:
+    """The account at the last close of each UTC day."""
+    day = curve.time // DAY_MS
+    last = np.flatnonzero(np.append(day[1:] != day[:-1], True)) if len(day) else day
+    columns = (curve.time, curve.equity, curve.exposure, curve.positions)
+    return list(map(EquityMark, *(column[last].tolist() for column in columns)))
 
 
 def _latest(instant: IntArray, g: int) -> NDArray[np.int32]:

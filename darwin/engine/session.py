@@ -12,14 +12,16 @@ from darwin.core.account import SafetyEvent
 from darwin.core.candidate import CandidateTable
 from darwin.core.clock import Clock
 from darwin.core.decision import Reason, Verdict
+from darwin.core.facts import Input
 from darwin.core.features import FeatureFrame
-from darwin.core.market import Bars, BoolArray, FloatArray
-from darwin.core.ports import Broker, Decider, Progress
+from darwin.core.market import Bars, BoolArray
+from darwin.core.ports import Broker, Decider, Inputs, Journal, Progress
 from darwin.core.trade import Cancel, Fill, Order, OutcomeTable, Trade
 from darwin.engine import bulk
 from darwin.engine.marks import equity_curve, funding_by_instant
 from darwin.engine.proposals import Quiet, Setup, propose
 from darwin.engine.result import RunResult, VerdictColumns
+from darwin.engine.scribe import Scribe
 from darwin.engine.step import Rules, Step
 from darwin.engine.timeline import replay
 from darwin.trading.brackets import resolve
@@ -44,20 +46,47 @@ class Session:
     tick_size: tuple[float | None, ...] = ()  # per symbol
     recorded_features: tuple[str, ...] = ()
 
-    def run(self, progress: Progress | None = None) -> RunResult:
-        """Replay the markets."""
+    @property
+    def feature_keys(self) -> tuple[str, ...]:
+        """The features kept with each candidate: those recorded and those the decider needs."""
+        return tuple(dict.fromkeys((*self.recorded_features, *self.decider.needs)))
+
+    def run(
+        self,
+        progress: Progress | None = None,
+        journal: Journal | None = None,
+        inputs: Inputs | None = None,
+    ) -> RunResult:
+        """Replay the markets; `journal` is handed all facts, complete when this returns.
+
+        `inputs` are what came from outside when the run was first made.
+        """
         clock = Clock.of(self.markets)
-        needs = self.decider.needs
-        keys = tuple(dict.fromkeys((*self.recorded_features, *needs)))
+        needs, keys = self.decider.needs, self.feature_keys
         table = propose(self.markets, self.setups, clock, self.quiet, self.frame_of, keys)
         outcomes = self._resolve(table)
         foresight = Foresight.of(table, outcomes, self.markets, clock, self.rules.costs)
         funding = funding_by_instant(self.markets, clock)
         verdict = self.decider.takes_everything
-        if verdict is not None and bulk.applies(self.rules):
+        if verdict is not None and inputs is None and bulk.applies(self.rules):
             facts = self._walk_in_bulk(table, outcomes, foresight, clock, verdict)
+            if journal is not None:
+                walked = _InBulk(facts, verdict)
+                scribe = Scribe(journal, walked, facts.reasons, table, outcomes, self.markets)
+                scribe.finish(int(clock.time[-1]))
         else:
-            facts = self._walk_by_step(table, foresight, clock, funding, progress)
+            reasons = np.full(len(table), -1, dtype=np.int8)
+            broker = self.open_broker(foresight, clock)
+            step = Step(self.rules, self.decider, broker, clock, funding, reasons, inputs)
+            scribe = None
+            if journal is not None:
+                scribe = Scribe(journal, step, reasons, table, outcomes, self.markets)
+            needed = [table.feature_names.index(key) for key in needs]
+            seen = np.ascontiguousarray(table.features[:, needed])
+            replay(table, seen, broker, step, len(clock), progress, scribe)
+            if scribe is not None:
+                scribe.finish(int(clock.time[-1]))
+            facts = _walked_by(step, reasons)
         start = self.rules.starting_equity_usd
         return RunResult(
             symbols=tuple(bars.symbol for bars in self.markets),
@@ -70,29 +99,6 @@ class Session:
             starting_equity_usd=start,
             costs=self.rules.costs,
             **{field.name: getattr(facts, field.name) for field in fields(facts)},
-        )
-
-    def _walk_by_step(
-        self,
-        table: CandidateTable,
-        foresight: Foresight,
-        clock: Clock,
-        funding: tuple[FloatArray | None, ...],
-        progress: Progress | None,
-    ) -> _Facts:
-        needed = [table.feature_names.index(key) for key in self.decider.needs]
-        seen = np.ascontiguousarray(table.features[:, needed])
-        broker = self.open_broker(foresight, clock)
-        step = Step(self.rules, self.decider, broker, clock, funding, len(table))
-        replay(table, seen, broker, step, len(clock), progress)
-        return _Facts(
-            reasons=step.reasons,
-            verdicts=_columns(step.verdicts, len(table)),
-            orders=step.orders,
-            cancels=step.cancels,
-            fills=step.ledger.fills,
-            trades=step.ledger.trades,
-            safety_events=tuple(step.watch.events),
         )
 
     def _walk_in_bulk(
@@ -139,6 +145,30 @@ class _Facts:
     fills: Sequence[Fill]
     trades: Sequence[Trade]
     safety_events: Sequence[SafetyEvent]
+
+
+class _InBulk:
+    """A walk in bulk as a scribe reads it: everything is known at once."""
+
+    inputs: tuple[Input, ...] = ()
+
+    def __init__(self, facts: _Facts, verdict: Verdict) -> None:
+        asked = np.flatnonzero(facts.verdicts.asked).tolist()
+        self.verdicts = [(row, verdict) for row in asked]
+        self.orders, self.cancels, self.fills = facts.orders, facts.cancels, facts.fills
+        self.safety_events = facts.safety_events
+
+
+def _walked_by(step: Step, reasons: NDArray[np.int8]) -> _Facts:
+    return _Facts(
+        reasons=reasons,
+        verdicts=_columns(step.verdicts, len(reasons)),
+        orders=step.orders,
+        cancels=step.cancels,
+        fills=step.fills,
+        trades=step.ledger.trades,
+        safety_events=tuple(step.safety_events),
+    )
 
 
 def _first_true(allowed: BoolArray) -> int:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from darwin.core.account import Account
+from darwin.core.account import Account, SafetyEvent
 from darwin.core.candidate import Candidate
-from darwin.core.clock import Clock
 from darwin.core.decision import Reason, Verdict
-from darwin.core.market import FloatArray
-from darwin.core.ports import Broker, Decider
+from darwin.core.facts import Input
+from darwin.core.market import FloatArray, IntArray
+from darwin.core.ports import Broker, Decider, Inputs
 from darwin.core.trade import Cancel, Fill, Order
 from darwin.trading.costs import Costs
 from darwin.trading.ledger import Ledger
 from darwin.trading.limits import Limits, LossWatch, OrderCount
 from darwin.trading.sizing import Sizing, full_size
-
-_PENDING = -1  # a candidate that has not ended yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,40 @@ class Rules:
     lot_size: tuple[float | None, ...] = ()  # per symbol
 
 
+class Series(Protocol):
+    """Numbers by instant of the run's clock; a whole array, or the last part of one."""
+
+    def item(self, instant: int, /) -> float:
+        """The number at `instant`."""
+        ...
+
+    def __getitem__(self, instants: slice, /) -> FloatArray:
+        """The numbers at `instants`."""
+        ...
+
+
+class Times(Protocol):
+    """Open times by instant."""
+
+    def __getitem__(self, instants: slice, /) -> IntArray:
+        """The times of `instants`."""
+        ...
+
+
+class Instants(Protocol):
+    """As much of a run's clock as a step looks at."""
+
+    @property
+    def time(self) -> Times:
+        """Open times."""
+        ...
+
+    @property
+    def close(self) -> Sequence[Series]:
+        """Per symbol: the last known close."""
+        ...
+
+
 class Step:
     """The account and everything that may happen to it; the timeline decides when.
 
@@ -45,14 +80,19 @@ class Step:
         rules: Rules,
         decider: Decider,
         broker: Broker,
-        clock: Clock,
-        funding: tuple[FloatArray | None, ...],
-        candidates: int,
+        clock: Instants,
+        funding: Sequence[Series | None],
+        reasons: MutableMapping[int, int] | NDArray[np.int8],
+        inputs: Inputs | None = None,
     ) -> None:
-        """Open the account. `funding[s]` is what a long unit has paid by each instant, or None."""
+        """Open the account. `funding[s]` is what a long unit has paid by each instant, or None.
+
+        `reasons` is where the reason of each candidate is noted, by row.
+        """
         symbols = len(clock.close)
         self._rules, self._decider, self._broker = rules, decider, broker
-        self._clock, self._funding = clock, funding
+        self._clock, self._funding, self._inputs = clock, funding, inputs
+        self._funded: dict[int, float] = {}  # by open position: what a long unit had paid before
         self.ledger = Ledger(rules.starting_equity_usd, symbols)
         self.watch = LossWatch(rules.limits, rules.starting_equity_usd)
         self._watched = 0  # instants the watch has seen
@@ -61,10 +101,21 @@ class Step:
         self._waiting = [0] * symbols  # pending entries per symbol
         self._lot = rules.lot_size or (None,) * symbols
         self._entry_cost = (1.0 + rules.costs.slip) * (1.0 + rules.costs.taker) - 1.0
-        self.reasons = np.full(candidates, _PENDING, dtype=np.int8)
+        self.reasons = reasons
+        self.inputs: list[Input] = []
         self.verdicts: list[tuple[int, Verdict]] = []
         self.orders: list[Order] = []
         self.cancels: list[Cancel] = []
+
+    @property
+    def fills(self) -> list[Fill]:
+        """All fills so far, in the order of events."""
+        return self.ledger.fills
+
+    @property
+    def safety_events(self) -> list[SafetyEvent]:
+        """What changed what the account may do, in the order it happened."""
+        return self.watch.events
 
     def on_broker(self, event: Fill | Cancel) -> None:
         """Fold a fill into the ledger, or note an entry that did not happen."""
@@ -73,20 +124,28 @@ class Step:
             self.reasons[event.order.row] = event.reason
             self.cancels.append(event)
             return
-        self._watch_until(event.instant)
+        self.watch_until(event.instant)
+        paid = self._funding[event.symbol]
         if event.is_entry:
             self._forget(self._pending[event.candidate_id])
             self.reasons[event.row] = Reason.TAKEN
+            if paid is not None:
+                self._funded[event.candidate_id] = paid.item(event.instant)
         self.ledger.fold(event)
+        if paid is not None and not event.is_entry:
+            del self._funded[event.candidate_id]
 
     def on_candidate(self, candidate: Candidate, features: FloatArray) -> None:
         """Judge one candidate; it ends here with a reason, or an order goes to the broker."""
+        if self._inputs is not None:
+            for one in self._inputs.before(candidate):
+                self._on_input(one, candidate)
         symbol = candidate.symbol
         busy = self.ledger.count[symbol] + self._waiting[symbol]
         if busy >= self._rules.positions_per_symbol:
             self.reasons[candidate.row] = Reason.POSITION_OPEN
             return
-        account = self._account(candidate.instant)
+        account = self.account(candidate.instant)
         verdict = self._decider.decide(candidate, features, account)
         self.verdicts.append((candidate.row, verdict))
         if not verdict.take:
@@ -110,9 +169,45 @@ class Step:
             return
         self._order(candidate, size.units, size.clipped_by)
 
-    def finish(self) -> None:
-        """Watch the rest of the run."""
-        self._watch_until(len(self._clock))
+    def watch_until(self, instant: int) -> None:
+        """Show the loss watch all closes before `instant`; positions did not change among them."""
+        start = self._watched
+        if instant <= start:
+            return
+        equity = np.full(instant - start, self.ledger.cash)
+        for position in self.ledger.positions.values():
+            entry = position.entry
+            value = entry.units * self._clock.close[entry.symbol][start:instant]
+            equity += entry.side * value
+            paid = self._funding[entry.symbol]
+            if paid is not None:
+                since = self._funded[entry.candidate_id]
+                equity -= entry.side * entry.units * (paid[start:instant] - since)
+        self.watch.advance(self._clock.time[start:instant], equity)
+        self._watched = instant
+
+    def account(self, instant: int) -> Account:
+        """Mark the account at the close of `instant`, the last one whose events are known."""
+        self.watch_until(instant + 1)
+        gross, equity = 0.0, self.ledger.cash
+        for position in self.ledger.positions.values():
+            entry = position.entry
+            value = entry.units * self._clock.close[entry.symbol].item(instant)
+            gross += value
+            equity += entry.side * value - self._unpaid_funding(entry, instant)
+        pending = 0.0
+        for order in self._pending.values():
+            pending += order.units * order.price
+        drawdown = min(equity / self.watch.peak - 1.0, 0.0)
+        return Account(equity, gross, pending, len(self.ledger.positions), drawdown)
+
+    def _on_input(self, one: Input, candidate: Candidate) -> None:
+        """Let an act of a person take effect, before `candidate` is judged."""
+        self.inputs.append(one)
+        if one.kind == "release":
+            equity = self.account(candidate.instant).equity
+            why = f"released by {one.by}: {one.reason}"
+            self.watch.release(candidate.bar_time, equity, why, candidate.row)
 
     def _order(self, candidate: Candidate, units: float, clipped_by: str) -> None:
         order = Order(
@@ -158,23 +253,9 @@ class Step:
             return Reason.MAX_POSITION_VALUE
         objection = self._orders_allowed.objection(candidate.bar_time)
         if self._orders_allowed.storm:
-            self.watch.halt(candidate.bar_time, "order storm: too many orders refused on one bar")
+            why = "order storm: too many orders refused on one bar"
+            self.watch.halt(candidate.bar_time, why, candidate.row)
         return objection
-
-    def _account(self, instant: int) -> Account:
-        """Mark the account at the close of `instant`."""
-        self._watch_until(instant + 1)
-        gross, equity = 0.0, self.ledger.cash
-        for position in self.ledger.positions.values():
-            entry = position.entry
-            value = entry.units * self._clock.close[entry.symbol].item(instant)
-            gross += value
-            equity += entry.side * value - self._unpaid_funding(entry, instant)
-        pending = 0.0
-        for order in self._pending.values():
-            pending += order.units * order.price
-        drawdown = min(equity / self.watch.peak - 1.0, 0.0)
-        return Account(equity, gross, pending, len(self.ledger.positions), drawdown)
 
     def _held_usd(self, symbol: int, instant: int) -> float:
         price = self._clock.close[symbol].item(instant)
@@ -187,23 +268,7 @@ class Step:
         paid = self._funding[entry.symbol]
         if paid is None:
             return 0.0
-        return entry.side * entry.units * (paid.item(instant) - paid.item(entry.instant))
-
-    def _watch_until(self, instant: int) -> None:
-        """Show the loss watch all closes before `instant`; positions did not change among them."""
-        start = self._watched
-        if instant <= start:
-            return
-        equity = np.full(instant - start, self.ledger.cash)
-        for position in self.ledger.positions.values():
-            entry = position.entry
-            value = entry.units * self._clock.close[entry.symbol][start:instant]
-            equity += entry.side * value
-            paid = self._funding[entry.symbol]
-            if paid is not None:
-                equity -= entry.side * entry.units * (paid[start:instant] - paid[entry.instant])
-        self.watch.advance(self._clock.time[start:instant], equity)
-        self._watched = instant
+        return entry.side * entry.units * (paid.item(instant) - self._funded[entry.candidate_id])
 
 
 def _within(value: float, most: float) -> bool:

@@ -10,9 +10,11 @@ from darwin.core.candidate import Candidate, CandidateTable
 from darwin.core.market import FloatArray
 from darwin.core.ports import Broker, Progress
 from darwin.core.trade import Phase
+from darwin.engine.scribe import Scribe
 from darwin.engine.step import Step
 
 _TELL_EVERY = 1_024  # candidates between two words to the progress bar
+_LOOK_EVERY = 256  # candidates between two looks at whether a journal wants to hear
 _END_OF_TIME = 2**62
 
 
@@ -23,13 +25,15 @@ def replay(
     step: Step,
     instants: int,
     progress: Progress | None = None,
+    scribe: Scribe | None = None,
 ) -> None:
     """Walk events, not bars: fills and cancellations up to each candidate's close, then it.
 
-    `seen[row]` is what the decider may see of candidate `row`, shape (m, k).
+    `seen[row]` is what the decider may see of candidate `row`, shape (m, k). A `scribe` is told
+    what happened, bar by whole bar, as often as its journal wants to hear it.
     """
     with _collector_paused():
-        _walk(table, seen, broker, step, instants, progress)
+        _walk(table, seen, broker, step, instants, progress, scribe)
 
 
 def _walk(
@@ -39,10 +43,20 @@ def _walk(
     step: Step,
     instants: int,
     progress: Progress | None,
+    scribe: Scribe | None,
 ) -> None:
     on_broker, on_candidate, next_event = step.on_broker, step.on_candidate, broker.next_event
-    for candidate in _rows(table):
+    look_at = _LOOK_EVERY if scribe is not None else len(table)
+    before: Candidate | None = None
+    for candidate in candidates_of(table):
         time = candidate.bar_time
+        complete = before is not None and time > before.bar_time
+        if scribe is not None and before is not None and candidate.row >= look_at and complete:
+            look_at = candidate.row + _LOOK_EVERY
+            if scribe.due(candidate.row):
+                step.watch_until(before.instant + 1)
+                scribe.tell(before.bar_time, candidate.row)
+        before = candidate
         while (event := next_event(time, Phase.DECIDE)) is not None:
             on_broker(event)
         on_candidate(candidate, seen[candidate.row])
@@ -50,9 +64,9 @@ def _walk(
             progress(candidate.instant, instants, len(step.ledger.trades))
     while (event := next_event(_END_OF_TIME, Phase.OPEN)) is not None:
         on_broker(event)
+    step.watch_until(instants)  # before the end, as whoever does not know that it is one
     for event in broker.finish():
         on_broker(event)
-    step.finish()
 
 
 @contextmanager
@@ -67,7 +81,8 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _rows(table: CandidateTable) -> map[Candidate]:
+def candidates_of(table: CandidateTable, first_row: int = 0) -> Iterator[Candidate]:
+    """The candidates of `table` one by one; the first is row `first_row` of its run."""
     columns = (
         table.id,
         table.symbol,
@@ -80,4 +95,5 @@ def _rows(table: CandidateTable) -> map[Candidate]:
         table.target_distance,
     )
     ids, *rest = (column.tolist() for column in columns)
-    return map(Candidate._make, zip(ids, range(len(ids)), *rest, strict=True))
+    rows = range(first_row, first_row + len(ids))
+    return map(Candidate._make, zip(ids, rows, *rest, strict=True))

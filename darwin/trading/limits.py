@@ -92,11 +92,17 @@ class LossWatch:
             return Reason.DRAWDOWN
         return Reason.DAILY_LOSS if self._blocked else None
 
-    def halt(self, time: int, why: str) -> None:
-        """Stop all entries for good."""
+    def halt(self, time: int, why: str, row: int) -> None:
+        """Stop all entries until a person lifts it; the decision on candidate `row` caused it."""
         if not self.halted:
             self.halted = True
-            self.events.append(SafetyEvent(time, "halted", why))
+            self.events.append(SafetyEvent(time, "halted", why, row))
+
+    def release(self, time: int, equity: float, why: str, row: int) -> None:
+        """Lift a halt or a drawdown stop, before the decision on candidate `row`; a new peak."""
+        if self.halted or self._reduced_at is not None:
+            self.halted, self._reduced_at, self.peak = False, None, equity
+            self.events.append(SafetyEvent(time, "resumed", why, row))
 
     def advance(self, time: IntArray, equity: FloatArray) -> None:
         """Fold marks: bar open `time` (k,) and `equity` at those closes (k,)."""
