@@ -54,6 +54,28 @@ class IntegrityError(DarwinError):
     exit_code = 4
 
 
+class DamagedError(StorageError):
+    """The file does not hold what was once written to it."""
+
+
+class RecordError(IntegrityError):
+    """A row of a run is not what was recorded."""
+
+    def __init__(
+        self, what: str, *, table: str = "", seq: int | None = None, candidate_id: str = ""
+    ) -> None:
+        """Say of a row `what` is wrong; `seq` is its place among the facts or rows of the run.
+
+        Without a `table` it is a fact of which nothing else is known.
+        """
+        if seq is None:
+            row = f"the row of the run in {table}"
+        else:
+            row = f"row {seq:,} of {table}" if table else f"fact {seq:,}"
+        super().__init__(f"{row}{f', candidate {candidate_id},' if candidate_id else ''} {what}")
+        self.table, self.seq, self.candidate_id = table, seq, candidate_id
+
+
 class LedgerError(IntegrityError):
     """A fill that does not balance against the positions it claims to change."""
 

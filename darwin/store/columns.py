@@ -1,122 +1,150 @@
-"""The facts of a run as columns of the tables.
+"""Facts as columns of the tables.
 
 What SQLite cannot hold is settled here: an infinite distance says that the bracket has no such
-part and becomes NULL, so does what is not known yet; any other NaN or infinity is refused.
+part and becomes NULL, so does what is not known yet; any other NaN or infinity is refused, and
+-0.0 becomes 0.0.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
+from darwin.core.account import EquityMark
 from darwin.core.candidate import SIDE_NAME, id_text
+from darwin.core.columns import column
 from darwin.core.decision import Reason
-from darwin.core.market import DAY_MS, Bars, BoolArray, FloatArray, IntArray
-from darwin.core.trade import Cancel, Exit, Order, Phase, Status
+from darwin.core.facts import ORDERED, TABLES, Facts
+from darwin.core.market import BoolArray, FloatArray, IntArray
+from darwin.core.trade import Exit, Status
 from darwin.errors import IntegrityError
-from darwin.store.facts import RunFacts
 from darwin.store.features import pack
 
 T = TypeVar("T")
 
-Columns: TypeAlias = dict[str, Sequence[object]]
+Columns: TypeAlias = Mapping[str, Sequence[object]]
 """Equally long columns of one table, by name; plain Python values, None for NULL."""
 
 
-def candidate_columns(run: RunFacts) -> Columns:
-    """Every candidate with its bracket, and where and why it ended."""
-    table = run.candidates
-    reasons = [Reason(code) for code in run.reasons.tolist()]
+class Names(NamedTuple):
+    """What the codes of symbols and playbooks stand for."""
+
+    symbols: tuple[str, ...]
+    playbooks: tuple[str, ...]
+
+
+def columns_of(facts: Facts, names: Names, tables: Iterable[str] = TABLES) -> dict[str, Columns]:
+    """The columns of chained tables, by name."""
+    return {table: _COLUMNS[table](facts, names) for table in tables}
+
+
+def _input_columns(facts: Facts, names: Names) -> Columns:
+    said = facts.inputs
     return {
-        "candidate_id": [id_text(number) for number in table.id.tolist()],
-        "symbol": _named(run.symbols, table.symbol),
-        "playbook": _named(run.playbooks, table.playbook),
+        "kind": [one.kind for one in said],
+        "candidate_id": [id_text(one.candidate_id) for one in said],
+        "time": [one.time for one in said],
+        "by": [one.by for one in said],
+        "reason": [one.reason for one in said],
+    }
+
+
+def _candidate_columns(facts: Facts, names: Names) -> Columns:
+    """Every candidate with its bracket, and how its decision ended it, if that did."""
+    table = facts.candidates
+    decided = [_ENDS[code] for code in facts.decided.tolist()]
+    return {
+        "candidate_id": _ids(table.id),
+        "symbol": _named(names.symbols, table.symbol),
+        "playbook": _named(names.playbooks, table.playbook),
         "side": [SIDE_NAME[side] for side in table.side.tolist()],
         "bar_time": table.bar_time.tolist(),
         "close": _finite("candidates.close", table.close),
         "stop_distance": _finite("candidates.stop_distance", table.stop_distance),
         "target_distance": _part("candidates.target_distance", table.target_distance),
-        "time_stop_bars": _part("candidates.time_stop_bars", table.time_stop_bars),
+        "time_stop_bars": _counted_part("candidates.time_stop_bars", table.time_stop_bars),
         "trail_activation_r": _part("candidates.trail_activation_r", table.trail_activation_r),
         "trail_distance": _part("candidates.trail_distance", table.trail_distance),
         "anchor": ["fill" if from_fill else "signal" for from_fill in table.from_fill.tolist()],
-        "stage": [reason.stage for reason in reasons],
-        "reason": [reason.text for reason in reasons],
+        "stage": [stage for stage, _ in decided],
+        "reason": [reason for _, reason in decided],
         "feature_version": [table.feature_version] * len(table),
         "features": pack(table.features),
     }
 
 
-def verdict_columns(run: RunFacts) -> Columns:
+def _verdict_columns(facts: Facts, names: Names) -> Columns:
     """The expert's answers, where it was asked."""
-    said = run.verdicts
-    rows = np.flatnonzero(said.asked)
+    said = [verdict for _, verdict in facts.verdicts]
+    rows = np.array([row for row, _ in facts.verdicts], dtype=np.int64) - facts.first_row
     return {
-        "candidate_id": [id_text(number) for number in run.candidates.id[rows].tolist()],
-        "take": said.take[rows].astype(np.int64).tolist(),
-        "confidence": _finite("verdicts.confidence", said.confidence[rows]),
-        "quality": _finite("verdicts.quality", said.quality[rows]),
-        "risk_flags": [json.dumps(list(said.flags.get(row, ()))) for row in rows.tolist()],
-        "cost_usd": _finite("verdicts.cost_usd", said.cost_usd[rows]),
+        "candidate_id": _ids(facts.candidates.id[rows]),
+        "take": [int(verdict.take) for verdict in said],
+        "confidence": _finite("verdicts.confidence", [verdict.confidence for verdict in said]),
+        "quality": _finite("verdicts.quality", [verdict.quality for verdict in said]),
+        "risk_flags": [
+            json.dumps(verdict.risk_flags) if verdict.risk_flags else "[]" for verdict in said
+        ],
+        "cost_usd": _finite("verdicts.cost_usd", [verdict.cost_usd for verdict in said]),
     }
 
 
-def order_columns(run: RunFacts) -> Columns:
-    """Submissions and cancellations, each a fact of its own, in the order they happened."""
-    facts: list[tuple[tuple[int, int, int], Order, int | None]] = [
-        ((order.bar_time, Phase.DECIDE, order.row), order, None) for order in run.orders
-    ]
-    facts += [
-        ((cancel.time, _phase(cancel), cancel.order.row), cancel.order, cancel.reason)
-        for cancel in run.cancels
-    ]
-    facts.sort(key=lambda fact: fact[0])
-    whens, orders, reasons = zip(*facts, strict=True) if facts else ((), (), ())
+def _order_columns(facts: Facts, names: Names) -> Columns:
+    """Submissions, then cancellations, each a fact of its own."""
+    orders, cancels = facts.orders, facts.cancels
+    every = [*orders, *(cancel.order for cancel in cancels)]
     return {
-        "candidate_id": [id_text(order.candidate_id) for order in orders],
-        "kind": ["submitted" if why is None else "cancelled" for why in reasons],
-        "symbol": [run.symbols[order.symbol] for order in orders],
-        "side": [SIDE_NAME[order.side] for order in orders],
-        "time": [time for time, _, _ in whens],
-        "units": _finite("orders.units", [order.units for order in orders]),
-        "price": _finite("orders.price", [order.price for order in orders]),
-        "clipped_by": [order.clipped_by for order in orders],
-        "reason": [None if why is None else Reason(why).text for why in reasons],
+        "candidate_id": [id_text(order.candidate_id) for order in every],
+        "kind": ["submitted"] * len(orders) + ["cancelled"] * len(cancels),
+        "symbol": [names.symbols[order.symbol] for order in every],
+        "side": [SIDE_NAME[order.side] for order in every],
+        "time": [*(order.bar_time for order in orders), *(cancel.time for cancel in cancels)],
+        "units": _finite("orders.units", [order.units for order in every]),
+        "price": _finite("orders.price", [order.price for order in every]),
+        "clipped_by": [order.clipped_by for order in every],
+        "reason": [*[None] * len(orders), *(Reason(cancel.reason).text for cancel in cancels)],
     }
 
 
-def fill_columns(run: RunFacts) -> Columns:
-    """Entries and exits, in the order they happened."""
-    fills = run.fills
+def _fill_columns(facts: Facts, names: Names) -> Columns:
+    """Entries and exits."""
+    fills = facts.fills
+    entry = column(fills, "is_entry").astype(np.bool_).tolist()
     return {
         "candidate_id": [id_text(fill.candidate_id) for fill in fills],
-        "kind": ["entry" if fill.is_entry else "exit" for fill in fills],
-        "symbol": [run.symbols[fill.symbol] for fill in fills],
-        "side": [SIDE_NAME[fill.side] for fill in fills],
-        "time": [fill.time for fill in fills],
-        "phase": [int(fill.phase) for fill in fills],
-        "units": _finite("fills.units", [fill.units for fill in fills]),
-        "price": _finite("fills.price", [fill.price for fill in fills]),
-        "mid_price": _finite("fills.mid_price", [fill.mid_price for fill in fills]),
-        "fee_usd": _finite("fills.fee_usd", [fill.fee_usd for fill in fills]),
-        "funding_usd": _finite("fills.funding_usd", [fill.funding_usd for fill in fills]),
-        "stop_price": [fill.stop_price if fill.is_entry else None for fill in fills],
-        "reason": [None if fill.is_entry else Exit(fill.reason).text for fill in fills],
+        "kind": ["entry" if enters else "exit" for enters in entry],
+        "symbol": _named(names.symbols, column(fills, "symbol")),
+        "side": [SIDE_NAME[side] for side in column(fills, "side").tolist()],
+        "time": column(fills, "time").tolist(),
+        "phase": column(fills, "phase").tolist(),
+        "units": _finite("fills.units", column(fills, "units")),
+        "price": _finite("fills.price", column(fills, "price")),
+        "mid_price": _finite("fills.mid_price", column(fills, "mid_price")),
+        "fee_usd": _finite("fills.fee_usd", column(fills, "fee_usd")),
+        "funding_usd": _finite("fills.funding_usd", column(fills, "funding_usd")),
+        "stop_price": [
+            stop if enters else None
+            for stop, enters in zip(column(fills, "stop_price").tolist(), entry, strict=True)
+        ],
+        "reason": [
+            None if enters else _EXITS[why]
+            for why, enters in zip(column(fills, "reason").tolist(), entry, strict=True)
+        ],
     }
 
 
-def outcome_columns(run: RunFacts) -> Columns:
-    """How every candidate's bracket ended, taken or not."""
-    table, symbol = run.outcomes, run.candidates.symbol
+def _outcome_columns(facts: Facts, names: Names) -> Columns:
+    """How each bracket ended, taken or not."""
+    table = facts.outcomes
     known = table.status == Status.RESOLVED
     entered = np.isfinite(table.entry_price)
     return {
-        "candidate_id": [id_text(number) for number in run.candidates.id.tolist()],
+        "candidate_id": _ids(table.id),
         "status": [Status(code).name.lower() for code in table.status.tolist()],
-        "entry_time": _times(run.markets, symbol, table.entry_bar),
+        "entry_time": _but_null(table.entry_time.tolist(), table.entry_time < 0),
         "entry_price": _finite_or_null(
             "outcomes.entry_price", table.entry_price, ~known & ~entered
         ),
@@ -124,76 +152,85 @@ def outcome_columns(run: RunFacts) -> Columns:
         "target_price": _finite_or_null(
             "outcomes.target_price", table.target_price, ~entered | np.isinf(table.target_price)
         ),
-        "exit_time": _times(run.markets, symbol, np.where(known, table.exit_bar, -1)),
+        "exit_time": _but_null(table.exit_time.tolist(), table.exit_time < 0),
         "exit_price": _finite_or_null("outcomes.exit_price", table.exit_price, ~known),
         "exit_phase": _but_null(table.exit_phase.tolist(), ~known),
-        "exit_reason": [
-            Exit(code).text if code >= 0 else None for code in table.exit_reason.tolist()
-        ],
+        "exit_reason": [_EXITS.get(code) for code in table.exit_reason.tolist()],
         "ambiguous": table.ambiguous.astype(np.int64).tolist(),
         "funding": _finite_or_null("outcomes.funding", table.funding, ~known),
         "r": _finite_or_null("outcomes.r", table.r, ~known),
     }
 
 
-def equity_columns(run: RunFacts) -> Columns:
+def _safety_columns(facts: Facts, names: Names) -> Columns:
+    """What changed what the account may do."""
+    return {
+        "time": [event.time for event in facts.safety_events],
+        "kind": [event.kind for event in facts.safety_events],
+        "detail": [event.detail for event in facts.safety_events],
+    }
+
+
+def mark_columns(marks: Sequence[EquityMark]) -> Columns:
     """The last mark of each UTC day."""
-    curve = run.equity
-    day = curve.time // DAY_MS
-    last = np.flatnonzero(np.append(day[1:] != day[:-1], True)) if len(day) else day
+    time = np.array([mark.time for mark in marks], dtype="datetime64[ms]")
     return {
-        "day": np.datetime_as_string(day[last].astype("datetime64[D]")).tolist(),
-        "time": curve.time[last].tolist(),
-        "equity_usd": _finite("equity_marks.equity_usd", curve.equity[last]),
-        "exposure_usd": _finite("equity_marks.exposure_usd", curve.exposure[last]),
-        "positions": curve.positions[last].tolist(),
+        "day": np.datetime_as_string(time.astype("datetime64[D]")).tolist(),
+        "time": [mark.time for mark in marks],
+        "equity_usd": _finite("equity_marks.equity_usd", [mark.equity_usd for mark in marks]),
+        "exposure_usd": _finite("equity_marks.exposure_usd", [mark.exposure_usd for mark in marks]),
+        "positions": [mark.positions for mark in marks],
     }
 
 
-def safety_columns(run: RunFacts) -> Columns:
-    """What changed what the account may do, in the order it happened."""
-    return {
-        "time": [event.time for event in run.safety_events],
-        "kind": [event.kind for event in run.safety_events],
-        "detail": [event.detail for event in run.safety_events],
-    }
+_ENDS: dict[int, tuple[str | None, str | None]] = {
+    ORDERED: (None, None),
+    **{int(reason): (reason.stage, reason.text) for reason in Reason},
+}
+_EXITS = {int(exit_): exit_.text for exit_ in Exit}
+
+_COLUMNS: dict[str, Callable[[Facts, Names], Columns]] = {
+    "inputs": _input_columns,
+    "candidates": _candidate_columns,
+    "verdicts": _verdict_columns,
+    "orders": _order_columns,
+    "fills": _fill_columns,
+    "outcomes": _outcome_columns,
+    "safety_events": _safety_columns,
+}
 
 
-def _phase(cancel: Cancel) -> int:
-    """An entry falls through at the open; what never saw a next bar does when the run ends."""
-    return Phase.DECIDE + 1 if cancel.reason == Reason.NO_NEXT_BAR else Phase.OPEN
+def _ids(numbers: Sequence[int] | np.ndarray) -> list[str]:
+    return [f"{number:016x}" for number in np.asarray(numbers, dtype=np.uint64).tolist()]
 
 
 def _named(names: tuple[str, ...], codes: IntArray) -> list[str]:
     return [names[code] for code in codes.tolist()]
 
 
-def _times(markets: tuple[Bars, ...], symbol: IntArray, bar: IntArray) -> list[int | None]:
-    """Open times of bars given by symbol and row, both (m,); None where the row is -1."""
-    times = np.zeros(len(bar), dtype=np.int64)
-    for code, bars in enumerate(markets):
-        rows = np.flatnonzero((symbol == code) & (bar >= 0))
-        times[rows] = bars.time[bar[rows]]
-    return _but_null(times.tolist(), bar < 0)
-
-
 def _finite(name: str, values: FloatArray | Sequence[float]) -> list[float]:
     """Values as Python floats. Raises IntegrityError where one is NaN or infinite."""
-    column = np.asarray(values, dtype=np.float64)
-    _refuse(name, column, ~np.isfinite(column))
-    plain: list[float] = column.tolist()
+    numbers = np.asarray(values, dtype=np.float64)
+    _refuse(name, numbers, ~np.isfinite(numbers))
+    plain: list[float] = (numbers + 0.0).tolist()  # never -0.0, which SQLite would not keep
     return plain
 
 
 def _finite_or_null(name: str, values: FloatArray, null: BoolArray) -> list[float | None]:
     """The same, with NULL where `null` says so."""
     _refuse(name, values, ~np.isfinite(values) & ~null)
-    return _but_null(values.tolist(), null)
+    return _but_null((values + 0.0).tolist(), null)
 
 
 def _part(name: str, values: FloatArray) -> list[float | None]:
     """A part that a bracket may lack: NULL where it is infinite."""
     return _finite_or_null(name, values, np.isinf(values))
+
+
+def _counted_part(name: str, values: FloatArray) -> list[int | None]:
+    """The same of a part that is counted: a whole number, or NULL where it is infinite."""
+    _refuse(name, values, np.isfinite(values) & (values != np.rint(values)))
+    return [None if value is None else int(value) for value in _part(name, values)]
 
 
 def _refuse(name: str, values: FloatArray, bad: BoolArray) -> None:

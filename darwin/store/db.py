@@ -20,13 +20,13 @@ from sqlalchemy.pool import QueuePool
 
 from darwin.errors import StorageError
 from darwin.store.faults import damaged, explain, other_version, refuse_what_is_no_file
-from darwin.store.schema import VERSION, metadata
+from darwin.store.schema import VERSION, VIEWS, metadata
 
 WAIT_S = 5.0
 """How long a statement waits for another process to let go of the file."""
 _POLL_S = 0.01
 
-_CACHE_KIB = 65_536
+_CACHE_KIB = 16_384
 """Ids are hashes: without a cache that holds their index, 200,000 of them take twice the time."""
 
 
@@ -189,16 +189,18 @@ def _bring_up_to_date(database: Database) -> None:
         if version is not None and version > VERSION:
             raise other_version(database.path, version)
         if version is None:
-            _lay_out(connection)
+            lay_out(connection)
         elif version != VERSION:
             from darwin.store.migrate import upgrade  # noqa: PLC0415  alembic takes a while
 
             upgrade(connection)
 
 
-def _lay_out(connection: Connection) -> None:
+def lay_out(connection: Connection) -> None:
     """Make a fresh file as the newest migration would leave it (a test holds them together)."""
     metadata.create_all(connection)
+    for name, query in VIEWS.items():
+        connection.exec_driver_sql(f"CREATE VIEW {name} AS {query}")
     connection.exec_driver_sql(
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
         "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
@@ -212,14 +214,14 @@ def _write_ahead(path: Path, wait_s: float) -> None:
     SQLite does not wait when two processes switch at once, so it is asked until it agrees.
     """
     give_up = time.monotonic() + wait_s
-    with closing(_dial(str(path), 0.0)) as raw:
-        while True:
-            try:
+    while True:
+        try:
+            with closing(_dial(str(path), 0.0)) as raw:
                 raw.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.Error as fault:
-                busy = getattr(fault, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
-                if not busy or time.monotonic() > give_up:
-                    raise explain(fault, path) from fault
-                time.sleep(_POLL_S)
-            else:
-                return
+        except sqlite3.Error as fault:
+            busy = getattr(fault, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > give_up:
+                raise explain(fault, path) from fault
+            time.sleep(_POLL_S)
+        else:
+            return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from darwin.errors import DarwinError, IntegrityError, StorageError
+from darwin.errors import DamagedError, DarwinError, IntegrityError, StorageError
 from darwin.store.schema import VERSION
 
 _ANOTHER_FILE = "name another file: --db, or rl.agent_state_db in the config"
@@ -35,11 +35,14 @@ _WHAT_AND_MEND = {
     ),
 }
 
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
 
 def explain(fault: sqlite3.Error, path: Path) -> DarwinError | sqlite3.Error:
     """Turn what the driver raised into an error of ours; a bug of ours stays what it is.
 
-    Constraints that refuse a row become IntegrityError, a file or disk that refuses StorageError.
+    Constraints that refuse a row become IntegrityError, a file or disk that refuses StorageError,
+    and a file that holds what nobody wrote DamagedError.
     """
     if isinstance(fault, sqlite3.IntegrityError):
         return IntegrityError(
@@ -51,13 +54,14 @@ def explain(fault: sqlite3.Error, path: Path) -> DarwinError | sqlite3.Error:
         return fault
     code = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # low byte: its family
     what, mend = _WHAT_AND_MEND.get(code, (f"the database refuses ({fault})", _ANOTHER_FILE))
-    return StorageError(what, where=str(path), mend=mend)
+    error = DamagedError if code in _DAMAGE else StorageError
+    return error(what, where=str(path), mend=mend)
 
 
-def damaged(path: Path) -> StorageError:
+def damaged(path: Path) -> DamagedError:
     """Say that what the file holds cannot be what was written."""
     what, mend = _WHAT_AND_MEND[sqlite3.SQLITE_CORRUPT]
-    return StorageError(what, where=str(path), mend=mend)
+    return DamagedError(what, where=str(path), mend=mend)
 
 
 def other_version(path: Path, version: str | None) -> StorageError:

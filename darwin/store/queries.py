@@ -4,36 +4,51 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, select
 
 from darwin.core.account import SafetyEvent
 from darwin.core.decision import STAGES, Verdict
+from darwin.core.provenance import Provenance, RunEvent
 from darwin.errors import ConfigError, IntegrityError
 from darwin.store.db import Database
-from darwin.store.schema import candidates, equity_marks, runs, safety_events, verdicts
+from darwin.store.schema import (
+    candidates,
+    checkpoints,
+    endings,
+    equity_marks,
+    fills,
+    id_range,
+    run_events,
+    run_states,
+    runs,
+    safety_events,
+    verdicts,
+)
 
 
 class Run(NamedTuple):
-    """One run at a glance. What is known at its end alone is None while it is unfinished."""
+    """One run at a glance; of an unfinished one, what is kept of it."""
 
     run_id: str
     status: str  # "running" or "finished"
     mode: str
-    bars: int | None  # of all symbols together
+    bars: int  # of all symbols together
     candidates: int
     taken: int
-    equity_usd: float | None  # at the last close
+    facts: int  # acknowledged
+    equity_usd: float | None  # at the last close of the last day that is marked
     config_digest: str
-    data_digest: str
+    data_digest: str | None
     code_version: str
     started_at: str  # wall clock, ISO 8601 UTC
     finished_at: str | None
 
 
 class Ending(NamedTuple):
-    """How many candidates of a run ended at one stage for one reason."""
+    """How many candidates of a run ended at one stage for one reason; `open`: not yet."""
 
     stage: str
     reason: str
@@ -68,12 +83,12 @@ def funnel(database: Database, run_id: str) -> list[Ending]:
     with database.read() as connection:
         require_run(connection, database, run_id)
         rows = connection.execute(
-            select(candidates.c.stage, candidates.c.reason, func.count())
-            .where(candidates.c.run_id == run_id)
-            .group_by(candidates.c.stage, candidates.c.reason)
+            select(endings.c.stage, endings.c.reason, func.count())
+            .where(endings.c.run_id == run_id)
+            .group_by(endings.c.stage, endings.c.reason)
         )
-        endings = [Ending(*row) for row in rows]
-    return sorted(endings, key=lambda end: (stage_rank(end.stage), -end.candidates, end.reason))
+        found = [Ending(stage or "open", reason or "open", count) for stage, reason, count in rows]
+    return sorted(found, key=lambda end: (stage_rank(end.stage), -end.candidates, end.reason))
 
 
 def events_of(database: Database, run_id: str) -> list[SafetyEvent]:
@@ -90,13 +105,48 @@ def events_of(database: Database, run_id: str) -> list[SafetyEvent]:
         ]
 
 
+def provenance(database: Database, run_id: str) -> Provenance:
+    """How a run was recorded. Raises ConfigError for an unknown one."""
+    with database.read() as connection:
+        run = require_run(connection, database, run_id)
+        mine = id_range(run.number)
+        kept = connection.execute(
+            select(checkpoints).where(checkpoints.c.id.between(*mine)).order_by(checkpoints.c.id)
+        ).all()
+        reached = {row.facts: row.reached for row in kept}
+        events = connection.execute(
+            select(run_events).where(run_events.c.id.between(*mine)).order_by(run_events.c.id)
+        )
+        return Provenance(
+            mode=run.mode,
+            config_digest=run.config_digest,
+            data_digest=run.data_digest or (kept[-1].data_digest if kept else "") or "",
+            code_version=run.code_version,
+            facts=kept[-1].facts if kept else 0,
+            head=kept[-1].head.hex() if kept else "",
+            events=tuple(
+                RunEvent(event.kind, event.facts, reached.get(event.facts), _told(event))
+                for event in events
+            ),
+        )
+
+
+def _told(event: Row[Any]) -> str:
+    """The detail of an event of a run; of an accepted code, which one it is."""
+    if event.kind == "code accepted":
+        return f"{event.code_version} {event.detail}"
+    return str(event.detail)
+
+
 def verdicts_of(database: Database, run_id: str) -> dict[int, Verdict]:
     """What the expert said in a finished run, by candidate id, in the order it was asked.
 
     Raises ConfigError when there is no such run or it is not finished.
     """
     with database.read() as connection:
-        if require_run(connection, database, run_id).status != "finished":
+        require_run(connection, database, run_id)
+        status = select(run_states.c.status).where(run_states.c.run_id == run_id)
+        if connection.execute(status).scalar() != "finished":
             raise ConfigError(
                 f"run '{run_id}' is not finished, so its verdicts are not all there",
                 where=str(database.path),
@@ -128,13 +178,18 @@ def require_run(connection: Connection, database: Database, run_id: str) -> Row[
     row = connection.execute(select(runs).where(runs.c.run_id == run_id)).one_or_none()
     if row is None:
         known = connection.execute(select(runs.c.run_id)).scalars().all()
-        close = difflib.get_close_matches(run_id, known, n=1)
-        raise ConfigError(
-            f"no run called '{run_id}'",
-            where=str(database.path),
-            mend=f"did you mean '{close[0]}'?" if close else "`darwin runs` lists them",
-        )
+        raise unknown_run(database, run_id, known)
     return row
+
+
+def unknown_run(database: Database, run_id: str, known: Sequence[str]) -> ConfigError:
+    """Say that no run has that name, and which of the `known` ones comes closest."""
+    close = difflib.get_close_matches(run_id, known, n=1)
+    return ConfigError(
+        f"no run called '{run_id}'",
+        where=str(database.path),
+        mend=f"did you mean '{close[0]}'?" if close else "`darwin runs` lists them",
+    )
 
 
 def stage_rank(stage: str) -> int:
@@ -145,6 +200,7 @@ def stage_rank(stage: str) -> int:
 def _runs() -> Select[Any]:
     """Select the columns of `Run`, in its order."""
     mine = candidates.c.run_id == runs.c.run_id
+    entries = (fills.c.run_id == runs.c.run_id) & (fills.c.kind == "entry")
     last_mark = (
         select(equity_marks.c.equity_usd)
         .where(equity_marks.c.run_id == runs.c.run_id)
@@ -153,15 +209,16 @@ def _runs() -> Select[Any]:
     )
     return select(
         runs.c.run_id,
-        runs.c.status,
+        run_states.c.status,
         runs.c.mode,
-        runs.c.bars,
+        run_states.c.bars,
         select(func.count()).where(mine).scalar_subquery(),
-        select(func.count()).where(mine & (candidates.c.stage == "taken")).scalar_subquery(),
+        select(func.count()).where(entries).scalar_subquery(),
+        run_states.c.facts,
         last_mark.scalar_subquery(),
         runs.c.config_digest,
-        runs.c.data_digest,
+        run_states.c.data_digest,
         runs.c.code_version,
         runs.c.started_at,
-        runs.c.finished_at,
-    )
+        run_states.c.finished_at,
+    ).join_from(runs, run_states, run_states.c.run_id == runs.c.run_id)

@@ -1,8 +1,12 @@
 """The tables of Darwin's database, as SQLAlchemy Core sees them.
 
 The file itself is created and changed by the migrations beside this module alone; a test proves
-that both say the same. All tables are STRICT, times are open times of bars in ms UTC, and `id` is
-the order of recording, which within a run is the order of events.
+that both say the same. All tables are STRICT, times are open times of bars in ms UTC.
+
+Chained facts (`core.facts.TABLES`) share one sequence per run, in the order of events: `id` is the
+run's number and the place in that sequence, `seq` that place alone, `hash` the link of the chain.
+Rows beside the chain (`runs`, `run_events`, `checkpoints`, `equity_marks`) carry a `seal`, a chain
+of their own over all their columns. What link and seal are made of stands in `store.chain`.
 
 SQLite has neither NaN nor a negative zero: a column that may be NULL says here what NULL means,
 every other one refuses it, and -0.0 reads back as 0.0 (feature bytes keep theirs).
@@ -17,17 +21,18 @@ from sqlalchemy import (
     TEXT,
     CheckConstraint,
     Column,
-    ForeignKey,
+    Computed,
     ForeignKeyConstraint,
     Index,
     MetaData,
-    PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
+    column,
+    table,
 )
 from sqlalchemy.schema import SchemaItem
 
-VERSION = "0001"
+VERSION = "0002"
 """The revision this code reads and writes: the newest file in `migrations/versions`."""
 
 metadata = MetaData(
@@ -40,14 +45,46 @@ metadata = MetaData(
 )
 
 
+SEQ_BITS = 40
+"""An id is `number << SEQ_BITS | seq`: the run's number and the place within the run, from 1."""
+
+
+def id_range(number: int) -> tuple[int, int]:
+    """The ids of run `number`: above the first, up to and with the last."""
+    return number << SEQ_BITS, (number + 1 << SEQ_BITS) - 1
+
+
+def _seq() -> Computed:
+    """The place alone, which the id holds."""
+    return Computed(f"id & {(1 << SEQ_BITS) - 1}", persisted=False)
+
+
 def _fact(name: str, *items: SchemaItem) -> Table:
-    """A table of facts: each belongs to a run, `id` is the order of recording."""
+    """A table of chained facts."""
+    return Table(
+        name,
+        metadata,
+        Column("id", INTEGER, primary_key=True),
+        Column("seq", INTEGER, _seq()),
+        Column("run_id", TEXT, nullable=False),
+        *items,
+        Column("hash", BLOB, nullable=False),  # SHA-256
+        CheckConstraint("length(hash) = 32", name="hash"),
+        sqlite_strict=True,
+    )
+
+
+def _beside(name: str, *items: SchemaItem) -> Table:
+    """A table of rows that belong to a run and stand outside its chain; numbered from 1."""
     return Table(
         name,
         metadata,
         Column("id", INTEGER, primary_key=True),
         Column("run_id", TEXT, nullable=False),
         *items,
+        Column("seal", BLOB, nullable=False),  # SHA-256
+        ForeignKeyConstraint(["run_id"], ["runs.run_id"]),
+        CheckConstraint("length(seal) = 32", name="seal"),
         sqlite_strict=True,
     )
 
@@ -63,24 +100,70 @@ runs = Table(
     "runs",
     metadata,
     Column("run_id", TEXT, primary_key=True),
-    Column("status", TEXT, nullable=False),
-    Column("mode", TEXT, nullable=False),
+    Column("number", INTEGER, nullable=False),  # from 1, in the order in which runs were begun
+    Column("mode", TEXT, nullable=False),  # replay: all bars at once; feed: one after the other
     Column("config_json", TEXT, nullable=False),  # resolved: defaults, environment, --set
     Column("config_digest", TEXT, nullable=False),
-    Column("data_digest", TEXT, nullable=False),
-    Column("code_version", TEXT, nullable=False),
-    Column("bars", INTEGER),  # of all symbols together; NULL until finished
-    Column("feature_names", TEXT),  # JSON array, order of candidates.features; NULL until finished
+    Column("data_digest", TEXT),  # NULL in a feed: see checkpoints
+    Column("code_version", TEXT, nullable=False),  # that it was begun with
+    Column("symbols", TEXT, nullable=False),  # JSON array
+    Column("feature_names", TEXT, nullable=False),  # JSON array, order of candidates.features
     Column("started_at", TEXT, nullable=False),  # wall clock, ISO 8601 UTC; in no export
-    Column("finished_at", TEXT),  # wall clock, ISO 8601 UTC; in no export
-    CheckConstraint("status IN ('running', 'finished')", name="status"),
-    CheckConstraint(
-        "(status = 'finished') = (finished_at IS NOT NULL)"
-        " AND (status = 'finished') = (bars IS NOT NULL)"
-        " AND (status = 'finished') = (feature_names IS NOT NULL)",
-        name="finished",
-    ),
+    Column("seal", BLOB, nullable=False),
+    UniqueConstraint("number"),
+    CheckConstraint("mode IN ('replay', 'feed')", name="mode"),
+    CheckConstraint("length(seal) = 32", name="seal"),
     sqlite_strict=True,
+)
+
+run_events = _beside(
+    "run_events",
+    Column("kind", TEXT, nullable=False),
+    Column("facts", INTEGER, nullable=False),  # how many were acknowledged when it happened
+    Column("code_version", TEXT, nullable=False),  # that was running
+    Column("detail", TEXT, nullable=False),
+    Column("at", TEXT, nullable=False),  # wall clock, ISO 8601 UTC; in no export
+    CheckConstraint(
+        "kind IN ('begun', 'resumed', 'code accepted', 'waited', 'finished')", name="kind"
+    ),
+)
+
+checkpoints = _beside(
+    "checkpoints",
+    Column("facts", INTEGER, nullable=False),  # acknowledged by it: the seq of the last one
+    Column("head", BLOB, nullable=False),  # the hash of that one
+    Column("reached", INTEGER),  # open time of the last bar it covers whole; NULL: of none
+    Column("bars", INTEGER, nullable=False),  # of all symbols, up to there
+    Column("data_digest", TEXT),  # of the bars consumed so far; NULL in a replay
+    Column("at", TEXT, nullable=False),  # wall clock, ISO 8601 UTC; in no export
+    CheckConstraint("length(head) = 32", name="head"),
+)
+
+acts = Table(
+    "acts",
+    metadata,
+    Column("id", INTEGER, primary_key=True),
+    Column("run_id", TEXT, nullable=False),
+    Column("kind", TEXT, nullable=False),
+    Column("by", TEXT, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    Column("at", TEXT, nullable=False),  # wall clock, ISO 8601 UTC; in no export
+    Column("seal", BLOB, nullable=False),
+    ForeignKeyConstraint(["run_id"], ["runs.run_id"]),
+    CheckConstraint("kind IN ('release')", name="kind"),
+    CheckConstraint("length(seal) = 32", name="seal"),
+    sqlite_strict=True,
+)
+"""What persons asked of a run; it takes effect where `inputs` has it."""
+
+inputs = _fact(
+    "inputs",
+    Column("kind", TEXT, nullable=False),
+    Column("candidate_id", TEXT, nullable=False),  # the first one decided under it
+    Column("time", INTEGER, nullable=False),  # of that candidate's bar
+    Column("by", TEXT, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    ForeignKeyConstraint(["run_id"], ["runs.run_id"]),
 )
 
 candidates = _fact(
@@ -97,8 +180,8 @@ candidates = _fact(
     Column("trail_activation_r", REAL),  # NULL: no trailing stop
     Column("trail_distance", REAL),  # NULL: no trailing stop
     Column("anchor", TEXT, nullable=False),  # what the distances are measured from
-    Column("stage", TEXT, nullable=False),  # where in the funnel it ended
-    Column("reason", TEXT, nullable=False),  # the one reason it ended with
+    Column("stage", TEXT),  # where in the funnel its decision ended it
+    Column("reason", TEXT),  # and why; both NULL: an order went out, see the view `endings`
     Column("feature_version", TEXT, nullable=False),
     Column("features", BLOB, nullable=False),  # float64 little-endian
     ForeignKeyConstraint(["run_id"], ["runs.run_id"]),
@@ -108,6 +191,7 @@ candidates = _fact(
     CheckConstraint("side IN ('long', 'short')", name="side"),
     CheckConstraint("anchor IN ('signal', 'fill')", name="anchor"),
     CheckConstraint("length(features) % 8 = 0", name="features"),
+    CheckConstraint("(stage IS NULL) = (reason IS NULL)", name="ending"),
 )
 
 verdicts = _fact(
@@ -195,17 +279,14 @@ outcomes = _fact(
     ),
 )
 
-equity_marks = Table(
+equity_marks = _beside(
     "equity_marks",
-    metadata,
-    Column("run_id", TEXT, ForeignKey("runs.run_id"), nullable=False),
     Column("day", TEXT, nullable=False),  # UTC, YYYY-MM-DD
     Column("time", INTEGER, nullable=False),  # the day's last bar, marked at its close
     Column("equity_usd", REAL, nullable=False),
     Column("exposure_usd", REAL, nullable=False),
     Column("positions", INTEGER, nullable=False),
-    PrimaryKeyConstraint("run_id", "day"),
-    sqlite_strict=True,
+    UniqueConstraint("run_id", "day"),
 )
 
 safety_events = _fact(
@@ -216,3 +297,49 @@ safety_events = _fact(
     ForeignKeyConstraint(["run_id"], ["runs.run_id"]),
     Index("ix_safety_events_run_id", "run_id"),
 )
+
+VIEWS = {
+    "endings": """
+        SELECT c.run_id, c.candidate_id,
+               CASE WHEN c.reason IS NOT NULL THEN c.stage
+                    WHEN o.reason IS NOT NULL THEN 'entry'
+                    WHEN f.id IS NOT NULL THEN 'taken' END AS stage,
+               CASE WHEN c.reason IS NOT NULL THEN c.reason
+                    WHEN o.reason IS NOT NULL THEN o.reason
+                    WHEN f.id IS NOT NULL THEN 'taken' END AS reason
+        FROM candidates AS c
+        LEFT JOIN orders AS o ON c.reason IS NULL AND o.run_id = c.run_id
+             AND o.candidate_id = c.candidate_id AND o.kind = 'cancelled'
+        LEFT JOIN fills AS f ON c.reason IS NULL AND f.run_id = c.run_id
+             AND f.candidate_id = c.candidate_id AND f.kind = 'entry'
+    """,
+    "run_states": """
+        SELECT r.run_id, r.mode, r.started_at,
+               CASE WHEN e.id IS NULL THEN 'running' ELSE 'finished' END AS status,
+               e.at AS finished_at,
+               coalesce(c.facts, 0) AS facts, c.reached, coalesce(c.bars, 0) AS bars,
+               coalesce(c.data_digest, r.data_digest) AS data_digest
+        FROM runs AS r
+        LEFT JOIN run_events AS e ON e.run_id = r.run_id AND e.kind = 'finished'
+             AND e.id BETWEEN (r.number << 40) AND ((r.number + 1) << 40) - 1
+        LEFT JOIN checkpoints AS c ON c.id =
+             (SELECT max(id) FROM checkpoints
+              WHERE id BETWEEN (r.number << 40) AND ((r.number + 1) << 40) - 1)
+    """,
+}
+"""Folds of the facts: how each candidate ended (NULL: not yet), how far each run has come."""
+
+endings = table("endings", *map(column, ("run_id", "candidate_id", "stage", "reason")))
+run_states = table(
+    "run_states",
+    *map(column, ("run_id", "mode", "started_at", "status", "finished_at")),
+    *map(column, ("facts", "reached", "bars", "data_digest")),
+)
+
+FACTS = {one.name: one for one in (
+    inputs, candidates, verdicts, orders, fills, outcomes, safety_events,
+)}  # fmt: skip
+"""The chained tables, by name, in the order of `core.facts.TABLES`."""
+
+BESIDE = {one.name: one for one in (run_events, checkpoints, equity_marks)}
+"""The sealed tables of a run, by name."""

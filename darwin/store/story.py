@@ -14,7 +14,7 @@ from darwin.errors import ConfigError
 from darwin.store.db import Database
 from darwin.store.features import unpack
 from darwin.store.queries import require_run, stage_rank, verdict_of
-from darwin.store.schema import candidates, fills, orders, outcomes, runs, verdicts
+from darwin.store.schema import candidates, endings, fills, orders, outcomes, runs, verdicts
 
 _LEAST_DIGITS = 4
 _SHOWN = 5
@@ -24,6 +24,7 @@ class Story(NamedTuple):
     """What is recorded of a candidate; rows carry the columns of their tables by name."""
 
     candidate: Row[Any]
+    ending: tuple[str, str] | None  # stage and reason; None: it has not ended yet
     verdict: Verdict | None  # None: the expert was not asked
     order: Row[Any] | None
     cancelled: Row[Any] | None
@@ -52,7 +53,9 @@ class Story(NamedTuple):
 
     def stages(self) -> list[tuple[str, str]]:
         """Each stage of the funnel and how it went: passed, `ended: …`, not reached, or taken."""
-        ended, reason = self.candidate.stage, self.candidate.reason
+        if self.ending is None:
+            return [(stage, "passed") for stage in STAGES[:-2]] + [("entry", "open")]
+        ended, reason = self.ending
         at = stage_rank(ended)
         went = [(stage, "passed" if i < at else "not reached") for i, stage in enumerate(STAGES)]
         went[at : at + 1] = [(ended, reason if ended == reason else f"ended: {reason}")]
@@ -81,6 +84,7 @@ def candidate(database: Database, candidate_id: str, run_id: str | None = None) 
         entry, exit_ = _pair(connection, fills, row, "entry", "exit")
         return Story(
             candidate=row,
+            ending=_ending(connection, row),
             verdict=None if verdict is None else verdict_of(verdict),
             order=submitted,
             cancelled=cancelled,
@@ -126,10 +130,17 @@ def _only(found: Sequence[Row[Any]], prefix: str, database: Database) -> Row[Any
     return found[0]
 
 
+def _ending(connection: Connection, row: Row[Any]) -> tuple[str, str] | None:
+    query = select(endings.c.stage, endings.c.reason).where(
+        endings.c.run_id == row.run_id, endings.c.candidate_id == row.candidate_id
+    )
+    stage, reason = connection.execute(query).one()
+    return None if reason is None else (stage, reason)
+
+
 def _features(run: Row[Any], row: Row[Any]) -> dict[str, float]:
-    """Name the feature values of a candidate; empty while its run is unfinished."""
-    names = json.loads(run.feature_names or "[]")
-    return dict(zip(names, unpack(row.features).tolist(), strict=False))
+    """Name the feature values of a candidate."""
+    return dict(zip(json.loads(run.feature_names), unpack(row.features).tolist(), strict=False))
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,9 +1,9 @@
-"""A small run worked out by hand: every kind of ending once, two symbols."""
+"""A small run worked out by hand: every kind of ending once, two symbols; and how it is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,16 @@ import pytest
 
 from darwin.cli.main import main
 from darwin.core.candidate import CandidateTable
-from darwin.core.decision import Reason
+from darwin.core.decision import Reason, Verdict
+from darwin.core.facts import Facts, Input
 from darwin.core.market import HOUR_MS, Bars, Timeframe
 from darwin.core.trade import Cancel, Exit, Fill, Order, OutcomeTable, Status
+from darwin.engine.marks import daily_marks
 from darwin.engine.result import EquityCurve, RunResult, SafetyEvent, VerdictColumns
-from darwin.store.db import connect
-from darwin.store.record import RunIdentity, begin_run, record_run
+from darwin.engine.scribe import Scribe
+from darwin.store.db import Database, connect
+from darwin.store.journal import Journal
+from darwin.store.runs import Begun, RunIdentity, begin_run
 from darwin.trading.costs import FREE
 
 START = 1_704_067_200_000  # 2024-01-01 00:00 UTC
@@ -175,15 +179,71 @@ def no_candidates() -> RunResult:
     )
 
 
-def identity(run_id: str = "one", **other: str) -> RunIdentity:
+def identity(run_id: str = "one", **other: Any) -> RunIdentity:
     plain = {
         "mode": "replay",
         "config_json": '{"limits": {"max_orders_per_bar": 5}, "run_id": "one"}',
         "config_digest": "c" * 64,
         "data_digest": "d" * 64,
         "code_version": "0.1.0",
+        "symbols": ("BTC/USDT", "ETH/USDT"),
+        "feature_names": ("rsi_14", "return_1"),
     }
     return RunIdentity(run_id=run_id, **(plain | other))
+
+
+@dataclass
+class Collected:
+    """A journal that keeps nothing: it remembers what it was handed."""
+
+    pieces: list[Facts]
+
+    def due(self) -> bool:
+        return False
+
+    def append(self, facts: Facts) -> None:
+        self.pieces.append(facts)
+
+
+@dataclass
+class Walked:
+    """A run that is over, as a scribe reads it."""
+
+    verdicts: Sequence[tuple[int, Verdict]]
+    orders: Sequence[Order]
+    cancels: Sequence[Cancel]
+    fills: Sequence[Fill]
+    safety_events: Sequence[SafetyEvent]
+    inputs: Sequence[Input]
+
+
+def facts_of(run: RunResult, inputs: Sequence[Input] = ()) -> Facts:
+    """All facts of a run, as they are handed over at its end."""
+    said = run.verdicts
+    verdicts = [
+        (row, Verdict(bool(said.take[row]), said.confidence[row].item(), said.quality[row].item(),
+                      said.flags.get(row, ()), said.cost_usd[row].item()))
+        for row in np.flatnonzero(said.asked).tolist()
+    ]  # fmt: skip
+    walked = Walked(verdicts, run.orders, run.cancels, run.fills, run.safety_events, inputs)
+    journal = Collected([])
+    scribe = Scribe(journal, walked, run.reasons, run.candidates, run.outcomes, run.markets)
+    scribe.finish(int(run.equity.time[-1]))
+    (facts,) = journal.pieces
+    return facts
+
+
+def keep(database: Database, begun: Begun, run: RunResult) -> None:
+    """Hand a run that is over to its journal."""
+    journal = Journal(database, begun, run.playbooks)
+    journal.append(facts_of(run))
+    journal.finish(daily_marks(run.equity))
+
+
+def record(path: Path, run: RunResult, run_id: str = "one", *, at: datetime = NOW) -> None:
+    """Begin a run and keep all of it."""
+    with connect(path) as database:
+        keep(database, begin_run(database, identity(run_id), at=at), run)
 
 
 @pytest.fixture
@@ -195,9 +255,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def recorded(path: Path) -> Path:
     """A database that holds the worked-out run under the name `one`."""
-    with connect(path) as database:
-        begin_run(database, identity(), started_at=NOW)
-        record_run(database, "one", worked_out(), finished_at=NOW)
+    record(path, worked_out())
     return path
 
 

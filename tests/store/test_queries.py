@@ -14,7 +14,7 @@ from darwin.core.decision import Verdict
 from darwin.errors import ConfigError, IntegrityError
 from darwin.store.db import connect, connect_readonly
 from darwin.store.queries import Ending, events_of, find_run, funnel, list_runs, verdicts_of
-from darwin.store.record import begin_run, record_run
+from darwin.store.runs import begin_run
 from darwin.store.story import beginning, candidate
 from tests.store.conftest import (
     BLOCKED,
@@ -27,17 +27,18 @@ from tests.store.conftest import (
     TAKEN,
     hour,
     identity,
+    record,
     worked_out,
 )
 
 
 def test_runs_are_listed_in_the_order_they_began(recorded: Path) -> None:
     with connect(recorded) as database:
-        begin_run(database, identity("a-later"), started_at=NOW + timedelta(hours=1))
+        begin_run(database, identity("a-later"), at=NOW + timedelta(hours=1))
         finished, running = list_runs(database)
     assert (finished.run_id, finished.status, finished.bars) == ("one", "finished", 120)
     assert (finished.candidates, finished.taken, finished.equity_usd) == (6, 2, 10_059.0)
-    assert (running.run_id, running.status, running.bars) == ("a-later", "running", None)
+    assert (running.run_id, running.status, running.bars) == ("a-later", "running", 0)
     assert (running.candidates, running.taken, running.equity_usd) == (0, 0, None)
 
 
@@ -83,7 +84,7 @@ def test_recorded_verdicts_are_what_the_expert_said(recorded: Path) -> None:
 
 def test_an_unfinished_run_has_no_verdicts_to_give(recorded: Path) -> None:
     with connect(recorded) as database:
-        begin_run(database, identity("two"), started_at=NOW)
+        begin_run(database, identity("two"), at=NOW)
         with pytest.raises(ConfigError, match="not finished"):
             verdicts_of(database, "two")
 
@@ -118,9 +119,8 @@ def test_a_short_earns_when_the_price_falls(path: Path) -> None:
     run = worked_out()
     short = [fill._replace(side=-1, stop_price=104.0) for fill in run.fills[:2]]
     run.fills[:2] = short  # type: ignore[index]
+    record(path, run)
     with connect(path) as database:
-        begin_run(database, identity(), started_at=NOW)
-        record_run(database, "one", run, finished_at=NOW)
         story = candidate(database, TAKEN)
     assert story.net_pnl_usd == pytest.approx(-8 - 0.5)
     assert story.realised_r == pytest.approx(-8.5 / 8)
@@ -182,9 +182,8 @@ def test_an_ambiguous_or_unknown_id_is_refused_with_what_to_write(recorded: Path
 
 
 def test_a_candidate_of_several_runs_needs_the_run(recorded: Path) -> None:
+    record(recorded, worked_out(), "two", at=NOW + timedelta(hours=1))
     with connect(recorded) as database:
-        begin_run(database, identity("two"), started_at=NOW + timedelta(hours=1))
-        record_run(database, "two", worked_out(), finished_at=NOW)
         with pytest.raises(ConfigError) as fault:
             candidate(database, TAKEN)
         assert candidate(database, TAKEN, "two").candidate.run_id == "two"

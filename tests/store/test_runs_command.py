@@ -11,17 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from darwin.store.db import connect
-from darwin.store.record import begin_run, record_run
 from tests.store.conftest import (
     BLOCKED,
     GAPPED,
     HELD,
     NO_BAR,
-    NOW,
     SKIPPED,
     TAKEN,
-    identity,
+    record,
     worked_out,
 )
 
@@ -47,7 +44,8 @@ def test_runs_as_json_is_json_alone(recorded: Path, darwin: Darwin) -> None:
     code, out, err = darwin("runs", "--json")
     assert (code, err) == (0, "")
     (run,) = json.loads(out)
-    assert (run["run_id"], run["candidates"], run["finished_at"][:10]) == ("one", 6, "2024-06-01")
+    assert (run["run_id"], run["candidates"], run["started_at"][:10]) == ("one", 6, "2024-06-01")
+    assert run["finished_at"] > run["started_at"]
 
 
 def test_show_prints_a_funnel_that_adds_up(recorded: Path, darwin: Darwin) -> None:
@@ -134,9 +132,7 @@ def test_a_question_that_cannot_be_answered_ends_in_a_few_plain_lines(
 
 
 def test_a_candidate_of_several_runs_lists_them(recorded: Path, darwin: Darwin) -> None:
-    with connect(recorded) as database:
-        begin_run(database, identity("two"), started_at=NOW)
-        record_run(database, "two", worked_out(), finished_at=NOW)
+    record(recorded, worked_out(), "two")
     code, _, err = darwin("why", TAKEN)
     assert code == 2
     assert "is in 2 runs: one, two" in err

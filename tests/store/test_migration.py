@@ -1,0 +1,157 @@
+"""A database of before the journal: its runs are put aside as they are, new ones work beside."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darwin.errors import StorageError
+from darwin.store.db import connect, connect_readonly
+from darwin.store.queries import list_runs
+from tests.store.conftest import hour, record, worked_out
+from tests.store.outsider import facts, hashes_by_hand, rows, tables
+
+pytestmark = pytest.mark.slow
+
+Darwin = Callable[..., tuple[int, str, str]]
+
+OLD = {
+    "runs": [
+        ("one", "finished", "replay", '{"run_id": "one"}', "c" * 64, "d" * 64, "0.0.9", 120,
+         '["rsi_14"]', "2024-01-01T00:00:00.000Z", "2024-01-01T00:01:00.000Z"),
+        ("cut", "running", "replay", "{}", "c" * 64, "d" * 64, "0.0.9", None, None,
+         "2024-01-02T00:00:00.000Z", None),
+    ],
+    "candidates": [
+        (1, "one", "00000000000000aa", "BTC/USDT", "breakout", "long", hour(1), 100.0, 2.0, 4.0,
+         32, None, None, "signal", "taken", "taken", "1-abcd", b"\0" * 8),
+    ],
+    "verdicts": [(1, "one", "00000000000000aa", 1, 0.5, 0.5, '["thin \u00e9"]', 0.01)],
+    "orders": [
+        (1, "one", "00000000000000aa", "submitted", "BTC/USDT", "long", hour(1), 2.0, 100.0, "",
+         None),
+    ],
+    "fills": [
+        (1, "one", "00000000000000aa", "entry", "BTC/USDT", "long", hour(2), 0, 2.0, 100.0, 100.0,
+         0.1, 0.0, 98.0, None),
+    ],
+    "outcomes": [
+        (1, "one", "00000000000000aa", "resolved", hour(2), 100.0, 98.0, 104.0, hour(5), 104.0, 1,
+         "target", 0, 0.0, 1.9),
+    ],
+    "equity_marks": [("one", "2024-01-01", hour(23), 10_023.0, 46.0, 2)],
+    "safety_events": [(1, "one", hour(30), "daily_loss", "-5.1 %")],
+}  # fmt: skip
+"""A row or two for every table of schema 0001."""
+
+
+@pytest.fixture
+def old(path: Path) -> Path:
+    """A database of schema 0001 that holds a finished run and an unfinished one."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+
+    import darwin.store
+
+    path.parent.mkdir(parents=True)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        settings = Config()
+        folder = Path(darwin.store.__file__).parent / "migrations"
+        settings.set_main_option("script_location", str(folder))
+        settings.set_main_option("path_separator", "os")
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0001")
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("PRAGMA foreign_keys = ON")
+        for table, told in OLD.items():
+            marks = ", ".join("?" * len(told[0]))
+            raw.executemany(f"INSERT INTO {table} VALUES ({marks})", told)
+        raw.commit()
+    return path
+
+
+def ask(path: Path, sql: str) -> list[Any]:
+    with closing(sqlite3.connect(path)) as raw:
+        return raw.execute(sql).fetchall()
+
+
+def test_an_old_run_is_put_aside_row_by_row(old: Path) -> None:
+    before = tables(old, *OLD)
+    connect(old).close()
+    after = tables(old, *(f"before_0002_{name}" for name in OLD))
+    assert after == {f"before_0002_{name}": kept for name, kept in before.items()}
+    assert {name: len(kept) for name, kept in before.items()} == {
+        name: len(told) for name, told in OLD.items()
+    }
+    assert ask(old, "PRAGMA integrity_check") == [("ok",)]
+    assert ask(old, "PRAGMA foreign_key_check") == []
+
+
+def test_rows_put_aside_still_belong_to_the_runs_put_aside(old: Path) -> None:
+    connect(old).close()
+    for name in set(OLD) - {"runs"}:
+        parents = {key[2] for key in ask(old, f"PRAGMA foreign_key_list(before_0002_{name})")}
+        assert parents
+        assert parents <= {"before_0002_runs", "before_0002_candidates"}
+
+
+def test_a_run_put_aside_is_made_anew_under_its_old_name(old: Path) -> None:
+    connect(old).close()
+    before = tables(old, *(f"before_0002_{name}" for name in OLD))
+    record(old, worked_out(), "one")
+    assert [row["hash"] for row in facts(old)] == hashes_by_hand(old)
+    assert tables(old, *(f"before_0002_{name}" for name in OLD)) == before
+
+
+def test_only_runs_with_a_journal_are_listed(old: Path, darwin: Darwin) -> None:
+    connect(old).close()
+    code, out, err = darwin("runs")
+    assert (code, err, len(out.splitlines())) == (0, "", 1)
+    record(old, worked_out(), "new")
+    code, out, err = darwin("runs")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["new"]
+    assert darwin("runs", "show", "new")[0] == 0
+    code, _, err = darwin("runs", "show", "one")
+    assert (code, "no run called 'one'" in err) == (2, True)
+
+
+def test_an_old_database_is_not_touched_by_a_question(old: Path, darwin: Darwin) -> None:
+    before = old.read_bytes()
+    with pytest.raises(StorageError, match="schema 0001"):
+        connect_readonly(old)
+    code, _, err = darwin("runs")
+    assert (code, len(err.splitlines())) == (4, 3)
+    assert "`darwin run` on it brings it up to date" in err
+    assert old.read_bytes() == before
+
+
+def test_it_is_brought_up_to_date_once(old: Path) -> None:
+    connect(old).close()
+    record(old, worked_out(), "new")
+    schema = rows(old, "SELECT name, sql FROM sqlite_master ORDER BY name")
+    with connect(old) as database:
+        assert [run.run_id for run in list_runs(database)] == ["new"]
+    assert rows(old, "SELECT name, sql FROM sqlite_master ORDER BY name") == schema
+
+
+def test_a_migration_that_fails_half_way_leaves_the_old_database(old: Path) -> None:
+    """A table in the way of the last one that is made, as some other tool may have left it."""
+    with closing(sqlite3.connect(old)) as raw:
+        raw.execute("CREATE TABLE run_events (mine TEXT)")
+        raw.commit()
+    before = tables(old, *OLD)
+    with pytest.raises(StorageError, match="already exists"):
+        connect(old)
+    assert tables(old, *OLD) == before
+    assert ask(old, "SELECT version_num FROM alembic_version") == [("0001",)]
+    names = {name for (name,) in ask(old, "SELECT name FROM sqlite_master")}
+    assert not {name for name in names if name.startswith("before_0002_")}
