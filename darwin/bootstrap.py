@@ -11,20 +11,23 @@ from typing import Any
 import numpy as np
 
 from darwin import __version__, plugins
+from darwin.brokers.paper import PaperBroker
 from darwin.brokers.simulated import SimulatedBroker
 from darwin.config import options
 from darwin.config.load import Loaded
 from darwin.config.model import ExitsConfig, MarketConfig, RunConfig
 from darwin.config.places import state_db_path
 from darwin.core.candidate import Exits, Trailing
+from darwin.core.clock import Clock
 from darwin.core.market import Bars
-from darwin.core.ports import Decider, Provider
+from darwin.core.ports import Decider, Inputs, Journal, Progress, Provider
+from darwin.engine.live import Live
 from darwin.engine.proposals import Quiet, Setup
 from darwin.engine.session import Session
 from darwin.engine.step import Rules
 from darwin.errors import DataError
 from darwin.features.catalog import NAMES
-from darwin.features.pipeline import Frame
+from darwin.features.pipeline import Frame, Stream
 from darwin.trading.costs import Costs
 from darwin.trading.limits import Limits
 from darwin.trading.sizing import Sizing
@@ -41,6 +44,11 @@ class Wired:
     data_digests: Mapping[str, str]  # per symbol, SHA-256
     sources: Mapping[str, str]  # per symbol, where its bars come from
     notes: tuple[str, ...]  # what a careful reader of the report must know about the inputs
+
+    @property
+    def playbooks(self) -> tuple[str, ...]:
+        """Their names, in the order of their codes."""
+        return tuple(setup.name for setup in self.session.setups)
 
     @property
     def data_digest(self) -> str:
@@ -93,6 +101,16 @@ def wire(loaded: Loaded, *, record_features: bool = True) -> Wired:
             *_gap_notes(markets, session.quiet),
         ),
     )
+
+
+def live(
+    wired: Wired, journal: Journal, inputs: Inputs | None = None, progress: Progress | None = None
+) -> Live:
+    """The session of `wired` as a run that is fed its bars, on paper."""
+    session = wired.session
+    broker = PaperBroker(session.rules.costs, session.rules.limits.price_collar_fraction)
+    expected = len(Clock.of(session.markets)) if progress is not None else 0
+    return Live(session, Stream, broker, journal, inputs, progress, expected)
 
 
 def refuse_bad_options(loaded: Loaded) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import NamedTuple
 
+from darwin.brokers.fills import entry_fill, exit_fill, objection
 from darwin.core.clock import Clock
 from darwin.core.decision import Reason
 from darwin.core.trade import Cancel, Fill, Order, Phase, Status
@@ -91,30 +92,19 @@ class SimulatedBroker:
     def _enter(self, order: Order) -> Fill | Cancel:
         """Fill an entry and know its exit, or take it back."""
         row = self._rows[order.row]
-        objection = self._objection(order, row)
-        if objection is not None:
-            return Cancel(order, row.entry_time, row.entry_instant, objection)
-        who = (order.candidate_id, order.row, order.symbol, order.playbook, order.side)
-        units = order.units
-        fee = self._costs.taker * row.entry_price * units
-        entry = Fill(
-            *who, True, row.entry_time, row.entry_instant, Phase.OPEN.value, units,
-            row.entry_price, row.entry_mid, fee, 0.0, -1, row.stop_price,
+        why_not = objection(order, row.entry_mid, row.status == Status.GAPPED, self._collar)
+        if why_not is not None:
+            return Cancel(order, row.entry_time, row.entry_instant, why_not)
+        entry = entry_fill(
+            order, row.entry_time, row.entry_instant, row.entry_mid, row.entry_price,
+            self._costs.taker, row.stop_price,
         )  # fmt: skip
-        exit_fee = row.exit_fee * row.exit_price * units
-        exit_ = Fill(
-            *who, False, row.exit_time, row.exit_instant, row.exit_phase, units,
-            row.exit_price, row.exit_mid, exit_fee, row.funding * units, row.exit_reason,
-            row.stop_price,
+        exit_ = exit_fill(
+            entry, row.exit_time, row.exit_instant, row.exit_phase, row.exit_mid, row.exit_price,
+            row.exit_fee, row.funding, row.exit_reason,
         )  # fmt: skip
         if row.status == Status.UNRESOLVED:
             self._open[order.candidate_id] = exit_
         else:
             self._push(row.exit_time, row.exit_phase, order, _EXIT, exit_)
         return entry
-
-    def _objection(self, order: Order, row: _Row) -> Reason | None:
-        moved = abs(row.entry_mid - order.price)
-        if self._collar is not None and not moved <= self._collar * order.price:
-            return Reason.PRICE_COLLAR
-        return Reason.GAPPED if row.status == Status.GAPPED else None

@@ -49,16 +49,26 @@ class Quiet:
 
     def allows(self, bars: Bars) -> BoolArray:
         """Say for each bar whether candidates may arise at it, shape (n,)."""
-        n = len(bars)
-        since = np.arange(n)
-        if not self.sessions and n:
-            missing = np.diff(bars.time) // bars.timeframe.ms - 1
-            restarts = np.flatnonzero(missing > self.max_gap_bars) + 1
-            last_restart = np.zeros(n, dtype=np.int64)
-            last_restart[restarts] = restarts
-            since = since - np.maximum.accumulate(last_restart)
-        allowed: BoolArray = since >= self.warmup_bars
+        allowed: BoolArray = self.bars_since_restart(bars) >= self.warmup_bars
         return allowed
+
+    def bars_since_restart(
+        self, bars: Bars, since: int | None = None, counted: int = 0
+    ) -> IntArray:
+        """Count for each bar those since the start or the last long gap, shape (n,).
+
+        Bars that go on from earlier ones need the open time of the last of those as `since`, and
+        how many were `counted` with it.
+        """
+        place = np.arange(len(bars))
+        latest = np.full(len(bars), -counted)
+        if not self.sessions and len(bars):
+            before = np.concatenate((bars.time[:1] if since is None else [since], bars.time[:-1]))
+            missing = (bars.time - before) // bars.timeframe.ms - 1
+            latest[missing > self.max_gap_bars] = place[missing > self.max_gap_bars]
+            np.maximum.accumulate(latest, out=latest)
+        since_restart: IntArray = place - latest
+        return since_restart
 
 
 def propose(
@@ -69,31 +79,51 @@ def propose(
     frame_of: Callable[[Bars], FeatureFrame],
     feature_keys: Sequence[str] = (),
 ) -> CandidateTable:
-    """Collect all candidates of a run in total order.
-
-    A setup at a bar whose ATR is not yet known or zero is no candidate: it would have no bracket.
-    """
+    """Collect all candidates of a run in total order."""
     parts = []
     for number, bars in enumerate(markets):
+        allowed, instant = quiet.allows(bars), clock.instant_of_bar[number]
+        keys = setup_keys(bars, setups)
         frame = frame_of(bars)
-        parts.append(_of_symbol(number, bars, setups, clock, quiet, frame, feature_keys))
+        parts.append(scan_symbol(number, bars, setups, keys, frame, allowed, instant, feature_keys))
+    return in_total_order(parts, len(setups))
+
+
+def in_total_order(parts: Sequence[CandidateTable], setups: int) -> CandidateTable:
+    """All candidates of `parts`, one for each symbol: by instant, symbol, playbook, long first."""
     table = CandidateTable.joined(parts)
     # one sort key: instant, symbol, playbook, long before short
-    key = (table.instant * len(markets) + table.symbol) * len(setups) + table.playbook
-    order = np.argsort(key * 2 + (table.side == SHORT), kind="stable")
+    key = (table.instant * (table.symbol.max(initial=0) + 1) + table.symbol) * setups
+    order = np.argsort((key + table.playbook) * 2 + (table.side == SHORT), kind="stable")
     return table.select(order)
 
 
-def _of_symbol(
+def setup_keys(bars: Bars, setups: Sequence[Setup]) -> list[tuple[int, int]]:
+    """What the ids of candidates are made from, besides bar times: (long, short) per setup."""
+    symbol, timeframe = bars.symbol, bars.timeframe.name
+    keys = []
+    for setup in setups:
+        rule = (symbol, timeframe, setup.name, setup.params_text())
+        keys.append((setup_key(*rule, LONG), setup_key(*rule, SHORT)))
+    return keys
+
+
+def scan_symbol(
     number: int,
     bars: Bars,
     setups: Sequence[Setup],
-    clock: Clock,
-    quiet: Quiet,
+    keys: Sequence[tuple[int, int]],
     frame: FeatureFrame,
+    allowed: BoolArray,
+    instant: IntArray,
     feature_keys: Sequence[str],
+    first_bar: int = 0,
 ) -> CandidateTable:
-    allowed = quiet.allows(bars)
+    """Let all `setups` scan bars of one symbol; `frame`, `allowed` and `instant` are by bar.
+
+    A setup at a bar whose ATR is not yet known or zero is no candidate: it would have no bracket.
+    `keys` are the symbol's `setup_keys`; `first_bar` is how many bars of the symbol came before.
+    """
     rows: list[IntArray] = []
     owner: list[tuple[int, int]] = []  # (playbook, side) of each entry of `rows`
     for index, setup in enumerate(setups):
@@ -107,11 +137,8 @@ def _of_symbol(
     playbook = np.repeat(np.array([index for index, _ in owner], dtype=np.int64), counts)
     side_of = np.repeat(np.array([side for _, side in owner], dtype=np.int64), counts)
     ids = [
-        candidate_ids(
-            setup_key(bars.symbol, bars.timeframe.name, setups[i].name, setups[i].params_text(), s),
-            bars.time[found],
-        )
-        for (i, s), found in zip(owner, rows, strict=True)
+        candidate_ids(keys[i][0 if side == LONG else 1], bars.time[found])
+        for (i, side), found in zip(owner, rows, strict=True)
     ]
     atr = np.concatenate(
         [
@@ -128,9 +155,9 @@ def _of_symbol(
         symbol=np.full(len(bar), number, dtype=np.int64),
         playbook=playbook,
         side=side_of,
-        bar=bar,
+        bar=first_bar + bar,
         bar_time=bars.time[bar],
-        instant=clock.instant_of_bar[number][bar],
+        instant=instant[bar],
         close=bars.close[bar],
         stop_distance=distance["stop_atr"] * atr,
         target_distance=distance["target_atr"] * atr,

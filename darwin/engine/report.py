@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from darwin.core.market import DAY_MS
+from darwin.core.provenance import Provenance
 from darwin.core.trade import Exit, Trade
 from darwin.engine.benchmarks import benchmarks
 from darwin.engine.report_breakdown import (
@@ -23,6 +24,7 @@ from darwin.engine.report_breakdown import (
     outcome_shares,
 )
 from darwin.engine.report_facts import Benchmark, Sampling
+from darwin.engine.report_recording import recording
 from darwin.engine.report_rows import exposure_fraction
 from darwin.engine.report_verdict import assumptions, stopped, verdict
 from darwin.engine.report_words import iso, plain
@@ -51,16 +53,19 @@ def report(
     seed: int = 0,
     digests: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
+    provenance: Provenance | None = None,
 ) -> Report:
     """Work out all figures of `result`.
 
     `calendar`: "continuous" or "sessions". `seed` is that of the random benchmarks. `digests`:
-    SHA-256 of each symbol's data, where known. `notes` join the assumptions.
+    SHA-256 of each symbol's data, where known. `notes` join the assumptions. `provenance` says how
+    the run was recorded, if it was.
     """
     sampling = Sampling.of(result, calendar)
     rivals = benchmarks(result, sampling, seed)
     figures: dict[str, Any] = {
         "run_id": run_id,
+        "run": recording(provenance),
         "synthetic": any(bars.synthetic for bars in result.markets),
         "stopped": stopped(result),
         "verdict": [],

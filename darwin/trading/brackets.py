@@ -46,7 +46,7 @@ class Brackets:
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """Where brackets ended within a block: `offset` is the bar in it, -1 where none did, (k,)."""
+    """Where brackets ended within some bars: `offset` is the bar there, -1 where none did, (k,)."""
 
     offset: IntArray
     price: FloatArray
@@ -151,7 +151,7 @@ def resolve(
     out.entry_price[live], out.stop_price[live] = entry_price[live], stop[live]
     out.target_price[live] = target[live]
     for start in range(0, len(live), _ROWS_AT_ONCE):
-        _walk(table, bars, live[start : start + _ROWS_AT_ONCE], out)
+        _resolve_rows(table, bars, live[start : start + _ROWS_AT_ONCE], out)
     _charge(table, bars, costs, out)
     return out
 
@@ -193,37 +193,73 @@ def opened_brackets(
     )
 
 
-def _walk(table: CandidateTable, bars: Bars, live: IntArray, out: OutcomeTable) -> None:
-    """Advance the `live` rows block by block, in blocks that grow as brackets end."""
-    n = len(bars)
+def _resolve_rows(table: CandidateTable, bars: Bars, live: IntArray, out: OutcomeTable) -> None:
+    """Walk the brackets of the `live` rows and note how they ended."""
     state = opened_brackets(
         table, live, out.entry_price[live], out.stop_price[live], out.target_price[live]
     )
-    short = table.side[live] < 0
-    at = out.entry_bar[live].copy()
-    block = _FIRST_BLOCK
+    ends = walk(bars, out.entry_bar[live], table.side[live] < 0, state)
+    done = ends.offset >= 0
+    rows = live[done]
+    out.status[rows] = Status.RESOLVED
+    out.exit_bar[rows] = ends.offset[done]
+    out.exit_price[rows] = ends.price[done]
+    out.exit_reason[rows] = ends.reason[done]
+    out.exit_phase[rows] = ends.phase[done]
+    out.ambiguous[rows] = ends.ambiguous[done]
+
+
+def walk(bars: Bars, at: IntArray, short: BoolArray, state: Brackets) -> Ends:
+    """Advance brackets from bar `at` (k,) to the end of `bars`, in blocks that grow as they end.
+
+    `offset` of the result counts from the first of `bars`. `state` is brought forward in place for
+    those that did not end, so that the walk may go on over later bars.
+    """
+    n, k = len(bars), len(at)
+    ended = _none_ended(k)
+    live, going, block = np.arange(k), state.keep(np.ones(k, dtype=np.bool_)), _FIRST_BLOCK
     while len(live):
-        index = at[:, None] + np.arange(block)
-        known = index < n
-        np.minimum(index, n - 1, out=index)
-        open_, high, low = bars.open[index], bars.high[index], bars.low[index]
-        if short.any():
-            mirror = short[:, None]
-            high, low = np.where(mirror, -low, high), np.where(mirror, -high, low)
-            open_ = np.where(mirror, -open_, open_)
-        ends = advance(state, open_, high, low, known)
+        width = min(block, n - int(at.min()))
+        ends = advance(going, *_ahead(bars, at, short[live], width))
         done = ends.offset >= 0
         rows = live[done]
-        out.status[rows] = Status.RESOLVED
-        out.exit_bar[rows] = at[done] + ends.offset[done]
-        out.exit_price[rows] = np.where(short[done], -ends.price[done], ends.price[done])
-        out.exit_reason[rows] = ends.reason[done]
-        out.exit_phase[rows] = ends.phase[done]
-        out.ambiguous[rows] = ends.ambiguous[done]
-        at += block
+        ended.offset[rows] = at[done] + ends.offset[done]
+        ended.price[rows] = np.where(short[rows], -ends.price[done], ends.price[done])
+        ended.reason[rows], ended.phase[rows] = ends.reason[done], ends.phase[done]
+        ended.ambiguous[rows] = ends.ambiguous[done]
+        at = at + width
+        over = ~done & (at >= n)
+        state.highest[live[over]] = going.highest[over]
+        state.bars_left[live[over]] = going.bars_left[over] + (at[over] - n)
         stay = ~done & (at < n)
-        live, at, short, state = live[stay], at[stay], short[stay], state.keep(stay)
+        live, at, going = live[stay], at[stay], going.keep(stay)
         block = min(block * 2, _LARGEST_BLOCK)
+    return ended
+
+
+def _none_ended(k: int) -> Ends:
+    none = np.full(k, -1, dtype=np.int8)
+    price, ambiguous = np.full(k, np.nan), np.zeros(k, dtype=np.bool_)
+    return Ends(np.full(k, _NOT_YET), price, none, none.copy(), ambiguous)
+
+
+def _ahead(
+    bars: Bars, at: IntArray, short: BoolArray, width: int
+) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
+    """The bars at[i], at[i] + 1, … as `advance` wants them: open, high, low, known, (k, width).
+
+    Beyond the last bar stands the last bar again, which makes no extreme more extreme.
+    """
+    n = len(bars)
+    index = at[:, None] + np.arange(width)
+    known = index < n
+    np.minimum(index, n - 1, out=index)
+    open_, high, low = bars.open[index], bars.high[index], bars.low[index]
+    if short.any():
+        mirror = short[:, None]
+        high, low = np.where(mirror, -low, high), np.where(mirror, -high, low)
+        open_ = np.where(mirror, -open_, open_)
+    return open_, high, low, known
 
 
 def _charge(table: CandidateTable, bars: Bars, costs: Costs, out: OutcomeTable) -> None:

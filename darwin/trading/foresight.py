@@ -71,18 +71,19 @@ class Foresight:
         exit_instant[open_ended] = len(clock) - 1
         reason = np.where(open_ended, Exit.END_OF_RUN, outcomes.exit_reason).astype(np.int64)
         resting = reason == Exit.TARGET
+        side = table.side.astype(np.float64)
         return cls(
             status=outcomes.status,
             entry_time=_time_of(clock, entry_instant),
             entry_instant=entry_instant,
             entry_mid=outcomes.entry_price,
-            entry_price=outcomes.entry_price * (1.0 + table.side * costs.slip),
+            entry_price=costs.entry_price(outcomes.entry_price, side),
             stop_price=outcomes.stop_price,
             exit_time=_time_of(clock, exit_instant),
             exit_instant=exit_instant,
             exit_phase=np.where(open_ended, Phase.MARK, outcomes.exit_phase).astype(np.int64),
             exit_mid=exit_mid,
-            exit_price=exit_mid * (1.0 - table.side * np.where(resting, 0.0, costs.slip)),
+            exit_price=np.where(resting, exit_mid, costs.exit_price(exit_mid, side)),
             exit_fee=np.where(resting, costs.maker, costs.taker),
             exit_reason=reason,
             funding=funding,

@@ -145,6 +145,13 @@ def test_each_limit_refuses_with_its_own_reason(limit, reason):
         assert all(abs(f.mid_price / close[f.row] - 1) <= 0.001 for f in entries)
 
 
+def test_a_collar_that_nothing_exceeds_leaves_gapped_entries_gapped():
+    bars = grid_bars(300, 1)
+    wide = play(bars, limits=replace(NO_LIMITS, price_collar_fraction=0.99))
+    assert wide.funnel() == play(bars).funnel()
+    assert Reason.GAPPED in reasons_of(wide)
+
+
 def test_an_order_storm_halts_trading():
     markets = [grid_bars(60, k, symbol=f"S{k}A/USDT", gaps=False) for k in range(6)]
     limits = replace(NO_LIMITS, max_orders_per_bar=1, max_refusals_per_bar=3)
