@@ -1,0 +1,150 @@
+"""`darwin verify` and `darwin replay`: is the record what was recorded, and does it follow."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from darwin.cli.deployment import database_options, database_path, open_database
+from darwin.errors import DamagedError, IntegrityError, RecordError, StorageError
+
+if TYPE_CHECKING:
+    from darwin.store.verify import Checked
+
+
+@click.command()
+@click.argument("run_id")
+@database_options
+def verify(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> None:
+    """Check that a run stands in the database as it was recorded.
+
+    Every row of the run is read and held against the chain, the seals and the manifest.json in the
+    folder of the run; fills must balance, every candidate of a finished run must have one ending
+    and one outcome. Exit 4 names the first row that is not what it was. A run that is not finished
+    is checked as far as it is kept.
+
+    \b
+    Examples:
+      darwin verify btc-breakout
+      darwin verify btc-breakout --db backup/agent_state.sqlite --json
+    """
+    from darwin.cli.tables import print_json
+
+    try:
+        checked = _check(run_id, artifacts_dir, db)
+    except IntegrityError as found:
+        if as_json:
+            print_json({"run_id": run_id, "sound": False} | _told(found))
+        raise
+    if as_json:
+        print_json({"run_id": run_id, "sound": True} | checked._asdict())
+    else:
+        _say(checked)
+
+
+@click.command()
+@click.argument("run_id")
+@database_options
+def replay(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> None:
+    """Make a recorded run again, from the same bars and inputs, and compare every fact.
+
+    Nothing is written. Exit 4 names the first fact that comes out otherwise, exit 3 says that the
+    bars are not those the run saw. The code may be another than then: what it says of that is
+    whether it decides alike.
+
+    \b
+    Example:
+      darwin replay btc-breakout
+    """
+    from darwin.bootstrap import code_version
+    from darwin.cli.making import again, rewire
+    from darwin.cli.tables import print_json
+    from darwin.store.runs import find_begun
+
+    with open_database(artifacts_dir, db) as database:
+        run = find_begun(database, run_id)
+        code = {"code_then": run.code_version, "code_now": code_version()}
+        other = code["code_then"] != code["code_now"]
+        _, wired = rewire(run, artifacts_dir)
+        try:
+            again(wired, database, run)
+        except IntegrityError as fault:
+            if as_json:
+                print_json({"run_id": run_id, "identical": False, "what": fault.what} | code)
+            if other:
+                fault.mend += f", this is {code['code_now']}"
+            raise
+    facts, head = run.place.facts, run.place.head.hex()
+    if as_json:
+        print_json({"run_id": run_id, "identical": True, "facts": facts, "head": head} | code)
+        return
+    click.echo(f"identical: {facts:,} facts, head {head}")
+    if other:
+        click.echo(
+            f"made by code {code['code_then']}, this is {code['code_now']}: it decides alike"
+        )
+
+
+def _check(run_id: str, artifacts_dir: str, db: str | None) -> Checked:
+    """Open the file and verify. Raises RecordError where even opening meets damage."""
+    from darwin.store.verify import verify as check
+    from darwin.trading.books import Books
+
+    manifest = _manifest(run_id, artifacts_dir)
+    with suppress(DamagedError), open_database(artifacts_dir, db) as database:
+        return check(database, run_id, Books, manifest)
+    raise _unreadable(database_path(artifacts_dir, db))
+
+
+def _unreadable(path: Path) -> RecordError:
+    error = RecordError("cannot be read, nor can any other: the database is damaged", table="runs")
+    error.where, error.mend = str(path), "put a backup of the database in its place"
+    return error
+
+
+def _manifest(run_id: str, artifacts_dir: str) -> bytes | None:
+    """What the folder of the run says of it; None without one."""
+    from darwin.config.values import SEGMENT
+
+    if not SEGMENT.fullmatch(run_id):
+        return None  # no run is called so, and no folder is looked into
+    path = Path(artifacts_dir) / "runs" / run_id / "manifest.json"
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as fault:
+        raise StorageError(
+            f"cannot read the manifest of the run: {fault.strerror or fault}",
+            where=str(path),
+            mend="check its permissions, or name another place with --artifacts-dir",
+        ) from fault
+
+
+def _say(checked: Checked) -> None:
+    from darwin.cli.tables import count, print_table, terminal
+
+    if checked.finished:
+        click.echo(f"run '{checked.run_id}' is as it was recorded")
+    else:
+        click.echo(f"run '{checked.run_id}' is not finished; what is kept is as it was recorded")
+    told = checked._asdict()
+    numbers = ("facts", "checkpoints", "equity_marks", "run_events", "acts")
+    rows = [(name.replace("_", " "), count(told[name])) for name in numbers]
+    rows.insert(1, ("head", checked.head))
+    rows.append(("manifest", "agrees" if checked.manifest else "none in the folder of the run"))
+    print_table(terminal(), ("checked", ""), rows)
+
+
+def _told(found: IntegrityError) -> dict[str, object]:
+    """What was found, for a machine: table, place and candidate where a row is named."""
+    named = found if isinstance(found, RecordError) else None
+    return {
+        "what": found.what,
+        "table": (named.table if named else "") or None,
+        "seq": named.seq if named else None,
+        "candidate_id": (named.candidate_id if named else "") or None,
+    }
