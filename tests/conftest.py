@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("busy machine", deadline=None)  # nothing here is timed
+settings.load_profile("busy machine")
 
 ROOT = Path(__file__).resolve().parent.parent
 

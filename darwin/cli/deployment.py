@@ -33,14 +33,14 @@ def database_options(command: Command) -> Command:
     return command
 
 
-def open_database(artifacts_dir: str, db: str | None) -> Database:
-    """Open the database for queries; a path below `artifacts/` means `<artifacts_dir>/…`.
+def database_path(artifacts_dir: str, db: str | None) -> Path:
+    """Where the database is; a path below `artifacts/` means `<artifacts_dir>/…`."""
+    first, _, rest = (db or "artifacts/rl_state/agent_state.sqlite").partition("/")
+    return Path(artifacts_dir) / rest if first == "artifacts" else Path(db or "")
 
-    Raises StorageError when it is missing or cannot be read.
-    """
+
+def open_database(artifacts_dir: str, db: str | None) -> Database:
+    """Open the database for queries. Raises StorageError when it is missing or cannot be read."""
     from darwin.store.db import connect_readonly
 
-    first, _, rest = (db or "artifacts/rl_state/agent_state.sqlite").partition("/")
-    if first == "artifacts":
-        return connect_readonly(Path(artifacts_dir) / rest)
-    return connect_readonly(Path(db or ""))
+    return connect_readonly(database_path(artifacts_dir, db))

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -20,9 +20,13 @@ COMMANDS = {
     "benchmark": "darwin.cli.report:benchmark",
     "config": "darwin.cli.config:config",
     "data": "darwin.cli.data:data",
+    "ledger": "darwin.cli.ledger:ledger",
+    "release": "darwin.cli.release:release",
+    "replay": "darwin.cli.verify:replay",
     "report": "darwin.cli.report:report",
     "run": "darwin.cli.run:run",
     "runs": "darwin.cli.runs:runs",
+    "verify": "darwin.cli.verify:verify",
     "why": "darwin.cli.runs:why",
 }
 SIGNAL_EXIT = 128
@@ -76,9 +80,8 @@ def _run() -> int:
     except click.exceptions.Abort:
         code = SIGNAL_EXIT + signal.SIGINT
         _say("stopped")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = SIGNAL_EXIT + signal.SIGPIPE
+    except (BrokenPipeError, SystemExit):  # the latter is click's answer to a closed pipe alone
+        code = _pipe_closed()
     except OSError as fault:
         where = f" ({fault.filename})" if fault.filename else ""
         code = _refused(
@@ -95,6 +98,12 @@ def _run() -> int:
             "  mend: run again with DARWIN_DEBUG=1 and report what it prints",
         )
     return code
+
+
+def _pipe_closed() -> int:
+    """Whoever read the output has gone: let nothing be written to them at the very end either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return SIGNAL_EXIT + signal.SIGPIPE
 
 
 def _refused(error: Exception, code: int, *lines: str) -> int:
@@ -136,8 +145,10 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _say(*lines: str) -> None:
-    for line in lines:
-        click.echo(line, err=True)
+    """Tell it on stderr; where that is full or gone the exit code must tell."""
+    with suppress(OSError):
+        for line in lines:
+            click.echo(line, err=True)
 
 
 if __name__ == "__main__":

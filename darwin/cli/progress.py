@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -17,7 +17,7 @@ _LINE_EVERY_S = 5.0
 @contextmanager
 def shown(title: str) -> Iterator[Progress]:
     """Show the progress of what is called within, on stderr."""
-    if sys.stderr.isatty():
+    if on_a_terminal():
         with _bar(title) as progress:
             yield progress
     else:
@@ -60,6 +60,15 @@ class _Lines:
         self._next = now + _LINE_EVERY_S
         left = (now - self._begun) * (total - instant) / instant
         share = instant / total
-        click.echo(
-            f"{self._title}: {share:.0%}, {trades} trades, about {left:.0f} s left", err=True
-        )
+        say(f"{self._title}: {share:.0%}, {trades} trades, about {left:.0f} s left")
+
+
+def on_a_terminal() -> bool:
+    """Whether whoever watches stderr sits before a terminal, which has its progress bar."""
+    return sys.stderr is not None and sys.stderr.isatty()  # None: it was closed from the start
+
+
+def say(line: str) -> None:
+    """Tell whoever watches stderr; that it is full, closed or gone must not stop a run."""
+    with suppress(OSError):
+        click.echo(line, err=True)

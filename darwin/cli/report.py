@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from darwin.cli.deployment import database_options, open_database
-from darwin.errors import DataError, IntegrityError
 
 
 @click.command()
@@ -24,36 +22,18 @@ def report(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
     Example:
       darwin report btc-breakout
     """
-    from darwin.bootstrap import wire
+    from darwin.cli.making import again, report_on, rewire, write_run_files
     from darwin.cli.report_files import METRICS, PAGE
-    from darwin.cli.run import identify, replay, write_run_files
-    from darwin.config.load import load_resolved
-    from darwin.store.queries import config_of, find_run
+    from darwin.store.queries import provenance
+    from darwin.store.runs import find_begun
 
     with open_database(artifacts_dir, db) as database:
-        recorded = find_run(database, run_id)
-        tree = json.loads(config_of(database, run_id)) | {"artifacts_dir": artifacts_dir}
-    loaded = load_resolved(tree, f"the recorded config of run '{run_id}'")
-    wired = wire(loaded)
-    if wired.data_digest != recorded.data_digest:
-        raise DataError(
-            f"the bars of run '{run_id}' are not the ones it saw",
-            where=", ".join(wired.data_digests),
-            mend="bring the old files back, or run again under another run_id",
-        )
-    made = replay(wired, loaded)
-    if (made.metrics["candidates"], made.metrics["trades"]) != (
-        recorded.candidates,
-        recorded.taken,
-    ):
-        raise IntegrityError(
-            f"run '{run_id}' does not come out as recorded: "
-            f"{made.metrics['candidates']} candidates and {made.metrics['trades']} trades, "
-            f"not {recorded.candidates} and {recorded.taken}",
-            mend=f"it was recorded by code {recorded.code_version}; use that version",
-        )
+        run = find_begun(database, run_id)
+        loaded, wired = rewire(run, artifacts_dir)
+        result = again(wired, database, run)
+        made = report_on(result, loaded, wired, provenance(database, run_id))
     folder = Path(artifacts_dir) / "runs" / run_id
-    write_run_files(folder, loaded, wired, identify(loaded, wired), made)
+    write_run_files(folder, loaded, wired, run, made)
     if as_json:
         click.echo((folder / METRICS).read_text("utf-8"), nl=False)
     else:
@@ -75,12 +55,13 @@ def benchmark(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
       darwin benchmark configs/demo.json
     """
     from darwin.bootstrap import wire
-    from darwin.cli.run import replay
+    from darwin.cli.making import report_on, walk
     from darwin.cli.tables import print_json, print_table, terminal
     from darwin.config.load import load_config
 
     loaded = load_config(config, overrides)
-    figures = replay(wire(loaded, record_features=False), loaded).metrics
+    wired = wire(loaded, record_features=False)
+    figures = report_on(walk(wired, loaded.config.run_id), loaded, wired, None).metrics
     names = ("total_return", "sharpe_ratio", "max_drawdown")
     rivals = figures["benchmarks"]
     if as_json:

@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -54,25 +55,32 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def write_text(path: Path, text: str | Iterable[str]) -> None:
     """Replace `path` in one step: written beside it, synced, renamed. Raises StorageError."""
+    write_bytes(path, (part.encode() for part in ([text] if isinstance(text, str) else text)))
+
+
+def write_bytes(path: Path, parts: Iterable[bytes]) -> None:
+    """The same with bytes."""
     beside: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.writelines([text] if isinstance(text, str) else text)
+        with os.fdopen(handle, "wb") as file:
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         Path(beside).chmod(0o644)
         Path(beside).replace(path)
         _sync_folder(path.parent)
     except OSError as fault:
-        if beside is not None:
-            Path(beside).unlink(missing_ok=True)
         raise StorageError(
             f"cannot write {path.name}: {fault.strerror or fault}",
             where=str(path.parent),
             mend="check that the folder is writable and the disk has room",
         ) from fault
+    finally:  # also where `parts` itself fails, or a signal stops us
+        if beside is not None:
+            with suppress(OSError):  # it stands in nobody's way
+                Path(beside).unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

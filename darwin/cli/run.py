@@ -2,44 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from darwin.errors import ConfigError, LockedError, StorageError
-
 if TYPE_CHECKING:
-    from logging import Logger
-
-    from darwin.bootstrap import Wired
     from darwin.config.load import Loaded
     from darwin.engine.report import Report
-    from darwin.store.record import RunIdentity
+
+
+class How(NamedTuple):
+    """How a run is to be made."""
+
+    resume: bool = False
+    accept_code: bool = False
+    feed: bool = False
+    speed: float | None = None  # times real time; None: without waiting
 
 
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+@click.option("--accept-code", is_flag=True, help="With --resume: go on though the code changed.")
+@click.option("--feed", is_flag=True, help="Feed the bars one by one, as if they came in live.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="FACTOR",
+    help="With --feed: so many times real time; without it bars follow at once.",
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON on stdout.")
-def run(config: Path, resume: bool, overrides: tuple[str, ...], as_json: bool) -> None:
+def run(
+    config: Path,
+    resume: bool,
+    accept_code: bool,
+    feed: bool,
+    speed: float | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Replay the run that CONFIG describes, record it, and write its report.
 
-    A run that is finished with the same config, data and code is not run again. One that was
-    stopped wants --resume; the same inputs give the same result, so it is run from its start.
+    Every fact is kept while the run goes on: `checkpoint seq=N` says that the first N are safe
+    against any crash. A run that was stopped wants --resume and ends as if it had not been. A run
+    that is finished with the same config, data and code is not run again.
 
     \b
     Examples:
       darwin run configs/demo.json
       darwin run configs/demo.json --set run_id=dear --set costs.taker_bps=20
+      darwin run configs/demo.json --set run_id=fed --feed --speed 36000
     """
     from darwin.config.load import load_config
 
+    if speed is not None and not feed:
+        raise click.UsageError("--speed has a meaning with --feed alone; add it or leave both out")
+    if accept_code and not resume:
+        raise click.UsageError("--accept-code goes with --resume: it lets a stopped run go on")
     loaded = load_config(config, overrides)
-    report, folder = execute(loaded, resume=resume)
+    report, folder = execute(loaded, How(resume, accept_code, feed, speed))
     if as_json:
         from darwin.cli.report_files import METRICS
 
@@ -52,139 +75,64 @@ def run(config: Path, resume: bool, overrides: tuple[str, ...], as_json: bool) -
         _point_to(folder)
 
 
-def execute(loaded: Loaded, *, resume: bool) -> tuple[Report | None, Path]:
+def execute(loaded: Loaded, how: How) -> tuple[Report | None, Path]:
     """Run, record and report; the report is None if the run was finished before."""
+    from darwin.cli.lock import alone
     from darwin.config.places import runs_dir
 
     config = loaded.config
     folder = runs_dir(config) / config.run_id
-    with _alone(folder, config.run_id):
-        from darwin.cli.logs import LOG_FILE, log_to
-
-        log = log_to(LOG_FILE, folder / "run.log")
-        return _execute(loaded, folder, log, resume=resume), folder
+    with alone(folder, config.run_id):
+        return _execute(loaded, folder, how), folder
 
 
-def _execute(loaded: Loaded, folder: Path, log: Logger, *, resume: bool) -> Report | None:
+def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
     from datetime import UTC, datetime
 
     from darwin.bootstrap import wire
+    from darwin.cli.logs import LOG_FILE, log_to
+    from darwin.cli.making import again, identify, keep, report_on, write_run_files
     from darwin.config.places import state_db_path
     from darwin.store.db import connect
-    from darwin.store.record import Standing, begin_run, record_run
+    from darwin.store.queries import provenance
+    from darwin.store.runs import Standing, begin_run
 
+    log = log_to(LOG_FILE, folder / "run.log")
     run_id = loaded.config.run_id
     wired = wire(loaded)
-    identity = identify(loaded, wired)
+    identity = identify(loaded, wired, "feed" if how.feed else "replay")
     with connect(state_db_path(loaded.config)) as database:
-        begun = datetime.now(UTC)
-        standing = begin_run(database, identity, started_at=begun, start_over=resume)
-        if standing is Standing.UNFINISHED and not resume:
-            raise ConfigError(
-                f"run '{run_id}' was begun and is not finished",
-                where=str(folder),
-                mend="go on with --resume, or give this one another run_id",
+        begun = begin_run(
+            database,
+            identity,
+            at=datetime.now(UTC),
+            resume=how.resume,
+            accept_code=how.accept_code,
+        )
+        if begun.standing is Standing.FINISHED:
+            if _complete(folder):
+                log.info("run %s is finished already", run_id)
+                return None
+            result = again(wired, database, begun)
+        else:
+            goes = "begins" if begun.standing is Standing.NEW else "resumes"
+            log.info(
+                "run %s %s after fact %d: %s",
+                run_id,
+                goes,
+                begun.place.facts,
+                ", ".join(wired.data_digests),
             )
-        if standing is Standing.FINISHED and _complete(folder):
-            log.info("run %s is finished already", run_id)
-            return None
-        log.info("run %s begins: %s", run_id, ", ".join(wired.data_digests))
-        report = replay(wired, loaded)
-        if standing is not Standing.FINISHED:
-            record_run(database, run_id, report.result, finished_at=datetime.now(UTC))
-    write_run_files(folder, loaded, wired, identity, report)
+            result = keep(wired, database, begun, log, speed=how.speed)
+        report = report_on(result, loaded, wired, provenance(database, run_id))
+    write_run_files(folder, loaded, wired, begun, report)
     figures = report.metrics
     log.info(
-        "run %s ends: %d candidates, %d trades, net %.2f USD",
+        "run %s ends: %d candidates, %d trades, net %.2f USD, %d facts",
         run_id, figures["candidates"], figures["trades"], figures["net_pnl_usd"],
+        figures["run"]["facts"],
     )  # fmt: skip
     return report
-
-
-def replay(wired: Wired, loaded: Loaded) -> Report:
-    """Replay and work out the figures, with progress on stderr."""
-    from darwin.cli.progress import shown
-    from darwin.engine.report import report
-
-    market = loaded.config.market
-    with shown(loaded.config.run_id) as progress:
-        result = wired.session.run(progress)
-    for note in wired.notes:
-        click.echo(f"note: {note}", err=True)
-    return report(
-        result,
-        loaded.config.run_id,
-        calendar=market.calendar,
-        digests=wired.data_digests,
-        notes=wired.notes,
-    )
-
-
-def identify(loaded: Loaded, wired: Wired) -> RunIdentity:
-    """What makes this run this run."""
-    from darwin.bootstrap import code_version
-    from darwin.config.compare import canonical, digest
-    from darwin.store.record import RunIdentity
-
-    resolved = loaded.resolved()
-    return RunIdentity(
-        run_id=loaded.config.run_id,
-        mode=loaded.config.mode,
-        config_json=canonical(resolved),
-        config_digest=digest(resolved),
-        data_digest=wired.data_digest,
-        code_version=code_version(),
-    )
-
-
-def write_run_files(
-    folder: Path, loaded: Loaded, wired: Wired, identity: RunIdentity, report: Report
-) -> None:
-    """Write manifest, config and report into the folder of the run."""
-    from darwin.cli.report_files import json_text, write_report, write_text
-
-    manifest = {
-        "run_id": identity.run_id,
-        "mode": identity.mode,
-        "code_version": identity.code_version,
-        "config_digest": identity.config_digest,
-        "data_digest": identity.data_digest,
-        "synthetic": report.metrics["synthetic"],
-        "data": [
-            {"symbol": symbol, "sha256": digest, "source": wired.sources[symbol]}
-            for symbol, digest in wired.data_digests.items()
-        ],
-    }
-    write_text(folder / "config.json", json_text(loaded.resolved()))
-    write_report(folder, report)
-    write_text(folder / "manifest.json", json_text(manifest))
-
-
-@contextmanager
-def _alone(folder: Path, run_id: str) -> Iterator[None]:
-    """Hold the run's folder against a second process. Raises LockedError, StorageError."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise LockedError(
-            f"run '{run_id}' is held by another process",
-            where=str(folder),
-            mend="wait for it, or give this one another run_id",
-        ) from None
-    except OSError as fault:
-        raise StorageError(
-            f"cannot use the folder of the run: {fault.strerror or fault}",
-            where=str(folder),
-            mend="check that it is a folder and writable, or set artifacts_dir",
-        ) from fault
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _complete(folder: Path) -> bool:

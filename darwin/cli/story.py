@@ -135,5 +135,8 @@ def story_tree(story: Story) -> dict[str, Any]:
     }
 
 
+_UNTOLD = ("id", "features", "hash")
+
+
 def _columns(row: Any) -> dict[str, Any]:
-    return {name: value for name, value in row._mapping.items() if name not in ("id", "features")}
+    return {name: value for name, value in row._mapping.items() if name not in _UNTOLD}

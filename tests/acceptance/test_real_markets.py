@@ -149,7 +149,7 @@ def assert_every_trade_has_its_outcome(folder: Path) -> None:
     with closing(sqlite3.connect(database)) as facts:
         taken = dict(
             facts.execute(
-                "SELECT candidate_id, r FROM outcomes JOIN candidates USING (run_id, candidate_id) "
+                "SELECT candidate_id, r FROM outcomes JOIN endings USING (run_id, candidate_id) "
                 "WHERE reason = 'taken'"
             )
         )

@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +50,23 @@ class Desk:
             check=False,
         )
 
+    def killed(self, config: str) -> int:
+        """Kill a run outright at its first checkpoint; gives what that acknowledged."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "darwin.cli.main", "run", config],
+            cwd=self.folder,
+            env=clean_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        with process.stderr as said:
+            acknowledged = next(int(n) for n in map(checkpoint, said) if n is not None)
+            process.kill()
+        assert process.wait() == -signal.SIGKILL
+        return acknowledged
+
     def begin(self, config: str) -> subprocess.Popen[str]:
         """Start a run in the background; return once it holds its folder and has begun."""
         process = subprocess.Popen(
@@ -78,6 +99,18 @@ class Desk:
         """Where the files of a run are."""
         return self.folder / artifacts / "runs" / run_id
 
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a query finds in the database."""
+        path = self.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
+        with closing(sqlite3.connect(path)) as database:
+            return database.execute(sql).fetchall()
+
+    def export(self, run_id: str = "small") -> str:
+        """The facts of a run as lines."""
+        done = self.darwin("ledger", "export", run_id)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def metrics(self, run_id: str = "small") -> dict[str, Any]:
         """Its metrics."""
         return json.loads((self.run_dir(run_id) / "metrics.json").read_text())
@@ -86,6 +119,12 @@ class Desk:
         """Its trades."""
         with (self.run_dir(run_id) / "trades.csv").open() as file:
             return list(csv.DictReader(file))
+
+
+def checkpoint(line: str) -> int | None:
+    """How many facts a line acknowledges; None if it is about something else."""
+    found = re.search(r"checkpoint seq=(\d+)$", line.rstrip("\n"))
+    return int(found[1]) if found else None
 
 
 def clean_environment(**environment: str) -> dict[str, str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.run.command import clean_environment
+from tests.run.command import Desk, checkpoint, clean_environment
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILES = ("trades.csv", "metrics.json", "equity.csv", "report.html")
@@ -44,15 +46,12 @@ def test_files_metrics_and_database_tell_the_same(finished):
     for trade in trades:
         r = float(trade["net_pnl_usd"]) / float(trade["risk_usd"])
         assert float(trade["r"]) == pytest.approx(r, abs=1e-12)
-    path = finished.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
-    with sqlite3.connect(path) as database:
-        ask = lambda text: database.execute(text).fetchone()[0]  # noqa: E731
-        assert ask("SELECT COUNT(*) FROM candidates") == metrics["candidates"]
-        assert ask("SELECT COUNT(*) FROM candidates WHERE reason = 'taken'") == len(trades)
-        assert ask("SELECT COUNT(*) FROM outcomes") == metrics["candidates"]
-        assert ask("SELECT COUNT(*) FROM fills") == 2 * len(trades)
-        by_candidate = dict(database.execute("SELECT candidate_id, r FROM outcomes"))
-    database.close()
+    ask = lambda text: finished.ask(text + " WHERE run_id = 'small'")  # noqa: E731
+    assert ask("SELECT COUNT(*) FROM candidates") == [(metrics["candidates"],)]
+    assert ask("SELECT SUM(reason = 'taken') FROM endings") == [(len(trades),)]
+    assert ask("SELECT COUNT(*) FROM outcomes") == [(metrics["candidates"],)]
+    assert ask("SELECT COUNT(*) FROM fills") == [(2 * len(trades),)]
+    by_candidate = dict(ask("SELECT candidate_id, r FROM outcomes"))
     for trade in trades:
         if trade["exit_reason"] != "end_of_run":
             outcome = by_candidate[trade["candidate_id"]]
@@ -74,14 +73,42 @@ def test_a_finished_run_is_not_run_again(finished):
     assert (finished.run_dir() / "metrics.json").stat().st_mtime_ns == before
 
 
-def test_lost_report_files_of_a_finished_run_are_made_again(desk):
+def test_lost_report_files_of_a_finished_run_are_made_again_and_no_fact_is_touched(desk):
     config = desk.config()
     assert desk.darwin("run", config).returncode == 0
-    lost = desk.run_dir() / "trades.csv"
-    kept = lost.read_bytes()
-    lost.unlink()
+    kept = {path.name: path.read_bytes() for path in desk.run_dir().iterdir()}
+    stored = everything(desk)
+    for lost in (("trades.csv",), ("manifest.json", "metrics.json"), (*FILES, "config.json")):
+        for name in lost:
+            (desk.run_dir() / name).unlink()
+        done = desk.darwin("run", config)
+        assert done.returncode == 0, done.stderr
+        for name in (*FILES, "manifest.json", "config.json"):
+            assert (desk.run_dir() / name).read_bytes() == kept[name], name
+    assert everything(desk) == stored
+
+
+def test_report_files_are_not_made_again_from_facts_that_were_changed(desk):
+    config = desk.config()
     assert desk.darwin("run", config).returncode == 0
-    assert lost.read_bytes() == kept
+    (desk.run_dir() / "trades.csv").unlink()
+    [(seq,)] = desk.ask("SELECT seq FROM fills LIMIT 1 OFFSET 5")
+    path = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE fills SET price = price * 1.0001 WHERE seq = ?", [seq])
+        database.commit()
+    done = desk.darwin("run", config)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert f"fact {seq:,} is a row of fills" in done.stderr
+    assert len(done.stderr.splitlines()) == 3
+    assert not (desk.run_dir() / "trades.csv").exists()
+
+
+def everything(desk) -> list[str]:
+    """The whole database as statements."""
+    path = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        return list(database.iterdump())
 
 
 def test_a_finished_run_refuses_another_config_and_names_the_key(finished):
@@ -96,20 +123,150 @@ def test_json_prints_the_metrics_and_nothing_else(finished):
     assert json.loads(done.stdout) == finished.metrics()
 
 
-def test_a_killed_run_wants_resume_and_then_gives_the_same(finished, desk):
-    config = desk.config()
-    process = desk.begin(config)
-    database = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
-    process.kill()
-    process.communicate()
-    assert database.exists()
+BIG = {"market": {"bars": 60_000}}
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory):
+    """A run of several checkpoints that nobody disturbed, and what it said on stderr."""
+    desk = Desk(tmp_path_factory.mktemp("big"))
+    done = desk.darwin("run", desk.config(**BIG))
+    assert done.returncode == 0, done.stderr
+    return desk, done.stderr
+
+
+def test_it_announces_the_checkpoints_that_it_has_committed(big):
+    desk, said = big
+    kept = [n for (n,) in desk.ask("SELECT facts FROM checkpoints ORDER BY id")]
+    announced = [line for line in said.splitlines() if "checkpoint" in line]
+    assert announced == [f"checkpoint seq={n}" for n in kept]
+    logged = map(checkpoint, (desk.run_dir() / "run.log").read_text().splitlines())
+    assert [n for n in logged if n is not None] == kept
+    assert len(kept) > 1
+    assert kept == sorted(set(kept))
+    assert kept[-1] == desk.export().count("\n")
+
+
+def test_a_terminal_is_not_filled_with_checkpoints(desk):
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        done = subprocess.run(
+            [sys.executable, "-m", "darwin.cli.main", "run", desk.config()],
+            cwd=desk.folder,
+            env=clean_environment(TERM="xterm"),
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+            check=False,
+        )
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # the end of a terminal
+            while part := screen.read(65_536):
+                shown += part
+    assert done.returncode == 0
+    assert b"small" in shown
+    assert b"checkpoint" not in shown
+    assert "checkpoint seq=" in (desk.run_dir() / "run.log").read_text()
+
+
+def test_the_report_names_the_head_of_the_chain_and_all_that_made_the_run(finished):
+    told = finished.metrics()["run"]
+    manifest = json.loads((finished.run_dir() / "manifest.json").read_text())
+    assert set(told) == {
+        "mode", "code_version", "config_digest", "data_digest", "facts", "head", "resumes",
+        "storage_events",
+    }  # fmt: skip
+    [(mode, config, data, code)] = finished.ask(
+        "SELECT mode, config_digest, data_digest, code_version FROM runs WHERE run_id = 'small'"
+    )
+    for tree in (told, manifest):
+        assert (tree["mode"], tree["code_version"]) == (mode, code)
+        assert (tree["config_digest"], tree["data_digest"]) == (config, data)
+        assert (tree["facts"], tree["head"]) == (told["facts"], told["head"])
+    [(facts, head)] = finished.ask(
+        "SELECT facts, lower(hex(head)) FROM checkpoints WHERE run_id = 'small'"
+        " ORDER BY id DESC LIMIT 1"
+    )
+    assert (told["facts"], told["head"]) == (facts, head)
+    assert facts == finished.export().count("\n")
+    assert (told["resumes"], told["storage_events"]) == ([], [])
+    assert mode == "replay"
+
+
+def test_a_killed_run_wants_resume_and_then_gives_the_same(big, desk):
+    whole = big[0]
+    config = desk.config(**BIG)
+    acknowledged = desk.killed(config)
+    [(kept,)] = desk.ask("SELECT max(facts) FROM checkpoints")
+    assert kept >= acknowledged > 0
     refused = desk.darwin("run", config)
-    assert (refused.returncode, "--resume" in refused.stderr) == (2, True)
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines() == [
+        f"error: run 'small' was begun and is not finished: {kept:,} facts are kept",
+        "  at: artifacts/rl_state/agent_state.sqlite",
+        "  mend: go on with --resume, or give this one another run_id",
+    ]
     other = desk.darwin("run", config, "--resume", "--set", "market.seed=4")
     assert (other.returncode, "market.seed" in other.stderr) == (2, True)
-    assert desk.darwin("run", config, "--resume").returncode == 0
-    for name in FILES:
-        assert (desk.run_dir() / name).read_bytes() == (finished.run_dir() / name).read_bytes()
+    facts = whole.export()
+    unfinished = desk.darwin("ledger", "export", "small")
+    assert facts.startswith(unfinished.stdout)
+    assert unfinished.stdout.count("\n") == kept
+
+    resumed = desk.darwin("run", config, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    announced = [n for n in map(checkpoint, resumed.stderr.splitlines()) if n is not None]
+    assert announced == [n for (n,) in desk.ask("SELECT facts FROM checkpoints") if n > kept]
+    assert desk.export() == facts
+    for name in ("trades.csv", "equity.csv", "manifest.json"):
+        assert (desk.run_dir() / name).read_bytes() == (whole.run_dir() / name).read_bytes(), name
+    [event] = desk.metrics()["run"]["resumes"]
+    assert (event["kind"], event["facts"]) == ("resumed", kept)
+    assert undisturbed(desk.metrics()) == undisturbed(whole.metrics())
+    assert desk.darwin("run", config).returncode == 0
+
+
+def undisturbed(metrics):
+    """The metrics without what was noted of the recording, and the sentence made of it."""
+    return metrics | {"verdict": [], "run": metrics["run"] | {"resumes": [], "storage_events": []}}
+
+
+def test_runs_that_share_a_database_do_not_notice_each_other(big, desk):
+    config = desk.config(**BIG)
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "darwin.cli.main", "run", config, "--set", f"run_id={name}"],
+            cwd=desk.folder,
+            env=clean_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("left", "right")
+    ]
+    for process in both:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+    facts = big[0].export()
+    for name in ("left", "right"):
+        assert desk.export(name) == facts
+    assert desk.metrics("left")["run"]["head"] != desk.metrics("right")["run"]["head"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--speed", "60"), "--feed"),
+        (("--accept-code",), "--resume"),
+        (("--feed", "--speed", "0"), "speed"),
+    ],
+)
+def test_an_option_without_the_one_it_belongs_to_is_refused(desk, words, said):
+    done = desk.darwin("run", desk.config(), *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) <= 3
+    assert not (desk.folder / "artifacts").exists()
 
 
 @pytest.mark.parametrize(

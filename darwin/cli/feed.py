@@ -1,0 +1,121 @@
+"""Bars handed to a run one after the other, as if they came in live."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from darwin.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from darwin.bootstrap import Wired
+    from darwin.core.market import Bars
+    from darwin.store.db import Database
+    from darwin.store.journal import Journal
+    from darwin.store.runs import Begun
+
+_BEHIND_AT_ONCE = 4_096  # instants that an earlier attempt has seen, fed again together
+
+
+def feed(
+    wired: Wired, database: Database, run: Begun, journal: Journal, speed: float | None
+) -> None:
+    """Feed all bars of `wired`, the last one ending the run; `speed` times real time, if given.
+
+    What an earlier attempt has seen is fed again without waiting. Raises ConfigError when those
+    bars are not what they were.
+    """
+    from darwin.bootstrap import live
+    from darwin.cli.progress import shown
+    from darwin.store.acts import Heard
+
+    markets = wired.session.markets
+    reached = run.place.reached
+    _require_the_same_bars(markets, run)
+    heard = Heard(database, run, lambda: journal.place.facts >= run.place.facts)
+    with shown(run.run_id) as progress:
+        timeline = live(wired, journal, heard, progress)
+        for chunk in _behind(markets, reached):
+            timeline.feed(chunk)
+        for chunk in paced(_ahead(markets, reached), speed):
+            timeline.feed(chunk)
+        timeline.finish()
+
+
+def paced(chunks: Iterator[list[Bars]], speed: float | None) -> Iterator[list[Bars]]:
+    """Let chunks of one instant follow each other as their bars did, `speed` times as fast."""
+    first = next(chunks, None)
+    if first is None:
+        return
+    yield first
+    if speed is None:
+        yield from chunks
+        return
+    before, due = _opens(first), time.monotonic()
+    for chunk in chunks:
+        opens = _opens(chunk)
+        due += (opens - before) / 1000 / speed
+        before = opens
+        time.sleep(max(due - time.monotonic(), 0.0))
+        yield chunk
+
+
+def _behind(markets: Sequence[Bars], reached: int | None) -> Iterator[list[Bars]]:
+    from darwin.engine.arrivals import arrivals
+
+    if reached is not None:
+        cut = [bars.slice(0, _upto(bars, reached)) for bars in markets]
+        yield from arrivals(cut, _BEHIND_AT_ONCE)
+
+
+def _ahead(markets: Sequence[Bars], reached: int | None) -> Iterator[list[Bars]]:
+    from darwin.engine.arrivals import arrivals
+
+    starts = [0 if reached is None else _upto(bars, reached) for bars in markets]
+    yield from arrivals(
+        [bars.slice(start, len(bars)) for bars, start in zip(markets, starts, strict=True)]
+    )
+
+
+def _upto(bars: Bars, reached: int) -> int:
+    return int(bars.time.searchsorted(reached, side="right"))
+
+
+def _opens(chunk: Sequence[Bars]) -> int:
+    return min(int(bars.time[0]) for bars in chunk if len(bars))
+
+
+def as_far_as_fed(wired: Wired, run: Begun) -> Wired:
+    """`wired` with the bars that a feed has seen, and no later ones. Raises DataError otherwise."""
+    markets, place = wired.session.markets, run.place
+    reached = -1 if place.reached is None else place.reached
+    if (now := _digest_then(markets, run)) != place.data_digest:
+        raise DataError(
+            f"the bars of run '{run.run_id}' are not the ones it saw: digest"
+            f" {(place.data_digest or '')[:12]} then, {(now or '')[:12]} now",
+            where=", ".join(wired.data_digests),
+            mend="bring the old files back, or run again under another run_id",
+        )
+    seen = tuple(bars.slice(0, _upto(bars, reached)) for bars in markets)
+    return replace(wired, session=replace(wired.session, markets=seen))
+
+
+def _require_the_same_bars(markets: Sequence[Bars], run: Begun) -> None:
+    now, then = _digest_then(markets, run), run.place.data_digest
+    if now != then:
+        raise ConfigError(
+            f"run '{run.run_id}' was begun with another data (digest {(then or '')[:12]} of the"
+            f" bars it has seen, {(now or '')[:12]} now)",
+            where=", ".join(bars.symbol for bars in markets),
+            mend="bring the old bars back, or give this one another run_id",
+        )
+
+
+def _digest_then(markets: Sequence[Bars], run: Begun) -> str | None:
+    """The digest of the bars up to where `run` has come; None if it has seen none."""
+    from darwin.engine.digest import data_digest
+
+    reached = run.place.reached
+    return None if reached is None else data_digest(markets, reached)

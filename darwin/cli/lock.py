@@ -1,0 +1,36 @@
+"""One process at a time on one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from darwin.errors import LockedError, StorageError
+
+
+@contextmanager
+def alone(folder: Path, run_id: str) -> Iterator[None]:
+    """Hold the run's folder against a second process. Raises LockedError, StorageError."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise LockedError(
+            f"run '{run_id}' is held by another process",
+            where=str(folder),
+            mend="wait for it, or give this one another run_id",
+        ) from None
+    except OSError as fault:
+        raise StorageError(
+            f"cannot use the folder of the run: {fault.strerror or fault}",
+            where=str(folder),
+            mend="check that it is a folder and writable, or set artifacts_dir",
+        ) from fault
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,168 @@
+"""A run in the making: its session walks, its journal keeps or compares, its report is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from darwin.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from logging import Logger
+
+    from darwin.bootstrap import Wired
+    from darwin.config.load import Loaded
+    from darwin.core.ports import Inputs
+    from darwin.core.provenance import Provenance
+    from darwin.engine.report import Report
+    from darwin.engine.result import RunResult
+    from darwin.store.db import Database
+    from darwin.store.journal import Journal
+    from darwin.store.runs import Begun, RunIdentity
+
+
+def identify(loaded: Loaded, wired: Wired, mode: str) -> RunIdentity:
+    """What makes this run this run."""
+    from darwin.bootstrap import code_version
+    from darwin.config.compare import canonical, digest
+    from darwin.store.runs import RunIdentity
+
+    resolved = loaded.resolved()
+    return RunIdentity(
+        run_id=loaded.config.run_id,
+        mode=mode,
+        config_json=canonical(resolved),
+        config_digest=digest(resolved),
+        data_digest=wired.data_digest if mode == "replay" else None,
+        code_version=code_version(),
+        symbols=tuple(bars.symbol for bars in wired.session.markets),
+        feature_names=wired.session.feature_keys,
+    )
+
+
+def walk(
+    wired: Wired, run_id: str, journal: Journal | None = None, inputs: Inputs | None = None
+) -> RunResult:
+    """Replay with progress on stderr; `journal` keeps or compares every fact."""
+    from darwin.cli.progress import shown
+
+    with shown(run_id) as progress:
+        return wired.session.run(progress, journal, inputs)
+
+
+def keep(
+    wired: Wired, database: Database, run: Begun, log: Logger, *, speed: float | None
+) -> RunResult:
+    """Make a run and keep every fact, announcing each checkpoint; gives what it came to.
+
+    A feed is made bar by bar, then made again as a replay, which must give the same facts and
+    whose result this is. Raises StorageError when the disk or file refuses: what was announced
+    stays kept.
+    """
+    from darwin.cli.feed import feed
+    from darwin.cli.progress import on_a_terminal, say
+    from darwin.engine.marks import daily_marks
+    from darwin.store.journal import Journal
+    from darwin.store.runs import find_begun
+
+    def announce(facts: int) -> None:
+        log.info("run %s checkpoint seq=%d", run.run_id, facts)
+        if not on_a_terminal():
+            say(f"checkpoint seq={facts}")
+
+    journal = Journal(database, run, wired.playbooks, announce=announce)
+    if run.identity.mode == "feed":
+        feed(wired, database, run, journal, speed)
+        journal.finish()
+        return again(wired, database, find_begun(database, run.run_id))
+    result = walk(wired, run.run_id, journal)
+    journal.finish(daily_marks(result.equity))
+    return result
+
+
+def again(wired: Wired, database: Database, run: Begun) -> RunResult:
+    """Make a recorded run once more, from the same bars and journaled inputs.
+
+    Raises IntegrityError, naming the first fact that comes out otherwise than it is recorded.
+    """
+    from darwin.store.acts import journaled
+    from darwin.store.journal import Journal
+
+    journal = Journal(database, run, wired.playbooks, only_compare=True)
+    result = walk(wired, run.run_id, journal, journaled(database, run))
+    journal.finish()
+    return result
+
+
+def rewire(run: Begun, artifacts_dir: str) -> tuple[Loaded, Wired]:
+    """A recorded run's config and session. Raises DataError when its bars are not what they were.
+
+    Raises ConfigError for a run that is not finished.
+    """
+    from darwin.bootstrap import wire
+    from darwin.config.load import load_resolved
+    from darwin.store.runs import Standing
+
+    if run.standing is not Standing.FINISHED:
+        raise ConfigError(
+            f"run '{run.run_id}' is not finished",
+            where=f"{run.place.facts:,} facts are kept",
+            mend="finish it: `darwin run CONFIG --resume`",
+        )
+    tree = json.loads(run.identity.config_json) | {"artifacts_dir": artifacts_dir}
+    loaded = load_resolved(tree, f"the recorded config of run '{run.run_id}'")
+    wired = wire(loaded)
+    if run.identity.mode == "feed":
+        from darwin.cli.feed import as_far_as_fed
+
+        return loaded, as_far_as_fed(wired, run)
+    if wired.data_digest != run.identity.data_digest:
+        raise DataError(
+            f"the bars of run '{run.run_id}' are not the ones it saw",
+            where=", ".join(wired.data_digests),
+            mend="bring the old files back, or run again under another run_id",
+        )
+    return loaded, wired
+
+
+def report_on(
+    result: RunResult, loaded: Loaded, wired: Wired, provenance: Provenance | None
+) -> Report:
+    """Work out all figures, and say on stderr what a careful reader must know of the inputs."""
+    from darwin.cli.progress import say
+    from darwin.engine.report import report
+
+    for note in wired.notes:
+        say(f"note: {note}")
+    return report(
+        result,
+        loaded.config.run_id,
+        calendar=loaded.config.market.calendar,
+        digests=wired.data_digests,
+        notes=wired.notes,
+        provenance=provenance,
+    )
+
+
+def write_run_files(folder: Path, loaded: Loaded, wired: Wired, run: Begun, report: Report) -> None:
+    """Write config, report and, last, the manifest into the folder of the run."""
+    from darwin.cli.report_files import json_text, write_report, write_text
+
+    manifest = {
+        "run_id": run.run_id,
+        "mode": run.identity.mode,
+        "code_version": run.identity.code_version,
+        "config_digest": run.identity.config_digest,
+        "data_digest": report.metrics["run"]["data_digest"],
+        "facts": report.metrics["run"]["facts"],
+        "head": report.metrics["run"]["head"],
+        "synthetic": report.metrics["synthetic"],
+        "data": [
+            {"symbol": symbol, "sha256": digest, "source": wired.sources[symbol]}
+            for symbol, digest in wired.data_digests.items()
+        ],
+    }
+    write_text(folder / "config.json", json_text(loaded.resolved()))
+    write_report(folder, report)
+    write_text(folder / "manifest.json", json_text(manifest))
