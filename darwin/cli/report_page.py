@@ -17,6 +17,7 @@ from darwin.engine import report_words as words
 from darwin.engine.report import Report
 from darwin.engine.report_breakdown import funnel_rows
 from darwin.engine.report_curves import LABELS, curves, histograms
+from darwin.engine.report_recording import disturbances, taken_up_again
 from darwin.engine.report_rows import TRADE_COLUMNS, trades_rows
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -36,6 +37,8 @@ def page(report: Report) -> str:
     trades = report.result.trades
     return template.render(
         m=report.metrics,
+        again=taken_up_again(report.metrics["run"]),
+        disturbances=disturbances(report.metrics["run"]) if report.metrics["run"] else [],
         key_figures=key_figures(report.metrics),
         rivals=_rivals(report.metrics),
         months=month_table(report.metrics["monthly_returns"]),

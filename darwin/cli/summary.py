@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from darwin.engine.report_recording import taken_up_again
+
+_HEAD_DIGITS = 12
+
 
 def summary_lines(metrics: Mapping[str, Any]) -> list[str]:
     """The lines that `darwin run` ends with."""
     lines = [f"{metrics['run_id']}: {metrics['verdict'][0]}" if metrics["verdict"] else ""]
-    lines += [f"  {sentence}" for sentence in metrics["verdict"][1:]]
+    recorded = metrics["run"]
+    sentences = [*metrics["verdict"][1:], taken_up_again(recorded)]
+    lines += [f"  {sentence}" for sentence in sentences if sentence]
     lines.append(
         f"  {metrics['bars']:,} bars, {metrics['candidates']:,} candidates, "
         f"{metrics['trades']:,} trades"
@@ -25,6 +31,8 @@ def summary_lines(metrics: Mapping[str, Any]) -> list[str]:
     )
     ended = ", ".join(f"{reason} {count:,}" for reason, count in metrics["funnel"].items())
     lines.append(f"  funnel: {ended}")
+    if recorded:
+        lines.append(f"  {recorded['facts']:,} facts, head {recorded['head'][:_HEAD_DIGITS]}")
     return [line for line in lines if line]
 
 

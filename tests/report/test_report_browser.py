@@ -12,6 +12,7 @@ from darwin.cli.report_files import PAGE, write_report
 from darwin.engine.report import report
 from darwin.testing.builders import make_bars, make_result
 from tests.report.test_report_files import EVIL, evil_report
+from tests.report.test_report_recording import AT_NOON, HEAD, RESUMED, RunEvent, made
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -38,17 +39,18 @@ def browser() -> Iterator[sync_api.Browser]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("reports")
     long_names = [f"LONGNAME{n}/USDT:SYNTH" for n in range(8)]
-    made = {
+    reports = {
         "usual": report(make_result(make_bars(3000), playbooks=("breakout", "pullback")), "usual"),
         "evil": evil_report(),
         "empty": report(make_result(make_bars(60)), "r" * 64),
+        "disturbed": made(RESUMED, RunEvent("waited", 9, AT_NOON, "1.2 s for the database")),
         "many": report(
             make_result(*[make_bars(300, symbol=s, seed=n) for n, s in enumerate(long_names)]), "m"
         ),
     }
-    for name, one in made.items():
+    for name, one in reports.items():
         write_report(folder / name, one)
-    return {name: folder / name / PAGE for name in made}
+    return {name: folder / name / PAGE for name in reports}
 
 
 class Visit:
@@ -74,7 +76,7 @@ class Visit:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1400])
-@pytest.mark.parametrize("name", ["usual", "evil", "empty", "many"])
+@pytest.mark.parametrize("name", ["usual", "evil", "empty", "many", "disturbed"])
 def test_a_report_opens_offline_and_fits(
     browser: sync_api.Browser, pages: dict[str, Path], name: str, width: int, scheme: str
 ) -> None:
@@ -147,3 +149,16 @@ def test_without_script_and_on_paper_the_static_plots_stand_in(
         visit.page.emulate_media(media="print")
         assert visit.page.locator("#equity .static svg").is_visible()
         assert not visit.page.locator("#equity .live").is_visible()
+
+
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_the_chain_a_report_rests_on_can_be_read_whole(
+    browser: sync_api.Browser, pages: dict[str, Path], media: str
+) -> None:
+    with Visit(browser, pages["disturbed"], viewport={"width": 1400, "height": 900}) as visit:
+        visit.page.emulate_media(media=media)
+        section = visit.page.locator("#recording")
+        assert HEAD in section.inner_text() and "1.2 s for the database" in section.inner_text()
+        for table in section.locator(".scroll").all():
+            assert table.evaluate("e => e.scrollWidth <= e.clientWidth")
+        assert visit.page.locator("#verdict").get_by_text("taken up again once").is_visible()
