@@ -1,5 +1,6 @@
 # demo   install the core, run the demonstration     test   install everything, run all tests
 # fast   the tests without torch and slow ones       check  format, lint, types, floors
+# sweep  all 200 kills and 60 disk faults, of which `make test` does a part
 # bench  the figures of docs/performance.md          docs   check that the pages' links and commands hold
 PYTHON ?= python3
 VENV   := .venv
@@ -7,7 +8,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= auto
 
-.PHONY: demo setup test fast check bench docs clean
+.PHONY: demo setup test sweep fast check bench docs clean
 
 $(VENV)/core.stamp: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -28,10 +29,13 @@ demo: $(VENV)/core.stamp
 setup: $(VENV)/dev.stamp
 
 test: setup
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not sweep"
+
+sweep: setup
+	$(BIN)/python -m pytest -n $(WORKERS) tests/faults
 
 fast: setup
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not sweep"
 
 check: setup
 	$(BIN)/ruff format --check .
