@@ -1,16 +1,25 @@
-"""`python -m bench [backtest|features|run]`: print the tables; all of them by default."""
+"""`python -m bench [backtest|features|run|recording|soak]`: print the tables.
+
+All but the soak, which takes minutes, by default.
+"""
 
 from __future__ import annotations
 
 import sys
 
-from bench import backtest, end_to_end, features
+from bench import backtest, end_to_end, features, recording
 
-PARTS = {"backtest": backtest.main, "features": features.main, "run": end_to_end.main}
+PARTS = {
+    "backtest": backtest.main,
+    "features": features.main,
+    "run": end_to_end.main,
+    "recording": recording.main,
+    "soak": recording.soak,
+}
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or list(PARTS)
+    wanted = sys.argv[1:] or [name for name in PARTS if name != "soak"]
     unknown = set(wanted) - set(PARTS)
     if unknown:
         raise SystemExit(f"no bench called {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}")
