@@ -1,6 +1,6 @@
 # demo   install the core, run the demonstration     test   install everything, run all tests
 # fast   the tests without torch and slow ones       check  format, lint, types, floors
-# sweep  all 200 kills and 60 disk faults, of which `make test` does a part
+# sweep  the rest of 200 kills, 60 disk faults and the long soak: `make test` does a part of each
 # bench  the figures of docs/performance.md          docs   check that the pages' links and commands hold
 PYTHON ?= python3
 VENV   := .venv
@@ -32,7 +32,7 @@ test: setup
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not sweep"
 
 sweep: setup
-	$(BIN)/python -m pytest -n $(WORKERS) tests/faults
+	$(BIN)/python -m pytest -n $(WORKERS) -m sweep
 
 fast: setup
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not sweep"
