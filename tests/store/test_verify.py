@@ -555,6 +555,98 @@ def test_who_hashes_everything_anew_is_betrayed_by_the_manifest_alone(
     assert told["what"] == f"fact {FACTS} is not the last one of manifest.json"
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"facts": FACTS - 1}, "does not tell where the chain ends"),
+        ({"detail": "no JSON"}, "does not tell where the chain ends"),
+        ({"detail": "[]"}, "does not tell where the chain ends"),
+        ({"head": "0" * 64}, "has another head than the chain"),
+        ({"kind": "waited"}, None),
+    ],
+)
+def test_a_last_event_that_was_sealed_anew_must_still_fit_the_chain(
+    changed: dict[str, Any], words: str | None, path: Path, darwin: Call
+) -> None:
+    (end,) = rows(path, "SELECT * FROM run_events WHERE kind = 'finished' AND run_id = 'one'")
+    if "head" in changed:
+        changed = {"detail": json.dumps(json.loads(end["detail"]) | changed)}
+    write_manifest(path, manifest_of(path))
+    with tampering(path) as raw:
+        for name, value in changed.items():
+            raw.execute(f"UPDATE run_events SET {name} = ? WHERE id = ?", (value, end["id"]))
+        raw.commit()
+        _seal_anew(path, raw, "run_events")
+    told = found(darwin)
+    if words:
+        assert place(told) == ("run_events", EVENTS)
+        assert told["what"].endswith(words)
+    else:  # without an end it looks as if it went on
+        assert place(told) == ("run_events", EVENTS + 1)
+        assert "it was finished" in told["what"]
+
+
+def test_nothing_happens_to_a_run_after_its_end(path: Path, darwin: Call) -> None:
+    (end,) = rows(path, "SELECT max(id) AS id FROM run_events WHERE run_id = 'one'")
+    with tampering(path) as raw:
+        doubled(raw, "run_events", end["id"], end["id"] + 1, kind="resumed")
+        raw.commit()
+        _seal_anew(path, raw, "run_events")
+    told = found(darwin)
+    assert place(told) == ("run_events", EVENTS + 1)
+    assert "follows the end of the run" in told["what"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_checkpoint_that_was_sealed_anew_must_still_fit_the_chain(
+    number: int, path: Path, darwin: Call
+) -> None:
+    sound_file = path.read_bytes()
+    for change in ("facts = facts - 1", "head = zeroblob(32)"):
+        with tampering(path) as raw:
+            raw.execute(f"UPDATE checkpoints SET {change} WHERE id = ?", (BASE + number,))
+            raw.commit()
+            _seal_anew(path, raw, "checkpoints")
+        told = found(darwin)
+        assert place(told) == ("checkpoints", number), change
+        assert "has another head than the chain" in told["what"]
+        path.write_bytes(sound_file)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("config_json", '{"limits":{"max_orders_per_bar":6},"run_id":"one"}', "another config"),
+        ("config_json", "{", "has no JSON in config_json"),
+        ("symbols", "{", "has no JSON in symbols"),
+        ("symbols", '"BTC/USDT"', "has no list of names in symbols"),
+        ("feature_names", "[1, 2]", "has no list of names in feature_names"),
+    ],
+)
+def test_what_a_run_is_made_of_must_make_sense_though_it_was_sealed_anew(
+    column: str, value: str, words: str, path: Path, darwin: Call
+) -> None:
+    with tampering(path) as raw:
+        raw.execute(f"UPDATE runs SET {column} = ? WHERE run_id = 'one'", (value,))
+        raw.commit()
+        (row,) = rows(path, "SELECT * FROM runs WHERE run_id = 'one'")
+        seal = sha256(plain({"fact": "runs"} | row, but="seal")).digest()
+        raw.execute("UPDATE runs SET seal = ? WHERE run_id = 'one'", (seal,))
+    told = found(darwin)
+    assert place(told) == ("runs", None)
+    assert words in told["what"]
+
+
+def test_two_runs_of_one_name_are_told_apart_by_nobody(path: Path, darwin: Call) -> None:
+    """The rules of SQLite forbid it; a damaged page knows no rules."""
+    page = root_page(path, "runs")
+    content = path.read_bytes()[page.start : page.stop]
+    overwrite(path, page.start + content.index(b"two"), b"one")
+    told = found(darwin)
+    assert place(told) == ("runs", None)
+    assert "is doubled" in told["what"]
+
+
 REWRITTEN = {
     "UPDATE fills SET units = units + 1 WHERE kind = 'exit' AND candidate_id = '{taken}'": (
         "fills", "does not balance: it closes 3.0 of 2.0 units",
