@@ -52,10 +52,10 @@ HARMLESS = {
 
 
 def _each(faults):
-    """Every third belongs to each run of the tests, the others to `make sweep`."""
+    """Every sixth belongs to each run of the tests, the others to `make sweep`."""
     every = [(place, *one.split()) for place, all_ in faults.items() for one in all_.split(",")]
     return [
-        pytest.param(fault, id=" ".join(fault), marks=() if i % 3 == 1 else pytest.mark.sweep)
+        pytest.param(fault, id=" ".join(fault), marks=() if i % 6 == 1 else pytest.mark.sweep)
         for i, fault in enumerate(every)
     ]
 

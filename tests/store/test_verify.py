@@ -769,6 +769,18 @@ def test_a_constraint_that_nobody_wrote_is_named(path: Path, darwin: Call) -> No
     assert found(darwin)["what"].startswith("fills is not laid out as it was made")
 
 
+def test_a_place_that_is_reckoned_otherwise_is_that_of_a_changed_row(
+    path: Path, darwin: Call
+) -> None:
+    odd = next(f["seq"] for f in facts(path) if f["fact"] == "outcomes" and f["seq"] % 2)
+    content = path.read_bytes()
+    mask = content.index(b"1099511627775", content.index(b"CREATE TABLE outcomes"))
+    overwrite(path, mask, b"1099511627774")
+    told = found(darwin)
+    assert place(told) == ("outcomes", odd)
+    assert "was changed" in told["what"]
+
+
 def test_a_migrated_database_is_laid_out_as_a_fresh_one(tmp_path: Path, darwin: Call) -> None:
     path = tmp_path / WHERE
     path.parent.mkdir(parents=True)
