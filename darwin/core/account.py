@@ -19,9 +19,10 @@ class SafetyEvent(NamedTuple):
     """A change of what the account may do."""
 
     time: int  # open time of the bar at whose close it happened, ms UTC
-    kind: str  # "daily_loss", "reducing", "resumed", "halted"
+    kind: str  # account: "daily_loss", "reducing", "resumed", "halted"; agents: `safety.breaker`
     detail: str
     row: int = -1  # of the candidate whose decision brought it about; -1: the mark did
+    agent: str = ""  # whom it is about; empty: the account
 
 
 class EquityMark(NamedTuple):
@@ -31,3 +32,12 @@ class EquityMark(NamedTuple):
     equity_usd: float
     exposure_usd: float  # gross
     positions: int
+
+
+class Alert(NamedTuple):
+    """Something that a person should look at; no ruling depends on it."""
+
+    time: int  # open time of the bar at which it came up, ms UTC
+    kind: str  # one of `safety.monitor.KINDS`
+    agent: str  # empty: it is about the run
+    detail: str

@@ -35,6 +35,9 @@ class Reason(IntEnum):
     PRICE_COLLAR = 13
     GAPPED = 14
     NO_NEXT_BAR = 15
+    GATE_SKIP = 16
+    OVERRIDE = 17  # the meta-learner set a take aside
+    SIZED_TO_ZERO = 18  # the portfolio agent left nothing
 
     @property
     def text(self) -> str:
@@ -43,16 +46,19 @@ class Reason(IntEnum):
 
     @property
     def stage(self) -> str:
-        """Where in the funnel it falls: account, expert, sizing, limits, entry or taken."""
+        """Where in the funnel it falls: one of `STAGES`."""
         return _STAGE[self]
 
 
 _STAGE = {
     Reason.POSITION_OPEN: "account",
+    Reason.GATE_SKIP: "gate",
     Reason.EXPERT_SKIP: "expert",
+    Reason.OVERRIDE: "meta_learner",
     Reason.EXPOSURE: "sizing",
     Reason.CASH: "sizing",
     Reason.MINIMUM_ORDER: "sizing",
+    Reason.SIZED_TO_ZERO: "portfolio",
     Reason.MAX_POSITIONS: "limits",
     Reason.MAX_POSITION_VALUE: "limits",
     Reason.ORDERS_PER_BAR: "limits",
@@ -66,4 +72,6 @@ _STAGE = {
     Reason.TAKEN: "taken",
 }
 
-STAGES = ("account", "expert", "sizing", "limits", "entry", "taken")
+STAGES = (
+    "account", "gate", "expert", "meta_learner", "sizing", "portfolio", "limits", "entry", "taken",
+)  # fmt: skip

@@ -2,7 +2,8 @@
 
 The total order of facts is the order of events (bar open time, phase, symbol, playbook, side),
 and among the facts of one event: what came from outside, exits, entries, the candidate, what was
-said of it, what was ordered, what became of its bracket.
+said of it, what was ordered, what became of its bracket. An agent's decision stands where it was
+asked: the gate before the expert, the meta-learner after, the portfolio agent before the order.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darwin.core.account import EquityMark, SafetyEvent
+from darwin.core.account import Alert, EquityMark, SafetyEvent
+from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO, Decision
 from darwin.core.candidate import SHORT, CandidateTable
 from darwin.core.columns import column
 from darwin.core.decision import Reason, Verdict
@@ -29,11 +31,26 @@ END = Phase.DECIDE + 1
 
 TABLES = (
     "inputs", "candidates", "verdicts", "orders", "fills", "outcomes", "safety_events",
+    "agent_decisions",
 )  # fmt: skip
 """The kinds of facts that are chained; their place here is their code in `Facts.order`."""
-_INPUT, _CANDIDATE, _VERDICT, _ORDER, _FILL, _OUTCOME, _SAFETY = range(len(TABLES))
+_INPUT, _CANDIDATE, _VERDICT, _ORDER, _FILL, _OUTCOME, _SAFETY, _DECISION = range(len(TABLES))
 _RANK_INPUT, _RANK_EXIT, _RANK_ENTRY, _RANK_CANDIDATE = range(4)
-_RANK_VERDICT, _RANK_ORDER, _RANK_SAFETY, _RANK_OUTCOME = range(4, 8)
+_RANK_GATE, _RANK_VERDICT, _RANK_META_LEARNER, _RANK_PORTFOLIO = range(4, 8)
+_RANK_ORDER, _RANK_SAFETY, _RANK_OUTCOME = range(8, 11)
+_RANK_OF = {
+    GATE: _RANK_GATE, META_LEARNER: _RANK_META_LEARNER, PORTFOLIO: _RANK_PORTFOLIO,
+}  # fmt: skip
+
+
+RELEASE, KILLED, ALLOWED, STANDING, TIMEOUT = (
+    "release",  # a person lifts a halt or a drawdown stop
+    "killed",  # the kill switch is on: no agent acts, none is asked
+    "allowed",  # it is off again
+    "standing",  # which models an agent has, and how far they may go
+    "timeout",  # live: inference on this candidate took too long
+)  # fmt: skip
+INPUTS = (RELEASE, KILLED, ALLOWED, STANDING, TIMEOUT)
 
 
 class Input(NamedTuple):
@@ -42,9 +59,11 @@ class Input(NamedTuple):
     row: int  # of the first candidate decided under it
     candidate_id: int
     time: int  # open time of that candidate's bar, ms UTC
-    kind: str  # "release": a person lifts a halt or a drawdown stop
+    kind: str  # one of `INPUTS`
     by: str
     reason: str
+    agent: str = ""  # whom it is about; empty: the account, or all agents
+    detail: str = ""  # of a standing: `Standing.text`
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +132,16 @@ class Facts:
     reached: int  # open time of the last bar whose events are all told, ms UTC
     bars: int  # bars of all symbols up to there
     inputs: Sequence[Input] = ()
+    decisions: Sequence[Decision] = ()  # of agents, as they were asked
     marks: Sequence[EquityMark] = ()  # of the days that are over; no part of the order
+    alerts: Sequence[Alert] = ()  # nor are these
     data_digest: str = ""  # live: SHA-256 of the bars consumed so far, 64 hex digits
 
     def __len__(self) -> int:
         return (
             len(self.inputs) + len(self.candidates) + len(self.verdicts) + len(self.orders)
             + len(self.cancels) + len(self.fills) + len(self.outcomes) + len(self.safety_events)
+            + len(self.decisions)
         )  # fmt: skip
 
     def order(self) -> tuple[NDArray[np.int8], IntArray]:
@@ -138,6 +160,7 @@ class Facts:
                 (self.fills, self._fills),
                 (self.outcomes, self._outcomes),
                 (self.safety_events, self._safety_events),
+                (self.decisions, self._decisions),
             )
             if len(some)
         ]
@@ -153,7 +176,9 @@ class Facts:
         order = np.lexsort((row, rank, side, playbook, symbol, phase, time))
         return kind[order], number[order]
 
-    def _of_rows(self, kind: int, rank: int, rows: IntArray, start: int = 0) -> _Keys:
+    def _of_rows(
+        self, kind: int, rank: int | IntArray, rows: IntArray, start: int = 0
+    ) -> _Keys:
         """Keys of facts that belong to the decisions on the candidates at `rows`."""
         table, at = self.candidates, rows - self.first_row
         phase = np.full(len(rows), int(Phase.DECIDE))
@@ -171,6 +196,10 @@ class Facts:
 
     def _verdicts(self) -> _Keys:
         return self._of_rows(_VERDICT, _RANK_VERDICT, _ints([row for row, _ in self.verdicts]))
+
+    def _decisions(self) -> _Keys:
+        ranks = _ints([_RANK_OF[one.agent] for one in self.decisions])
+        return self._of_rows(_DECISION, ranks, _ints([one.row for one in self.decisions]))
 
     def _orders(self) -> _Keys:
         return self._of_rows(_ORDER, _RANK_ORDER, column(self.orders, "row").astype(np.int64))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from darwin.core.account import Account
-from darwin.core.candidate import Candidate, Scan
+from darwin.core.agents import Advice, Model
+from darwin.core.candidate import Candidate, CandidateTable, Scan
 from darwin.core.decision import Verdict
 from darwin.core.facts import Facts, Input
 from darwin.core.features import FeatureFrame
@@ -106,4 +110,87 @@ class Inputs(Protocol):
 
     def before(self, candidate: Candidate) -> Iterable[Input]:
         """What takes effect from the decision on this candidate on; each once, in order."""
+        ...
+
+
+class Moment(NamedTuple):
+    """What an agent may see beside the candidate itself: the account, and what the expert said.
+
+    Verdict and accuracies mean something only after the expert was asked.
+    """
+
+    account: Account
+    starting_equity_usd: float
+    verdict: Verdict | None = None
+    accuracy_by_playbook: float = 0.5  # of the expert's recent verdicts whose outcome is known
+    accuracy_by_symbol: float = 0.5
+
+
+class Page(Protocol):
+    """One agent's page, as far as a run reads it (`darwin.rl.agents`)."""
+
+    @property
+    def name(self) -> str:
+        """One of `core.agents.AGENTS`."""
+        ...
+
+    @property
+    def schema(self) -> str:
+        """Hash of the observation's names, their order and their meaning, 64 hex digits."""
+        ...
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Feature keys that a candidate must carry to be observed."""
+        ...
+
+    @property
+    def baseline(self) -> float:
+        """The action that stands without the agent."""
+        ...
+
+    def columns(self, table: CandidateTable, playbooks: Sequence[str]) -> NDArray[np.float32]:
+        """What is known of candidates before they are judged, shape (m, k).
+
+        Works row by row: a table of one candidate gives the bits of its row in a larger one.
+        """
+        ...
+
+    def moment(self, moment: Moment) -> tuple[float, ...]:
+        """The rest of the observation, which follows the columns."""
+        ...
+
+    def is_legal(self, action: float) -> bool:
+        """Whether the agent may do that; False for NaN."""
+        ...
+
+    def share(self, action: float, take: bool) -> float:
+        """The fraction of the order that `action` leaves, 0..1, where the expert said `take`."""
+        ...
+
+    def overrides(self, action: float, take: bool) -> bool:
+        """Whether `action` sets the expert's verdict aside."""
+        ...
+
+
+class Policy(Protocol):
+    """A model, ready to be asked. The same observation gives the same advice at every call."""
+
+    def strangeness(self, observation: NDArray[np.float32]) -> float:
+        """How far a row lies from those of training: the largest |x − mean| / sd over its columns.
+
+        NaN where the row is not finite; 0 for a finite row where nothing is known of training.
+        """
+        ...
+
+    def advise(self, observation: NDArray[np.float32]) -> Advice:
+        """What the agent would do, seeing `observation`, shape (k,). May raise anything."""
+        ...
+
+
+class Policies(Protocol):
+    """Where models come from."""
+
+    def policy(self, agent: str, model: Model) -> Policy:
+        """The model, checked against its digest. Raises ModelError where it is not to be had."""
         ...

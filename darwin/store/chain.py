@@ -17,18 +17,31 @@ from typing import Any
 
 from sqlalchemy import BLOB, INTEGER, REAL, TEXT, Column, Table
 
-_LINKS = ("id", "seq", "run_id", "hash")  # say where a fact stands, not what it says
+_LINKS = ("id", "seq", "run_id", "hash", "prev_hash")  # say where a fact stands, not what it says
+_MEASURED = ("latency_us",)  # by the wall clock: no two runs agree on it
 
 
 def content(table: Table) -> list[Column[Any]]:
     """The columns of a chained table that make its line, sorted by name."""
-    return sorted((c for c in table.c if c.name not in _LINKS), key=lambda column: column.name)
+    left_out = _LINKS + _MEASURED
+    return sorted((c for c in table.c if c.name not in left_out), key=lambda column: column.name)
 
 
 def lines(table: Table, rows: Mapping[str, Sequence[object]]) -> list[bytes]:
-    """One canonical line for each row of `table`, given as columns of plain values."""
-    parts = [(column.name, _texts(column, rows[column.name])) for column in content(table)]
-    return _joined(table.name, parts)
+    """One canonical line for each row of `table`, given as columns of plain values.
+
+    A column that came with a later schema (`since`) is in the lines where it says something, so
+    that a line of before is what it was.
+    """
+    columns = content(table)
+    for late in (column.name for column in columns if "since" in column.info):
+        silent = [value is None for value in rows[late]]
+        if all(silent):
+            columns = [column for column in columns if column.name != late]
+        elif any(silent):
+            alone = ({name: values[i : i + 1] for name, values in rows.items()} for i in range(len(silent)))
+            return [line for row in alone for line in lines(table, row)]
+    return _joined(table.name, [(c.name, _texts(c, rows[c.name])) for c in columns])
 
 
 def sealed_lines(table: Table, rows: Mapping[str, Sequence[object]]) -> list[bytes]:

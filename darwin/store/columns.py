@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from darwin.core.account import EquityMark
+from darwin.core.account import Alert, EquityMark
 from darwin.core.candidate import SIDE_NAME, id_text
 from darwin.core.columns import column
 from darwin.core.decision import Reason
@@ -49,6 +49,8 @@ def _input_columns(facts: Facts, names: Names) -> Columns:
         "time": [one.time for one in said],
         "by": [one.by for one in said],
         "reason": [one.reason for one in said],
+        "agent_name": [one.agent or None for one in said],
+        "detail": [one.detail or None for one in said],
     }
 
 
@@ -168,6 +170,42 @@ def _safety_columns(facts: Facts, names: Names) -> Columns:
         "time": [event.time for event in facts.safety_events],
         "kind": [event.kind for event in facts.safety_events],
         "detail": [event.detail for event in facts.safety_events],
+        "agent_name": [event.agent or None for event in facts.safety_events],
+    }
+
+
+def _decision_columns(facts: Facts, names: Names) -> Columns:
+    """What agents advised, and what stood."""
+    told = facts.decisions
+    table = facts.candidates
+    rows = np.array([one.row for one in told], dtype=np.int64) - facts.first_row
+    return {
+        "candidate_id": _ids(table.id[rows]),
+        "agent_name": [one.agent for one in told],
+        "role": [one.role.value for one in told],
+        "bar_time": table.bar_time[rows].tolist(),
+        "mode": [one.mode.value for one in told],
+        "action": [None if one.action is None else one.action + 0.0 for one in told],
+        "probability": [one.probability for one in told],
+        "baseline_action": [one.baseline_action for one in told],
+        "final_action": [one.final_action for one in told],
+        "followed": [int(one.followed) for one in told],
+        "reason": [one.why.value for one in told],
+        "model_version": [one.model and one.model.version for one in told],
+        "model_sha256": [one.model and one.model.sha256 for one in told],
+        "feature_schema": [one.feature_schema for one in told],
+        "observation": [one.observation for one in told],
+        "latency_us": [one.latency_us for one in told],
+    }
+
+
+def alert_columns(alerts: Sequence[Alert]) -> Columns:
+    """What a person should look at."""
+    return {
+        "time": [one.time for one in alerts],
+        "kind": [one.kind for one in alerts],
+        "agent_name": [one.agent or None for one in alerts],
+        "detail": [one.detail for one in alerts],
     }
 
 
@@ -197,6 +235,7 @@ _COLUMNS: dict[str, Callable[[Facts, Names], Columns]] = {
     "fills": _fill_columns,
     "outcomes": _outcome_columns,
     "safety_events": _safety_columns,
+    "agent_decisions": _decision_columns,
 }
 
 

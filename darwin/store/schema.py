@@ -5,8 +5,12 @@ that both say the same. All tables are STRICT, times are open times of bars in m
 
 Chained facts (`core.facts.TABLES`) share one sequence per run, in the order of events: `id` is the
 run's number and the place in that sequence, `seq` that place alone, `hash` the link of the chain.
-Rows beside the chain (`runs`, `run_events`, `checkpoints`, `equity_marks`) carry a `seal`, a chain
-of their own over all their columns. What link and seal are made of stands in `store.chain`.
+Rows beside the chain (`runs`, `run_events`, `checkpoints`, `equity_marks`, `alerts`) carry a `seal`,
+a chain of their own over all their columns; so do the logs of the deployment, which belong to no
+run. What link and seal are made of stands in `store.chain`.
+
+A column that came with a later schema is marked `since`: it is part of a row's line only where it
+says something, so that chains of before it still hold.
 
 SQLite has neither NaN nor a negative zero: a column that may be NULL says here what NULL means,
 every other one refuses it, and -0.0 reads back as 0.0 (feature bytes keep theirs).
@@ -32,7 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import SchemaItem
 
-VERSION = "0002"
+VERSION = "0003"
 """The revision this code reads and writes: the newest file in `migrations/versions`."""
 
 metadata = MetaData(
@@ -87,6 +91,29 @@ def _beside(name: str, *items: SchemaItem) -> Table:
         CheckConstraint("length(seal) = 32", name="seal"),
         sqlite_strict=True,
     )
+
+
+def _log(name: str, *items: SchemaItem) -> Table:
+    """A log of the deployment: one sealed sequence over all runs, numbered from 1."""
+    return Table(
+        name,
+        metadata,
+        Column("id", INTEGER, primary_key=True),
+        *items,
+        Column("at", TEXT, nullable=False),  # wall clock, ISO 8601 UTC; in no export
+        Column("seal", BLOB, nullable=False),  # SHA-256
+        CheckConstraint("length(seal) = 32", name="seal"),
+        sqlite_strict=True,
+    )
+
+
+def _later(name: str, since: str) -> Column[str]:
+    """A text that rows of before `since` do not have; NULL where it says nothing."""
+    return Column(name, TEXT, info={"since": since})
+
+
+def _an_agent() -> CheckConstraint:
+    return CheckConstraint("agent_name IN ('gate', 'meta_learner', 'portfolio')", name="agent")
 
 
 def _of_a_candidate() -> ForeignKeyConstraint:
@@ -163,6 +190,8 @@ inputs = _fact(
     Column("time", INTEGER, nullable=False),  # of that candidate's bar
     Column("by", TEXT, nullable=False),
     Column("reason", TEXT, nullable=False),
+    _later("agent_name", "0003"),  # NULL: it is about the account, or all agents
+    _later("detail", "0003"),  # of a standing: JSON, see core.agents.Standing
     ForeignKeyConstraint(["run_id"], ["runs.run_id"]),
 )
 
@@ -294,8 +323,100 @@ safety_events = _fact(
     Column("time", INTEGER, nullable=False),
     Column("kind", TEXT, nullable=False),
     Column("detail", TEXT, nullable=False),
+    _later("agent_name", "0003"),  # NULL: it is about the account
     ForeignKeyConstraint(["run_id"], ["runs.run_id"]),
     Index("ix_safety_events_run_id", "run_id"),
+)
+
+agent_decisions = _fact(
+    "agent_decisions",
+    Column("candidate_id", TEXT, nullable=False),
+    Column("agent_name", TEXT, nullable=False),
+    Column("role", TEXT, nullable=False),
+    Column("bar_time", INTEGER, nullable=False),  # of the candidate
+    Column("mode", TEXT, nullable=False),  # effective: the stricter of config and record
+    Column("action", REAL),  # in the agent's own unit; NULL: no sound advice, no evidence
+    Column("probability", REAL),  # of that action; NULL also where actions are continuous
+    Column("baseline_action", REAL, nullable=False),  # what stands without the agent
+    Column("final_action", REAL, nullable=False),  # the fraction of the order it left, 0..1
+    Column("followed", INTEGER, nullable=False),  # 1: the advice entered the size
+    Column("reason", TEXT, nullable=False),  # core.agents.Why
+    Column("model_version", TEXT),  # NULL, like the digest: there was no model
+    Column("model_sha256", TEXT),  # of its MANIFEST.json
+    Column("feature_schema", TEXT, nullable=False),
+    Column("observation", BLOB, nullable=False),  # float32 little-endian
+    Column("latency_us", INTEGER),  # of the inference, wall clock; in no hash and no export
+    Column("prev_hash", BLOB, nullable=False),  # the hash of the fact before
+    _of_a_candidate(),
+    UniqueConstraint("run_id", "agent_name", "role", "candidate_id"),
+    _an_agent(),
+    CheckConstraint("role IN ('serving', 'challenger')", name="role"),
+    CheckConstraint("mode IN ('observe', 'active')", name="mode"),
+    CheckConstraint("final_action BETWEEN 0 AND 1", name="share"),
+    CheckConstraint("probability IS NULL OR probability BETWEEN 0 AND 1", name="probability"),
+    CheckConstraint("followed IN (0, 1)", name="followed"),
+    CheckConstraint("length(observation) % 4 = 0", name="observation"),
+)
+
+alerts = _beside(
+    "alerts",
+    Column("time", INTEGER, nullable=False),  # of the bar at which it came up
+    Column("kind", TEXT, nullable=False),
+    Column("agent_name", TEXT),  # NULL: it is about the run
+    Column("detail", TEXT, nullable=False),
+)
+
+model_events = _log(
+    "model_events",
+    Column("agent_name", TEXT, nullable=False),
+    Column("kind", TEXT, nullable=False),
+    Column("version", TEXT, nullable=False),
+    Column("manifest_sha256", TEXT, nullable=False),  # of MANIFEST.json, 64 hex digits
+    Column("zip_sha256", TEXT, nullable=False),  # of model.zip
+    Column("by", TEXT, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    _an_agent(),
+    CheckConstraint(
+        "kind IN ('deployed', 'adopted', 'challenging', 'rolled_back', 'withdrawn', 'pinned',"
+        " 'unpinned', 'archived', 'removed')",
+        name="kind",
+    ),
+)
+"""What became of model versions; which one serves is their fold."""
+
+graduation_events = _log(
+    "graduation_events",
+    Column("agent_name", TEXT, nullable=False),
+    Column("kind", TEXT, nullable=False),
+    Column("version", TEXT, nullable=False),
+    Column("manifest_sha256", TEXT, nullable=False),
+    Column("scope", TEXT, nullable=False),  # deployment, or run:<id>
+    Column("by", TEXT, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    Column("override", INTEGER, nullable=False),  # 1: without the evidence it wants
+    _an_agent(),
+    CheckConstraint("kind IN ('promoted', 'demoted')", name="kind"),
+    CheckConstraint("override IN (0, 1)", name="override"),
+)
+
+rollout_events = _log(
+    "rollout_events",
+    Column("agent_name", TEXT, nullable=False),
+    Column("stage", REAL, nullable=False),  # share of capital from here on
+    Column("by", TEXT, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    Column("override", INTEGER, nullable=False),  # 1: a stage was skipped, or its dwell
+    _an_agent(),
+    CheckConstraint("stage BETWEEN 0 AND 1", name="stage"),
+    CheckConstraint("override IN (0, 1)", name="override"),
+)
+
+kill_events = _log(
+    "kill_events",
+    Column("kind", TEXT, nullable=False),
+    Column("by", TEXT, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    CheckConstraint("kind IN ('on', 'off')", name="kind"),
 )
 
 VIEWS = {
@@ -312,6 +433,14 @@ VIEWS = {
              AND o.candidate_id = c.candidate_id AND o.kind = 'cancelled'
         LEFT JOIN fills AS f ON c.reason IS NULL AND f.run_id = c.run_id
              AND f.candidate_id = c.candidate_id AND f.kind = 'entry'
+    """,
+    "decisions_with_outcomes": """
+        SELECT d.run_id, d.seq, d.agent_name, d.role, d.candidate_id, d.bar_time, d.mode, d.action,
+               d.probability, d.baseline_action, d.final_action, d.followed, d.reason,
+               d.model_version, v.take, o.status, o.exit_time, o.r
+        FROM agent_decisions AS d
+        LEFT JOIN verdicts AS v ON v.run_id = d.run_id AND v.candidate_id = d.candidate_id
+        LEFT JOIN outcomes AS o ON o.run_id = d.run_id AND o.candidate_id = d.candidate_id
     """,
     "run_states": """
         SELECT r.run_id, r.mode, r.started_at,
@@ -337,9 +466,12 @@ run_states = table(
 )
 
 FACTS = {one.name: one for one in (
-    inputs, candidates, verdicts, orders, fills, outcomes, safety_events,
+    inputs, candidates, verdicts, orders, fills, outcomes, safety_events, agent_decisions,
 )}  # fmt: skip
 """The chained tables, by name, in the order of `core.facts.TABLES`."""
 
-BESIDE = {one.name: one for one in (run_events, checkpoints, equity_marks)}
+BESIDE = {one.name: one for one in (run_events, checkpoints, equity_marks, alerts)}
 """The sealed tables of a run, by name."""
+
+LOGS = {one.name: one for one in (model_events, graduation_events, rollout_events, kill_events)}
+"""The sealed logs of the deployment, by name."""
