@@ -20,6 +20,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "files": "darwin.data.sources:files",
         "synthetic": "darwin.data.sources:synthetic",
     },
+    "policy": {
+        "cautious-gate": "darwin.rl.serving.rules:CautiousGate",
+        "second-opinion": "darwin.rl.serving.rules:SecondOpinion",
+        "size-by-strength": "darwin.rl.serving.rules:SizeByStrength",
+    },
     "decider": {
         "recorded": "darwin.deciders.recorded:RecordedDecider",
         "rules": "darwin.deciders.rules:RulesDecider",
@@ -27,7 +32,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
 }
 
 
-METHOD = {"playbook": "scan", "provider": "bars", "decider": "decide"}
+METHOD = {"playbook": "scan", "provider": "bars", "decider": "decide", "policy": "advise"}
 """What makes a class one of its kind; nothing else is called on the word of a config."""
 
 

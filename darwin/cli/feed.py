@@ -12,6 +12,7 @@ from darwin.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from darwin.bootstrap import Wired
     from darwin.core.market import Bars
+    from darwin.store.acts import Source
     from darwin.store.db import Database
     from darwin.store.journal import Journal
     from darwin.store.runs import Begun
@@ -20,23 +21,30 @@ _BEHIND_AT_ONCE = 4_096  # instants that an earlier attempt has seen, fed again 
 
 
 def feed(
-    wired: Wired, database: Database, run: Begun, journal: Journal, speed: float | None
+    wired: Wired,
+    database: Database,
+    run: Begun,
+    journal: Journal,
+    sources: Sequence[Source],
+    speed: float | None,
 ) -> None:
     """Feed all bars of `wired`, the last one ending the run; `speed` times real time, if given.
 
-    What an earlier attempt has seen is fed again without waiting. Raises ConfigError when those
-    bars are not what they were.
+    It listens to `sources` and to releases. What an earlier attempt has seen is fed again without
+    waiting. Raises ConfigError when those bars are not what they were.
     """
     from darwin.bootstrap import live
     from darwin.cli.progress import shown
-    from darwin.store.acts import Heard
+    from darwin.store.acts import Heard, Releases
 
     markets = wired.session.markets
     reached = run.place.reached
     _require_the_same_bars(markets, run)
-    heard = Heard(database, run, lambda: journal.place.facts >= run.place.facts)
+    heard = Heard(database, run, *sources, Releases(database, run))
     with shown(run.run_id) as progress:
-        timeline = live(wired, journal, heard, progress)
+        timeline = live(
+            wired, journal, heard, progress, lambda: journal.place.facts >= run.place.facts
+        )
         for chunk in _behind(markets, reached):
             timeline.feed(chunk)
         for chunk in paced(_ahead(markets, reached), speed):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from darwin.core.provenance import Provenance
     from darwin.engine.report import Report
     from darwin.engine.result import RunResult
+    from darwin.store.acts import Source
     from darwin.store.db import Database
     from darwin.store.journal import Journal
     from darwin.store.runs import Begun, RunIdentity
@@ -52,7 +53,7 @@ def walk(
 
 
 def keep(
-    wired: Wired, database: Database, run: Begun, log: Logger, *, speed: float | None
+    loaded: Loaded, wired: Wired, database: Database, run: Begun, log: Logger, speed: float | None
 ) -> RunResult:
     """Make a run and keep every fact, announcing each checkpoint; gives what it came to.
 
@@ -63,6 +64,7 @@ def keep(
     from darwin.cli.feed import feed
     from darwin.cli.progress import on_a_terminal, say
     from darwin.engine.marks import daily_marks
+    from darwin.store.acts import Heard
     from darwin.store.journal import Journal
     from darwin.store.runs import find_begun
 
@@ -72,13 +74,34 @@ def keep(
             say(f"checkpoint seq={facts}")
 
     journal = Journal(database, run, wired.playbooks, announce=announce)
+    sources = outside(loaded, wired, database, run, log)
     if run.identity.mode == "feed":
-        feed(wired, database, run, journal, speed)
+        feed(wired, database, run, journal, sources, speed)
         journal.finish()
         return again(wired, database, find_begun(database, run.run_id))
-    result = walk(wired, run.run_id, journal)
+    inputs = Heard(database, run, *sources) if sources else None
+    result = walk(wired, run.run_id, journal, inputs)
     journal.finish(daily_marks(result.equity))
     return result
+
+
+def outside(
+    loaded: Loaded, wired: Wired, database: Database, run: Begun, log: Logger
+) -> list[Source]:
+    """What a run listens to while it goes on, its agents seated; warnings go to stderr and log.
+
+    Raises ModelError where an agent that may act has a model that is refused.
+    """
+    from darwin.bootstrap.agents import switchboard, warnings
+    from darwin.cli.progress import say
+
+    if wired.agents is None:
+        return []
+    board = switchboard(loaded.config, wired.agents, database, run)
+    for warning in (*board.warnings, *warnings(loaded.config, board.begin())):
+        log.warning("RL %s", warning)
+        say(f"warning: {warning}")
+    return [board]
 
 
 def again(wired: Wired, database: Database, run: Begun) -> RunResult:

@@ -41,7 +41,8 @@ def release(
     from datetime import UTC, datetime
 
     from darwin.cli.tables import print_json
-    from darwin.store.acts import RELEASE, ask
+    from darwin.core.facts import RELEASE
+    from darwin.store.acts import ask
     from darwin.store.db import connect
 
     with open_database(artifacts_dir, db):

@@ -123,7 +123,7 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
                 begun.place.facts,
                 ", ".join(wired.data_digests),
             )
-            result = keep(wired, database, begun, log, speed=how.speed)
+            result = keep(loaded, wired, database, begun, log, how.speed)
         report = report_on(result, loaded, wired, provenance(database, run_id))
     write_run_files(folder, loaded, wired, begun, report)
     figures = report.metrics

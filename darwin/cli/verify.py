@@ -132,7 +132,7 @@ def _say(checked: Checked) -> None:
     else:
         click.echo(f"run '{checked.run_id}' is not finished; what is kept is as it was recorded")
     told = checked._asdict()
-    numbers = ("facts", "checkpoints", "equity_marks", "run_events", "acts")
+    numbers = ("facts", "checkpoints", "equity_marks", "alerts", "run_events", "acts")
     rows = [(name.replace("_", " "), count(told[name])) for name in numbers]
     rows.insert(1, ("head", checked.head))
     rows.append(("manifest", "agrees" if checked.manifest else "none in the folder of the run"))

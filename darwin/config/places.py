@@ -8,6 +8,10 @@ from darwin.config.model import RunConfig
 from darwin.config.roots import ARTIFACTS, inside_artifacts
 
 
+CURRENT = "current"
+"""The link to the model that serves, in the folder of its agent."""
+
+
 def runs_dir(config: RunConfig) -> Path:
     """The folder that holds one folder per run."""
     return Path(config.artifacts_dir) / "runs"
@@ -19,3 +23,12 @@ def state_db_path(config: RunConfig) -> Path:
     return inside_artifacts(
         named or f"{ARTIFACTS}/rl_state/agent_state.sqlite", config.artifacts_dir
     )
+
+
+def models_dir(config: RunConfig, agent: str) -> Path:
+    """The folder of all models, of which `<agent>/current` is what `model_path` names."""
+    rl = config.rl
+    given = rl and getattr(rl, f"{agent}_agent")
+    named = given.model_path if given else None
+    path = inside_artifacts(named or f"{ARTIFACTS}/rl_models/{agent}/{CURRENT}", config.artifacts_dir)
+    return path.parent.parent

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from darwin.config.block import Block
 from darwin.config.roots import inside_artifacts
-from darwin.config.values import Share, fault
+from darwin.config.values import Name, Options, Share, fault
 from darwin.errors import ConfigError
 
 
@@ -31,6 +31,20 @@ class AgentConfig(Block):
     enabled: bool = True
     mode: Literal["observe", "active", "auto"] = "observe"
     model_path: ArtifactPath | None = None  # None: artifacts/rl_models/<name>/current
+    policy: Name | None = None  # a rule in the place of a model; None: the model that serves
+    params: Options = Field(default_factory=dict)  # of that rule
+
+    @field_validator("model_path")
+    @classmethod
+    def _names_what_serves(cls, path: str | None, info: ValidationInfo) -> str | None:
+        """Which version serves is told by the registry, so the path can only say where it is."""
+        name = info.data.get("name")
+        if path is not None and name and path.split("/")[-2:] != [name, "current"]:
+            raise fault(
+                f"must end in {name}/current: which version serves is not the config's to say",
+                f"write artifacts/rl_models/{name}/current; `darwin rl rollback` changes the version",
+            )
+        return path
 
 
 class RlConfig(Block):
@@ -42,16 +56,8 @@ class RlConfig(Block):
     meta_learner_agent: AgentConfig | None = None
     agent_state_db: ArtifactPath | None = None
     max_override_rate: Share = 0.2
-
-    @field_validator("enabled")
-    @classmethod
-    def _not_yet(cls, enabled: bool) -> bool:
-        if enabled:
-            raise fault(
-                "must be false: learned agents are not available in this version",
-                "set rl.enabled to false",
-            )
-        return enabled
+    timeout_ms: Annotated[float, Field(gt=0, le=60_000)] = 50.0  # of an inference, live
+    on_model_error: Literal["stop", "baseline"] = "stop"  # an active agent's model is refused
 
     @field_validator("gate_agent", "portfolio_agent", "meta_learner_agent")
     @classmethod

@@ -128,6 +128,7 @@ class Standing:
     agent: str
     serving: Model | None = None
     fault: str = ""  # why there is no serving model, in a few words
+    training_end_ms: int | None = None  # of the serving model; None: not trained on bars
     promoted: bool = False  # a promotion is on record for the serving version, in this scope
     stage: float = 0.0  # share of capital, one of STAGES
     challenger: Model | None = None

@@ -6,7 +6,7 @@ facts; only that every decision is kept before its order leaves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Protocol, TypeVar
 
@@ -61,11 +61,13 @@ class Live:
         inputs: Inputs | None = None,
         progress: Progress | None = None,
         instants_expected: int = 0,
+        overdue: Callable[[int], bool] | None = None,
     ) -> None:
         """Start before the first bar.
 
         Of the markets of `session` only symbol, timeframe and whether there is funding are looked
-        at. `progress` hears of `instants_expected` as the total.
+        at. `progress` hears of `instants_expected` as the total. `overdue` says of the latency of
+        an inference, in ns, that it was too long.
         """
         markets, keys = session.markets, session.feature_keys
         self._clock = RunningClock(
@@ -85,6 +87,7 @@ class Live:
             session.rules, session.decider, self._outbox, self._clock, self._clock.funding,
             self._reasons, inputs,
         )  # fmt: skip
+        self._door = session.open_door(self._step, overdue)
         self._progress, self._expected = progress, instants_expected
         self._row = 0  # of the next candidate
         self._nobody: CandidateTable  # empty; made at the first arrival
@@ -199,6 +202,9 @@ class Live:
         step = self._step
         while (event := self._broker.next_event(now.time, Phase.DECIDE)) is not None:
             step.on_broker(event)
+        if self._door is not None:
+            for at in np.argsort(outcomes.row, kind="stable").tolist():
+                step.on_outcome(outcomes.row.item(at), outcomes.r.item(at))
         step.watch_until(now.instant + 1)
         if len(outcomes) or step.fills or step.cancels or step.safety_events:
             self._append(now, outcomes)
@@ -207,6 +213,8 @@ class Live:
         self, now: Point, candidate: Candidate, seen: FloatArray, alone: CandidateTable
     ) -> None:
         """Phase 3: one decision, kept before its order leaves."""
+        if self._door is not None:
+            self._door.show(alone, candidate.row)
         self._step.on_candidate(candidate, seen)
         self._append(now, decided=alone)
         for order in _drained(self._outbox.orders):
@@ -235,7 +243,9 @@ class Live:
             reached=now.time,
             bars=now.bars,
             inputs=_drained(step.inputs),
+            decisions=step.take_decisions(),
             marks=_drained(self._marks),
+            alerts=step.take_alerts(),
             data_digest=self._digest.upto(now.instant + 1),
         )
         self._row += len(candidates)

@@ -13,6 +13,7 @@ from darwin.core.candidate import CandidateTable
 from darwin.core.decision import Reason
 from darwin.core.market import Bars, FloatArray, IntArray
 from darwin.core.trade import Cancel, Fill, Order, OutcomeTable, Trade
+from darwin.engine.consulted import NOBODY, ConsultedColumns
 from darwin.trading.costs import Costs
 
 __all__ = ["EquityCurve", "RunResult", "SafetyEvent", "VerdictColumns"]
@@ -60,6 +61,7 @@ class RunResult:
     equity: EquityCurve
     starting_equity_usd: float
     costs: Costs
+    consulted: ConsultedColumns = NOBODY  # of all agents, in the order in which they were asked
 
     def funnel(self) -> dict[str, int]:
         """Count the candidates by the one reason each ended with; the counts add up to all."""

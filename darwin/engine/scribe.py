@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from darwin.core.account import SafetyEvent
+from darwin.core.account import Alert, SafetyEvent
+from darwin.core.agents import Decision
 from darwin.core.candidate import CandidateTable
 from darwin.core.decision import Verdict
 from darwin.core.facts import END, ORDERED, Facts, Input, OutcomeFacts
@@ -51,6 +52,14 @@ class Walked(Protocol):
     @property
     def inputs(self) -> Sequence[Input]:
         """What came from outside."""
+        ...
+
+    def take_decisions(self) -> Sequence[Decision]:
+        """What agents decided since the last time; it is not asked for again."""
+        ...
+
+    def take_alerts(self) -> Sequence[Alert]:
+        """What a person should look at since the last time."""
         ...
 
 
@@ -114,6 +123,8 @@ class Scribe:
             reached=reached,
             bars=sum(int(np.searchsorted(b.time, reached, side="right")) for b in self._markets),
             inputs=self._since("inputs"),
+            decisions=self._walked.take_decisions(),
+            alerts=self._walked.take_alerts(),
         )
         self._row, self._outcome = row, outcome
         self._journal.append(facts)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from darwin.core.account import SafetyEvent
+from darwin.core.account import Alert, SafetyEvent
+from darwin.core.agents import Decision
 from darwin.core.candidate import CandidateTable
 from darwin.core.clock import Clock
 from darwin.core.decision import Reason, Verdict
@@ -18,10 +19,13 @@ from darwin.core.market import Bars, BoolArray
 from darwin.core.ports import Broker, Decider, Inputs, Journal, Progress
 from darwin.core.trade import Cancel, Fill, Order, OutcomeTable, Trade
 from darwin.engine import bulk
+from darwin.engine.consult import Door, Terms
+from darwin.engine.consulted import NOBODY, ConsultedColumns
 from darwin.engine.marks import equity_curve, funding_by_instant
 from darwin.engine.proposals import Quiet, Setup, propose
 from darwin.engine.result import RunResult, VerdictColumns
 from darwin.engine.scribe import Scribe
+from darwin.engine.settling import Settling
 from darwin.engine.step import Rules, Step
 from darwin.engine.timeline import replay
 from darwin.trading.brackets import resolve
@@ -45,11 +49,26 @@ class Session:
     quiet: Quiet = field(default_factory=Quiet)
     tick_size: tuple[float | None, ...] = ()  # per symbol
     recorded_features: tuple[str, ...] = ()
+    agents: Terms | None = None  # None: no agent takes part
 
     @property
     def feature_keys(self) -> tuple[str, ...]:
-        """The features kept with each candidate: those recorded and those the decider needs."""
-        return tuple(dict.fromkeys((*self.recorded_features, *self.decider.needs)))
+        """The features kept with each candidate: recorded, and needed by decider and agents."""
+        seen = () if self.agents is None else self.agents.needs
+        return tuple(dict.fromkeys((*self.recorded_features, *self.decider.needs, *seen)))
+
+    def open_door(self, step: Step, overdue: Callable[[int], bool] | None = None) -> Door | None:
+        """The door of a walk by `step`, which has to attend it; None without agents."""
+        if self.agents is None:
+            return None
+        names = tuple(setup.name for setup in self.setups)
+        bar_ms = self.markets[0].timeframe.ms
+        door = Door(
+            self.agents, names, bar_ms, step.watch.events.append, step.inputs.append,
+            step.monitor, step.alerts, overdue,
+        )  # fmt: skip
+        step.attend(door)
+        return door
 
     def run(
         self,
@@ -68,7 +87,8 @@ class Session:
         foresight = Foresight.of(table, outcomes, self.markets, clock, self.rules.costs)
         funding = funding_by_instant(self.markets, clock)
         verdict = self.decider.takes_everything
-        if verdict is not None and inputs is None and bulk.applies(self.rules):
+        alone = inputs is None and self.agents is None
+        if verdict is not None and alone and bulk.applies(self.rules):
             facts = self._walk_in_bulk(table, outcomes, foresight, clock, verdict)
             if journal is not None:
                 walked = _InBulk(facts, verdict)
@@ -78,14 +98,20 @@ class Session:
             reasons = np.full(len(table), -1, dtype=np.int8)
             broker = self.open_broker(foresight, clock)
             step = Step(self.rules, self.decider, broker, clock, funding, reasons, inputs)
+            door, settling = self.open_door(step), None
+            if door is not None:
+                step.consulted = []
+                door.show(table, 0)
+                settling = Settling(table, outcomes, self.markets)
             scribe = None
             if journal is not None:
                 scribe = Scribe(journal, step, reasons, table, outcomes, self.markets)
             needed = [table.feature_names.index(key) for key in needs]
             seen = np.ascontiguousarray(table.features[:, needed])
-            replay(table, seen, broker, step, len(clock), progress, scribe)
+            replay(table, seen, broker, step, len(clock), progress, scribe, settling)
             if scribe is not None:
                 scribe.finish(int(clock.time[-1]))
+            step.take_decisions()  # where no scribe did
             facts = _walked_by(step, reasons)
         start = self.rules.starting_equity_usd
         return RunResult(
@@ -145,6 +171,7 @@ class _Facts:
     fills: Sequence[Fill]
     trades: Sequence[Trade]
     safety_events: Sequence[SafetyEvent]
+    consulted: ConsultedColumns = NOBODY
 
 
 class _InBulk:
@@ -158,6 +185,14 @@ class _InBulk:
         self.orders, self.cancels, self.fills = facts.orders, facts.cancels, facts.fills
         self.safety_events = facts.safety_events
 
+    def take_decisions(self) -> tuple[Decision, ...]:
+        """No agent takes part."""
+        return ()
+
+    def take_alerts(self) -> tuple[Alert, ...]:
+        """Nor does anybody raise alerts."""
+        return ()
+
 
 def _walked_by(step: Step, reasons: NDArray[np.int8]) -> _Facts:
     return _Facts(
@@ -168,6 +203,7 @@ def _walked_by(step: Step, reasons: NDArray[np.int8]) -> _Facts:
         fills=step.fills,
         trades=step.ledger.trades,
         safety_events=tuple(step.safety_events),
+        consulted=ConsultedColumns.joined(step.consulted or ()),
     )
 
 

@@ -9,17 +9,22 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from darwin.core.account import Account, SafetyEvent
+from darwin.core.account import Account, Alert, SafetyEvent
+from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO, Decision
 from darwin.core.candidate import Candidate
 from darwin.core.decision import Reason, Verdict
-from darwin.core.facts import Input
+from darwin.core.facts import RELEASE, Input
 from darwin.core.market import FloatArray, IntArray
-from darwin.core.ports import Broker, Decider, Inputs
+from darwin.core.ports import Broker, Decider, Inputs, Moment
 from darwin.core.trade import Cancel, Fill, Order
+from darwin.engine.consult import Door
+from darwin.engine.consulted import ConsultedColumns
+from darwin.engine.track_record import TrackRecord
+from darwin.safety.monitor import Monitor
 from darwin.trading.costs import Costs
 from darwin.trading.ledger import Ledger
 from darwin.trading.limits import Limits, LossWatch, OrderCount
-from darwin.trading.sizing import Sizing, full_size
+from darwin.trading.sizing import Size, Sizing, full_size, scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +92,16 @@ class Step:
     ) -> None:
         """Open the account. `funding[s]` is what a long unit has paid by each instant, or None.
 
-        `reasons` is where the reason of each candidate is noted, by row.
+        `reasons` is where the reason of each candidate is noted, by row. Without `attend` no agent
+        takes part.
         """
         symbols = len(clock.close)
         self._rules, self._decider, self._broker = rules, decider, broker
         self._clock, self._funding, self._inputs = clock, funding, inputs
         self._funded: dict[int, float] = {}  # by open position: what a long unit had paid before
         self.ledger = Ledger(rules.starting_equity_usd, symbols)
-        self.watch = LossWatch(rules.limits, rules.starting_equity_usd)
+        self.monitor, self.alerts = Monitor(), list[Alert]()
+        self.watch = LossWatch(rules.limits, rules.starting_equity_usd, self._on_loss)
         self._watched = 0  # instants the watch has seen
         self._orders_allowed = OrderCount(rules.limits)
         self._pending: dict[int, Order] = {}
@@ -102,6 +109,9 @@ class Step:
         self._lot = rules.lot_size or (None,) * symbols
         self._entry_cost = (1.0 + rules.costs.slip) * (1.0 + rules.costs.taker) - 1.0
         self.reasons = reasons
+        self.door: Door | None = None
+        self.record = TrackRecord()
+        self.consulted: list[ConsultedColumns] | None = None  # a list: remember consultations in it
         self.inputs: list[Input] = []
         self.verdicts: list[tuple[int, Verdict]] = []
         self.orders: list[Order] = []
@@ -116,6 +126,29 @@ class Step:
     def safety_events(self) -> list[SafetyEvent]:
         """What changed what the account may do, in the order it happened."""
         return self.watch.events
+
+    def attend(self, door: Door) -> None:
+        """Let agents take part, through this door."""
+        self.door = door
+
+    def take_decisions(self) -> list[Decision]:
+        """Hand out the decisions of agents since the last time."""
+        if self.door is None or not self.door.decisions:
+            return []
+        taken, self.door.decisions = self.door.decisions, []
+        if self.consulted is not None:
+            self.consulted.append(ConsultedColumns.of_decisions(taken))
+        return taken
+
+    def take_alerts(self) -> list[Alert]:
+        """Hand out what a person should look at since the last time."""
+        taken = self.alerts[:]
+        self.alerts.clear()
+        return taken
+
+    def on_outcome(self, row: int, r: float) -> None:
+        """Learn what became of the bracket of candidate `row`, before a later one is judged."""
+        self.record.settle(row, r)
 
     def on_broker(self, event: Fill | Cancel) -> None:
         """Fold a fill into the ledger, or note an entry that did not happen."""
@@ -146,10 +179,13 @@ class Step:
             self.reasons[candidate.row] = Reason.POSITION_OPEN
             return
         account = self.account(candidate.instant)
-        verdict = self._decider.decide(candidate, features, account)
-        self.verdicts.append((candidate.row, verdict))
-        if not verdict.take:
-            self.reasons[candidate.row] = Reason.EXPERT_SKIP
+        share, verdict = self._judge(candidate, features, account)
+        if verdict is None:
+            self.reasons[candidate.row] = Reason.GATE_SKIP
+            return
+        if not share > 0.0:
+            set_aside = Reason.OVERRIDE if verdict.take else Reason.EXPERT_SKIP
+            self.reasons[candidate.row] = set_aside
             return
         held = self._held_usd(symbol, candidate.instant) if busy else 0.0
         size = full_size(
@@ -163,11 +199,52 @@ class Step:
         )
         objection = size.objection
         if objection is None:
+            size = self._scale(candidate, size, share, account, verdict)
+            objection = size.objection
+        if objection is None:
             objection = self._limit(candidate, account, held, size.units * candidate.close)
         if objection is not None:
             self.reasons[candidate.row] = objection
             return
         self._order(candidate, size.units, size.clipped_by)
+
+    def _judge(
+        self, candidate: Candidate, features: FloatArray, account: Account
+    ) -> tuple[float, Verdict | None]:
+        """What gate, expert and meta-learner leave of the order, 0..1, and the expert's verdict.
+
+        The verdict is None where the gate left nothing, so that the expert was not asked.
+        """
+        door, share = self.door, 1.0
+        if door is not None and GATE in door:
+            moment = Moment(account, self._rules.starting_equity_usd)
+            share = door.consult(GATE, candidate, moment).share
+            if not share > 0.0:
+                return share, None
+        verdict = self._decider.decide(candidate, features, account)
+        self.verdicts.append((candidate.row, verdict))
+        if door is None or META_LEARNER not in door:
+            return (share if verdict.take else 0.0), verdict
+        known = self.record.accuracies(candidate)
+        moment = Moment(account, self._rules.starting_equity_usd, verdict, *known)
+        self.record.note(candidate, verdict.take)
+        return share * door.consult(META_LEARNER, candidate, moment).share, verdict
+
+    def _scale(
+        self, candidate: Candidate, full: Size, share: float, account: Account, verdict: Verdict
+    ) -> Size:
+        """The part of full size that all agents together leave."""
+        door = self.door
+        if door is not None and PORTFOLIO in door:
+            moment = Moment(account, self._rules.starting_equity_usd, verdict)
+            left = door.consult(PORTFOLIO, candidate, moment).share
+            if not left > 0.0:
+                return Size(0.0, full.clipped_by, Reason.SIZED_TO_ZERO)
+            share *= left
+        if share == 1.0:
+            return full
+        least = self._rules.sizing.min_order_usd
+        return scaled(full, share, candidate.close, least, self._lot[candidate.symbol])
 
     def watch_until(self, instant: int) -> None:
         """Show the loss watch all closes before `instant`; positions did not change among them."""
@@ -201,10 +278,15 @@ class Step:
         drawdown = min(equity / self.watch.peak - 1.0, 0.0)
         return Account(equity, gross, pending, len(self.ledger.positions), drawdown)
 
+    def _on_loss(self, event: SafetyEvent) -> None:
+        self.alerts.extend(self.monitor.happened(event))
+
     def _on_input(self, one: Input, candidate: Candidate) -> None:
         """Let an act of a person take effect, before `candidate` is judged."""
         self.inputs.append(one)
-        if one.kind == "release":
+        if self.door is not None:
+            self.door.heed(one)
+        if one.kind == RELEASE:
             equity = self.account(candidate.instant).equity
             why = f"released by {one.by}: {one.reason}"
             self.watch.release(candidate.bar_time, equity, why, candidate.row)

@@ -11,6 +11,7 @@ from darwin.core.market import FloatArray
 from darwin.core.ports import Broker, Progress
 from darwin.core.trade import Phase
 from darwin.engine.scribe import Scribe
+from darwin.engine.settling import Settling
 from darwin.engine.step import Step
 
 _TELL_EVERY = 1_024  # candidates between two words to the progress bar
@@ -26,14 +27,16 @@ def replay(
     instants: int,
     progress: Progress | None = None,
     scribe: Scribe | None = None,
+    settling: Settling | None = None,
 ) -> None:
     """Walk events, not bars: fills and cancellations up to each candidate's close, then it.
 
     `seen[row]` is what the decider may see of candidate `row`, shape (m, k). A `scribe` is told
-    what happened, bar by whole bar, as often as its journal wants to hear it.
+    what happened, bar by whole bar, as often as its journal wants to hear it. `settling` tells the
+    step what became of earlier candidates, where an agent wants to know.
     """
     with _collector_paused():
-        _walk(table, seen, broker, step, instants, progress, scribe)
+        _walk(table, seen, broker, step, instants, progress, scribe, settling)
 
 
 def _walk(
@@ -44,6 +47,7 @@ def _walk(
     instants: int,
     progress: Progress | None,
     scribe: Scribe | None,
+    settling: Settling | None,
 ) -> None:
     on_broker, on_candidate, next_event = step.on_broker, step.on_candidate, broker.next_event
     look_at = _LOOK_EVERY if scribe is not None else len(table)
@@ -59,6 +63,8 @@ def _walk(
         before = candidate
         while (event := next_event(time, Phase.DECIDE)) is not None:
             on_broker(event)
+        if settling is not None:
+            settling.until(time, step)
         on_candidate(candidate, seen[candidate.row])
         if progress is not None and candidate.row % _TELL_EVERY == 0:
             progress(candidate.instant, instants, len(step.ledger.trades))

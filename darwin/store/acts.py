@@ -1,24 +1,23 @@
-"""Acts of persons: asked for at any time, effective from a decision on, fed again in a replay."""
+"""What comes from outside: effective from a decision on, journaled, fed again in a replay."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import func, insert, select
 
 from darwin.core.candidate import Candidate
-from darwin.core.facts import Input
+from darwin.core.facts import RELEASE, Input
 from darwin.errors import ConfigError
 from darwin.store import chain, schema
 from darwin.store.db import Database
 from darwin.store.queries import require_run
 from darwin.store.runs import Begun, Standing, iso_time, standing_of
 
-RELEASE = "release"
-"""A person lifts a halt or a drawdown stop."""
 _LOOK_EVERY_S = 0.5
 
 
@@ -69,30 +68,53 @@ class Journaled:
         for one in inputs:
             self._before.setdefault(one.candidate_id, []).append(one)
 
-    def before(self, candidate: Candidate) -> Iterable[Input]:
+    def before(self, candidate: Candidate) -> list[Input]:
         """What took effect from the decision on this candidate on."""
         found = self._before.pop(candidate.id, ()) if self._before else ()
         return [one._replace(row=candidate.row) for one in found]
 
 
 class Heard:
-    """What persons ask of a running run, looked up twice a second; what it journaled comes first.
+    """What reaches a running run from outside; what it has journaled already comes first.
 
     Implements `core.ports.Inputs`.
     """
 
-    def __init__(self, database: Database, run: Begun, caught_up: Callable[[], bool]) -> None:
-        """Listen once `caught_up` says that all that earlier attempts decided is behind."""
-        self._database, self._run, self._caught_up = database, run, caught_up
-        inputs = _recorded(database, run)
+    def __init__(self, database: Database, run: Begun, *sources: Source) -> None:
+        """Ask all `sources` before each decision that no earlier attempt has made."""
+        inputs = recorded_inputs(database, run)
         self._journaled = Journaled(inputs)
-        self._taken = len(inputs)  # acts that have taken effect
-        self._look_at = 0.0
+        self._decided = _candidates_kept(database, run)
+        self._sources = sources
 
     def before(self, candidate: Candidate) -> Iterable[Input]:
         """What takes effect from the decision on this candidate on."""
-        if not self._caught_up():
-            return self._journaled.before(candidate)
+        known = self._journaled.before(candidate)
+        if known or candidate.row < self._decided:
+            return known
+        return [one for source in self._sources for one in source.look(candidate)]
+
+
+class Source(Protocol):
+    """Somewhere that inputs come from."""
+
+    def look(self, candidate: Candidate) -> Sequence[Input]:
+        """What came up since the last time; it takes effect before this candidate."""
+        ...
+
+
+class Releases:
+    """Persons who release a run, looked up twice a second. A `Source`."""
+
+    def __init__(self, database: Database, run: Begun) -> None:
+        """Leave out what the run has journaled already."""
+        self._database, self._run = database, run
+        inputs = recorded_inputs(database, run)
+        self._taken = sum(one.kind == RELEASE for one in inputs)  # acts that have taken effect
+        self._look_at = 0.0
+
+    def look(self, candidate: Candidate) -> Sequence[Input]:
+        """Acts since the last time."""
         if time.monotonic() < self._look_at:
             return ()
         self._look_at = time.monotonic() + _LOOK_EVERY_S
@@ -111,11 +133,12 @@ class Heard:
 
 def journaled(database: Database, run: Begun) -> Journaled | None:
     """The inputs of a recorded run, to be fed again; None without any."""
-    inputs = _recorded(database, run)
+    inputs = recorded_inputs(database, run)
     return Journaled(inputs) if inputs else None
 
 
-def _recorded(database: Database, run: Begun) -> list[Input]:
+def recorded_inputs(database: Database, run: Begun) -> list[Input]:
+    """What took effect in a run so far, in order."""
     table = schema.inputs
     with database.read() as connection:
         rows = connection.execute(
@@ -124,5 +147,17 @@ def _recorded(database: Database, run: Begun) -> list[Input]:
             .order_by(table.c.id)
         ).all()
     return [
-        Input(-1, int(row.candidate_id, 16), row.time, row.kind, row.by, row.reason) for row in rows
-    ]
+        Input(
+            -1, int(row.candidate_id, 16), row.time, row.kind, row.by, row.reason,
+            row.agent_name or "", row.detail or "",
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _candidates_kept(database: Database, run: Begun) -> int:
+    """How many candidates earlier attempts have decided on."""
+    table = schema.candidates
+    mine = table.c.id.between(*schema.id_range(run.number))
+    with database.read() as connection:
+        return connection.execute(select(func.count()).select_from(table).where(mine)).scalar_one()

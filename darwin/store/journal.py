@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
-from darwin.core.account import EquityMark
+from darwin.core.account import Alert, EquityMark
 from darwin.core.facts import TABLES, Facts
 from darwin.core.market import IntArray
 from darwin.errors import IntegrityError
 from darwin.store import chain, schema
-from darwin.store.columns import Columns, Names, columns_of, mark_columns
+from darwin.store.columns import Columns, Names, alert_columns, columns_of, mark_columns
 from darwin.store.db import Database
 from darwin.store.rows import Tail, add_beside, count_beside, insert_facts, newest_seal
 from darwin.store.runs import Begun, Place, iso_time, note
@@ -34,6 +34,7 @@ BATCH_FACTS = 20_000
 """The most facts of one transaction."""
 CHECKPOINT_S = 0.5
 """How long a replay lets facts wait; the promise is a checkpoint a second at least."""
+_TOLD_BESIDE = (schema.equity_marks, schema.alerts)
 _SLOW_S = 0.25  # waiting longer for the database is worth an event
 
 
@@ -69,10 +70,11 @@ class Journal:
         self._names = Names(run.identity.symbols, playbooks)
         self._announce, self._only_compare = announce, only_compare
         self._stored = StoredFacts(database, run)
-        self._marks_to_skip = 0
+        self._to_skip = {table.name: 0 for table in _TOLD_BESIDE}  # an earlier attempt kept them
         if run.place.facts:
             with database.read() as connection:
-                self._marks_to_skip = count_beside(connection, schema.equity_marks, run.number)
+                for table in _TOLD_BESIDE:
+                    self._to_skip[table.name] = count_beside(connection, table, run.number)
         self._now = Place(head=run.identity.genesis())
         self._last_checkpoint: Tail | None = None
         self._covered = run.place  # by the newest checkpoint
@@ -118,12 +120,12 @@ class Journal:
         if self._only_compare:
             return
         with self._transaction() as connection:
-            self._keep_marks(connection, self._not_kept(marks))
+            self._keep_beside(connection, self._told_beside(marks, ()))
             if self._now != self._covered:  # no fact came of the last bars
                 self._checkpoint(connection, self._now)
             seals = {
                 table.name: newest_seal(connection, table, self._run.number).hex()
-                for table in (schema.checkpoints, schema.equity_marks)
+                for table in (schema.checkpoints, *_TOLD_BESIDE)
             }
             detail = json.dumps({"head": self._now.head.hex(), **seals}, sort_keys=True)
             self._note(connection, "finished", detail)
@@ -141,17 +143,17 @@ class Journal:
         self._stored.compare(before + 1, hashes[:old], lines)
         if old < len(lines) and self._only_compare:
             raise self._stored.surplus(before + old + 1, lines[old])
-        marks = self._not_kept(facts.marks) if completes else ()
+        beside = self._told_beside(facts.marks, facts.alerts) if completes else {}
         if old < len(lines):
             with self._transaction() as connection:
                 self._keep(connection, parts, hashes, before, old)
-                self._keep_marks(connection, marks)
+                self._keep_beside(connection, beside)
                 self._checkpoint(connection, now)
             self._covered = now
             self._announce(now.facts)
-        elif marks:
+        elif beside:
             with self._transaction() as connection:
-                self._keep_marks(connection, marks)
+                self._keep_beside(connection, beside)
         self._now = now
 
     def _keep(
@@ -170,6 +172,9 @@ class Journal:
             fresh = {name: values[skip:] for name, values in columns.items()}
             fresh["id"] = [base + place for place in at[skip:]]
             fresh["hash"] = [hashes[place] for place in at[skip:]]
+            if "prev_hash" in schema.FACTS[table].c:
+                head = self._now.head
+                fresh["prev_hash"] = [hashes[place - 1] if place else head for place in at[skip:]]
             insert_facts(connection, schema.FACTS[table], self._run.run_id, fresh)
 
     def _checkpoint(self, connection: Connection, now: Place) -> None:
@@ -187,16 +192,22 @@ class Journal:
             self._last_checkpoint,
         )  # fmt: skip
 
-    def _not_kept(self, marks: Sequence[EquityMark]) -> Sequence[EquityMark]:
-        """Those of `marks`, the next ones of the run, that no earlier attempt has kept."""
-        skip = min(self._marks_to_skip, len(marks))
-        self._marks_to_skip -= skip
-        return () if self._only_compare else marks[skip:]
+    def _told_beside(
+        self, marks: Sequence[EquityMark], alerts: Sequence[Alert]
+    ) -> dict[Table, Columns]:
+        """The next marks and alerts of the run, but for those that an earlier attempt has kept."""
+        fresh: dict[Table, Columns] = {}
+        for table, told in zip(_TOLD_BESIDE, (mark_columns(marks), alert_columns(alerts)), strict=True):
+            count = len(told["time"])
+            skip = min(self._to_skip[table.name], count)
+            self._to_skip[table.name] -= skip
+            if skip < count and not self._only_compare:
+                fresh[table] = {name: values[skip:] for name, values in told.items()}
+        return fresh
 
-    def _keep_marks(self, connection: Connection, marks: Sequence[EquityMark]) -> None:
-        if marks:
-            columns = mark_columns(marks)
-            add_beside(connection, schema.equity_marks, self._run.run_id, self._run.number, columns)
+    def _keep_beside(self, connection: Connection, told: Mapping[Table, Columns]) -> None:
+        for table, columns in told.items():
+            add_beside(connection, table, self._run.run_id, self._run.number, columns)
 
     def _note(self, connection: Connection, kind: str, detail: str) -> None:
         place = max(self._run.place, self._now, key=lambda place: place.facts)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
+from darwin.core.facts import RELEASE
 from darwin.errors import IntegrityError, RecordError
 from darwin.store import chain, indexes, schema
 from darwin.store.db import Database
@@ -41,6 +42,7 @@ class Checked(NamedTuple):
     head: str  # hash of the last of them, or what the first would hang on; 64 hex digits
     checkpoints: int
     equity_marks: int
+    alerts: int
     run_events: int
     acts: int  # what persons asked of it
     manifest: bool  # whether one was there to agree
@@ -107,17 +109,20 @@ class _Reading:
         self._inputs: list[Mapping[str, Any]] = []
         self._beside = [
             Sealed(source, table, self._run_id, run.number)
-            for table in (schema.run_events, schema.checkpoints, schema.equity_marks)
-        ]
-        self._events, self._checkpoints, self._marks = self._beside
+            for table in (
+                schema.run_events, schema.checkpoints, schema.equity_marks, schema.alerts,
+            )
+        ]  # fmt: skip
+        self._events, self._checkpoints, self._marks, self._alerts = self._beside
         self._digest = run.identity.data_digest
 
     def all(self, manifest: bytes | None) -> Checked:
         """Read everything. Raises RecordError."""
         end = self._read_events()
         self._walk(None if end is None else int(end["facts"]))
-        for _ in self._marks.rows():
-            pass
+        for sealed in (self._marks, self._alerts):
+            for _ in sealed.rows():
+                pass
         asked = acts(self._source, self._run_id)
         if end is not None:
             self._require_end(end)
@@ -130,7 +135,7 @@ class _Reading:
         require_layout(self._source)
         return Checked(
             self._run_id, end is not None, self.facts, self._head.hex(), self._checkpoints.count,
-            self._marks.count, self._events.count, len(asked), manifest is not None,
+            self._marks.count, self._alerts.count, self._events.count, len(asked), manifest is not None,
         )  # fmt: skip
 
     def _read_events(self) -> Mapping[str, Any] | None:
@@ -187,9 +192,11 @@ class _Reading:
         [head] = chain.link(self._head, [fact.line])
         if row[_RUN_ID] != self._run_id:
             raise self._bad(fact, f"stands under run '{printable(row[_RUN_ID])}'")
+        told = dict(zip(_COLUMNS[fact.code], row, strict=True))
         if row[_HASH] != head or row[_SEQ] != fact.id - self._base:
             raise self._bad(fact, wrong_type(table, row) or CHANGED)
-        told = dict(zip(_COLUMNS[fact.code], row, strict=True))
+        if told.get("prev_hash", self._head) != self._head:
+            raise self._bad(fact, "has another fact before it than it says")
         self._books.fold(table.name, self.facts + 1, told)
         if table is schema.inputs:
             self._inputs.append(told)
@@ -257,15 +264,16 @@ class _Reading:
             raise self._events.bad("does not tell where the chain ends", self._events.count)
         if told.get("head") != self._head.hex():
             raise self._events.bad("has another head than the chain", self._events.count)
-        for sealed, name in ((self._checkpoints, "checkpoints"), (self._marks, "equity_marks")):
-            if told.get(name) != sealed.seal.hex():
+        for sealed in (self._checkpoints, self._marks, self._alerts):
+            if told.get(sealed.table.name, "") != sealed.seal.hex():
                 raise sealed.lost("the last event of the run was written after it")
 
     def _require_asked(self, asked: list[dict[str, Any]]) -> None:
-        """Each input of a feed is the act of a person, in order."""
+        """Each release of a feed is the act of a person, in order."""
         if self._identity.mode != "feed":
             return
-        for number, told in enumerate(self._inputs):
+        releases = [told for told in self._inputs if told["kind"] == RELEASE]
+        for number, told in enumerate(releases):
             act = asked[number] if number < len(asked) else {}
             if any(told[name] != act.get(name) for name in ("kind", "by", "reason")):
                 raise RecordError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,13 +71,18 @@ class LossWatch:
     """
 
     __slots__ = (
-        "_blocked", "_day", "_day_start", "_last", "_limits", "_reduced_at", "events", "halted",
-        "peak",
+        "_blocked", "_day", "_day_start", "_last", "_limits", "_reduced_at", "_tell", "events",
+        "halted", "peak",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, starting_equity_usd: float) -> None:
-        """Start before the first bar."""
-        self._limits = limits
+    def __init__(
+        self,
+        limits: Limits,
+        starting_equity_usd: float,
+        tell: Callable[[SafetyEvent], object] | None = None,
+    ) -> None:
+        """Start before the first bar; `tell` hears of each event as it is noted in `events`."""
+        self._limits, self._tell = limits, tell
         self._day = -1
         self._day_start = self._last = self.peak = starting_equity_usd
         self._blocked = False
@@ -96,13 +102,13 @@ class LossWatch:
         """Stop all entries until a person lifts it; the decision on candidate `row` caused it."""
         if not self.halted:
             self.halted = True
-            self.events.append(SafetyEvent(time, "halted", why, row))
+            self._note(SafetyEvent(time, "halted", why, row))
 
     def release(self, time: int, equity: float, why: str, row: int) -> None:
         """Lift a halt or a drawdown stop, before the decision on candidate `row`; a new peak."""
         if self.halted or self._reduced_at is not None:
             self.halted, self._reduced_at, self.peak = False, None, equity
-            self.events.append(SafetyEvent(time, "resumed", why, row))
+            self._note(SafetyEvent(time, "resumed", why, row))
 
     def advance(self, time: IntArray, equity: FloatArray) -> None:
         """Fold marks: bar open `time` (k,) and `equity` at those closes (k,)."""
@@ -136,7 +142,13 @@ class LossWatch:
                 happened.append(
                     SafetyEvent(int(time[at]), "daily_loss", f"lost {lost:.2%} since the day began")
                 )
-        self.events.extend(sorted(happened, key=lambda event: event.time))
+        for event in sorted(happened, key=lambda event: event.time):
+            self._note(event)
+
+    def _note(self, event: SafetyEvent) -> None:
+        self.events.append(event)
+        if self._tell is not None:
+            self._tell(event)
 
     def _watch_drawdown(
         self, time: IntArray, equity: FloatArray, happened: list[SafetyEvent]

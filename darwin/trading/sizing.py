@@ -92,6 +92,16 @@ def full_size(
     return Size(units, clipped_by, None)
 
 
+def scaled(full: Size, share: float, price: float, least_usd: float, lot: float | None) -> Size:
+    """The part `share`, 0..1, of a full size, in whole lots; below the minimum order it is none."""
+    units = full.units * share
+    if lot is not None:
+        units = _whole_lots(units, lot)
+    if not units * price >= max(least_usd, math.ulp(0.0)):
+        return Size(0.0, full.clipped_by, Reason.MINIMUM_ORDER)
+    return Size(units, full.clipped_by, None)
+
+
 def _whole_lots(units: float, lot: float) -> float:
     """Round down to lots in decimals, so that 0.3 is three lots of 0.1 and not two."""
     return float(math.floor(units / lot + 1e-9) * Decimal(repr(lot)))

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from darwin.cli.main import main
+from darwin.core.account import Alert
+from darwin.core.agents import Decision
 from darwin.core.candidate import CandidateTable
 from darwin.core.decision import Reason, Verdict
 from darwin.core.facts import Facts, Input
@@ -215,6 +217,14 @@ class Walked:
     fills: Sequence[Fill]
     safety_events: Sequence[SafetyEvent]
     inputs: Sequence[Input]
+    decisions: Sequence[Decision] = ()
+    alerts: Sequence[Alert] = ()
+
+    def take_decisions(self) -> Sequence[Decision]:
+        return self.decisions
+
+    def take_alerts(self) -> Sequence[Alert]:
+        return self.alerts
 
 
 def facts_of(run: RunResult, inputs: Sequence[Input] = ()) -> Facts:

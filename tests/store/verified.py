@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from darwin.config.compare import digest
-from darwin.core.facts import Input
+from darwin.core.facts import RELEASE, Input
 from darwin.engine.marks import daily_marks
 from darwin.store import schema
-from darwin.store.acts import RELEASE, ask
+from darwin.store.acts import ask
 from darwin.store.db import connect
 from darwin.store.export import export_lines
 from darwin.store.journal import Journal

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from darwin.trading.costs import Costs
 from darwin.trading.limits import Limits
 from darwin.trading.sizing import Sizing
 
+if TYPE_CHECKING:
+    from darwin.bootstrap.agents import Agents
+
 RECORDED = "recorded"
 """The decider that is handed the verdicts of an earlier run."""
 
@@ -41,6 +44,7 @@ class Wired:
     """A session and what identifies its inputs."""
 
     session: Session
+    agents: Agents | None  # None: no learned agent takes part
     data_digests: Mapping[str, str]  # per symbol, SHA-256
     sources: Mapping[str, str]  # per symbol, where its bars come from
     notes: tuple[str, ...]  # what a careful reader of the report must know about the inputs
@@ -68,6 +72,7 @@ def wire(loaded: Loaded, *, record_features: bool = True) -> Wired:
     markets = tuple(provider.bars(symbol) for symbol in config.market.symbols)
     _require_bars(markets, config.market)
     rules = rules_of(config)
+    agents = _agents(config)
     session = Session(
         markets=markets,
         setups=setups_of(config),
@@ -84,9 +89,11 @@ def wire(loaded: Loaded, *, record_features: bool = True) -> Wired:
         ),
         tick_size=_per_symbol(config.market.tick_size, config.market.symbols),
         recorded_features=NAMES if record_features else (),
+        agents=None if agents is None else agents.terms,
     )
     return Wired(
         session=session,
+        agents=agents,
         data_digests={
             bars.symbol: provider.digest(symbol)
             for bars, symbol in zip(markets, config.market.symbols, strict=True)
@@ -104,13 +111,30 @@ def wire(loaded: Loaded, *, record_features: bool = True) -> Wired:
 
 
 def live(
-    wired: Wired, journal: Journal, inputs: Inputs | None = None, progress: Progress | None = None
+    wired: Wired,
+    journal: Journal,
+    inputs: Inputs | None = None,
+    progress: Progress | None = None,
+    caught_up: Callable[[], bool] = lambda: True,
 ) -> Live:
-    """The session of `wired` as a run that is fed its bars, on paper."""
+    """The session of `wired` as a run that is fed its bars, on paper.
+
+    Inference counts as too slow only once the run has `caught_up` with what is on record.
+    """
     session = wired.session
     broker = PaperBroker(session.rules.costs, session.rules.limits.price_collar_fraction)
     expected = len(Clock.of(session.markets)) if progress is not None else 0
-    return Live(session, Stream, broker, journal, inputs, progress, expected)
+    too_slow = None if wired.agents is None else wired.agents.overdue(caught_up)
+    return Live(session, Stream, broker, journal, inputs, progress, expected, too_slow)
+
+
+def _agents(config: RunConfig) -> Agents | None:
+    """The learned agents of a run; without any, nothing that they need is imported."""
+    if config.rl is None or not config.rl.enabled:
+        return None
+    from darwin.bootstrap.agents import agents_of
+
+    return agents_of(config)
 
 
 def refuse_bad_options(loaded: Loaded) -> None:
@@ -179,7 +203,7 @@ def setups_of(config: RunConfig) -> tuple[Setup, ...]:
 
 def code_version() -> str:
     """The package's version and a digest of its sources, so that a changed rule shows."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())

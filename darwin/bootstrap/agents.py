@@ -1,0 +1,209 @@
+"""From the `rl` block of a config to the agents of a run, and to what reaches them from outside."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from darwin import plugins
+from darwin.config import options
+from darwin.config.model import RunConfig
+from darwin.config.places import models_dir, state_db_path
+from darwin.config.rl import AgentConfig
+from darwin.core.agents import AGENTS, Model, Standing
+from darwin.core.ports import Policy
+from darwin.engine.consult import Terms
+from darwin.engine.seat import AgentTerms
+from darwin.errors import ConfigError, ModelError
+from darwin.rl.agents.pages import PAGES
+from darwin.rl.graduation.record import earned, read_record
+from darwin.rl.registry.adoption import start
+from darwin.rl.registry.registry import Registry
+from darwin.rl.serving.policies import ServedPolicies, StandIn
+from darwin.rl.serving.switchboard import Sources, Switchboard
+from darwin.rl.serving.validation import validate_files
+from darwin.safety.switch import VARIABLE, disabled_by
+from darwin.store.acts import recorded_inputs
+from darwin.store.db import Database
+from darwin.store.runs import Begun
+from darwin.store.watch import LogWatch
+
+log = logging.getLogger("darwin")
+
+BASELINE = "baseline"
+"""`rl.on_model_error`: go on without an active agent whose model is refused."""
+_FAULT_AT_MOST = 160  # characters of it that a standing tells
+
+
+@dataclass(frozen=True, slots=True)
+class Agents:
+    """The learned agents of a run."""
+
+    terms: Terms
+    policies: ServedPolicies
+    timeout_ns: int
+
+    def overdue(self, caught_up: Callable[[], bool]) -> Callable[[int], bool]:
+        """Say of a latency in ns that it was too long, once all that is on record is behind."""
+        return lambda latency_ns: latency_ns > self.timeout_ns and caught_up()
+
+
+def agents_of(config: RunConfig) -> Agents | None:
+    """The agents that a config names, in the order in which they are asked; None without any.
+
+    Raises ConfigError where a rule in the place of a model is refused. Reads no model.
+    """
+    named = _named(config)
+    if config.rl is None or not named:
+        return None
+    stand_ins = {
+        name: _stand_in(name, agent) for name, agent in named.items() if agent.policy is not None
+    }
+    policies = ServedPolicies({name: models_dir(config, name) for name in named}, stand_ins)
+    terms = Terms(
+        agents=tuple(
+            AgentTerms(PAGES[name], agent.enabled, agent.mode != "observe")
+            for name, agent in named.items()
+        ),
+        policies=policies,
+        max_override_rate=config.rl.max_override_rate,
+        stopwatch_ns=time.perf_counter_ns,
+    )
+    return Agents(terms, policies, round(config.rl.timeout_ms * 1e6))
+
+
+def switchboard(config: RunConfig, agents: Agents, database: Database, run: Begun) -> Switchboard:
+    """What the agents of `run` are told of the deployment."""
+    watch = LogWatch(database.path)
+    sources = Sources(disabled_by(os.environ.get(VARIABLE)), Path(config.artifacts_dir), watch)
+    deployment = _Deployment(config, agents.policies, database, run)
+    return Switchboard(
+        sources,
+        watch,
+        deployment.standings,
+        recorded_inputs(database, run),
+        follows=run.identity.mode != "replay",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Deployment:
+    """What is on record of the agents of one run."""
+
+    config: RunConfig
+    policies: ServedPolicies
+    database: Database
+    run: Begun
+
+    def standings(self, check: bool) -> Mapping[str, Standing]:
+        """How each agent stands now; with `check` its models are adopted, read and tried.
+
+        Raises ModelError where an agent that may act has a model that is refused.
+        """
+        return {
+            name: self._standing(name, agent, check=check)
+            for name, agent in _named(self.config).items()
+            if agent.enabled
+        }
+
+    def _standing(self, name: str, agent: AgentConfig, *, check: bool) -> Standing:
+        rule = self.policies.stand_in(name)
+        serving, challenger = (rule.model, None) if rule else self._on_shelf(name, check=check)
+        live = self.run.identity.mode != "replay"
+        record = read_record(self.database, name)
+        promoted, stage = earned(record, serving, self.run.run_id, live=live)
+        standing = Standing(
+            name, serving, "" if serving else "none was deployed", None, promoted, stage, challenger
+        )
+        if serving is None or rule or not check:
+            return standing
+        return self._tried(standing, may_act=agent.mode != "observe")
+
+    def _on_shelf(self, name: str, *, check: bool) -> tuple[Model | None, Model | None]:
+        registry = Registry(models_dir(self.config, name), self.database)
+        if check:
+            shelf = start(registry, name, now=datetime.now(UTC), validate=validate_files)
+        else:
+            shelf = registry.shelf(name)
+        return shelf.serving, shelf.challenger
+
+    def _tried(self, standing: Standing, *, may_act: bool) -> Standing:
+        """A standing with its models read: one that is refused does not stand."""
+        challenger = standing.challenger
+        if challenger is not None and self._fault(standing.agent, challenger) is not None:
+            standing = replace(standing, challenger=None)
+        serving = standing.serving
+        if serving is None:
+            return standing
+        fault = self._fault(standing.agent, serving)
+        if fault is None:
+            spec = self.policies.served(standing.agent, serving).spec
+            return replace(standing, training_end_ms=spec.training_end_ms)
+        rl = self.config.rl
+        if may_act and standing.promoted and not (rl and rl.on_model_error == BASELINE):
+            fault.mend = (
+                f"{fault.mend}; or roll back: `darwin rl rollback {standing.agent} --version"
+                " VERSION`; or set rl.on_model_error to 'baseline'"
+            )
+            raise fault
+        log.warning("RL %s: the serving model is refused: %s", standing.agent, fault)
+        return replace(standing, serving=None, fault=fault.what[:_FAULT_AT_MOST], promoted=False)
+
+    def _fault(self, agent: str, model: Model) -> ModelError | None:
+        try:
+            self.policies.served(agent, model)
+        except ModelError as fault:
+            return fault
+        return None
+
+
+def warnings(config: RunConfig, standings: Mapping[str, Standing]) -> list[str]:
+    """What the operator must be told as a run begins, one line each."""
+    told = []
+    for name, agent in _named(config).items():
+        standing = standings.get(name)
+        if standing is None or agent.mode == "observe":
+            continue
+        if not standing.promoted and standing.serving is not None:
+            told.append(
+                f"the {name} agent is '{agent.mode}' in the config, but version"
+                f" {standing.serving.version} has no promotion on record: it observes;"
+                f" `darwin rl status {name}` says what is missing, `darwin rl promote {name}` records one"
+            )
+    return told
+
+
+def _named(config: RunConfig) -> dict[str, AgentConfig]:
+    """The agents that take part, in the order in which they are asked."""
+    rl = config.rl
+    if rl is None or not rl.enabled:
+        return {}
+    given = {"gate": rl.gate_agent, "meta_learner": rl.meta_learner_agent, "portfolio": rl.portfolio_agent}
+    return {name: agent for name in AGENTS if (agent := given[name]) is not None}
+
+
+def _stand_in(name: str, agent: AgentConfig) -> StandIn:
+    """The rule that a config puts in the place of a model. Raises ConfigError."""
+    path = f"rl.{name}_agent.params"
+    rule: Policy = options.build(plugins.factory("policy", agent.policy or ""), agent.params, path)
+    model = getattr(rule, "model", None)
+    if isinstance(model, Model):
+        if getattr(rule, "AGENT", name) != name:
+            raise ConfigError(
+                f"the rule '{agent.policy}' is one for the {getattr(rule, 'AGENT', '')} agent",
+                where=f"rl.{name}_agent.policy",
+                mend="name a rule for this agent, or leave it out to be served a model",
+            )
+        return StandIn(model, rule)
+    kind = type(rule)
+    told: list[tuple[str, str]] = []
+    if is_dataclass(rule) and not isinstance(rule, type):
+        told = sorted((one.name, repr(getattr(rule, one.name))) for one in fields(rule))
+    text = f"{kind.__module__}:{kind.__qualname__} {told} on {PAGES[name].schema}"
+    return StandIn(Model(f"rule.{kind.__name__}", hashlib.sha256(text.encode()).hexdigest()), rule)

@@ -1,0 +1,178 @@
+"""`python -m darwin.rl.cli.graduation_status`, also `darwin rl status`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from darwin.core.agents import AGENTS
+from darwin.rl.cli.columns import percent, print_columns, print_json
+from darwin.rl.cli.options import Deployment, model_options, open_registry
+
+if TYPE_CHECKING:
+    from darwin.rl.graduation.checklist import Condition, State
+    from darwin.rl.graduation.judged import Judged
+    from darwin.rl.graduation.record import Act
+    from darwin.rl.registry.registry import Registry
+
+NOT_PASSED, INCONCLUSIVE = 10, 11
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("agent", required=False, type=click.Choice(AGENTS))
+@model_options
+def status(
+    agent: str | None,
+    artifacts_dir: str,
+    db: str | None,
+    models_dir: str | None,
+    as_json: bool,
+) -> int:
+    """Say how far an agent has come: its model, its mode on record, its conditions.
+
+    Exit 10 if a necessary condition is refuted, 11 if one cannot be judged yet, 0 if all are
+    passed. Without AGENT all three are shown.
+
+    \b
+    Examples:
+      darwin rl status gate
+      python -m darwin.rl.cli.graduation_status gate --db artifacts/rl_state/agent_state.sqlite
+    """
+    from darwin.rl.graduation.checklist import overall
+
+    with open_registry(Deployment.of(artifacts_dir, db, models_dir)) as registry:
+        found = [look(registry, name) for name in ((agent,) if agent else AGENTS)]
+    if as_json:
+        trees = [_tree(one) for one in found]
+        print_json(trees[0] if agent else trees)
+    else:
+        for place, one in enumerate(found):
+            if place:
+                click.echo()
+            _tell(one)
+    return exit_code(overall(one.conditions) for one in found)
+
+
+def look(registry: Registry, agent: str, run_id: str | None = None) -> Judged:
+    """Judge an agent, its model validated as a deploy validates it."""
+    from darwin.rl.graduation.judged import judge
+    from darwin.rl.serving.validation import validate_files
+
+    def may_act(agent: str, files: Mapping[str, bytes]) -> bool:
+        return not validate_files(agent, files).observe_only
+
+    return judge(registry, agent, may_act, run_id)
+
+
+def exit_code(states: Iterable[State]) -> int:
+    """What a command on graduation ends with: the worst that was found."""
+    found = set(states)
+    if "refuted" in found:
+        return NOT_PASSED
+    return 0 if found == {"passed"} else INCONCLUSIVE
+
+
+def print_conditions(conditions: Iterable[Condition]) -> None:
+    """Print them as a table."""
+    rows = [(one.name, str(one.state), shown(one), one.bound, one.lacks) for one in conditions]
+    print_columns(("condition", "is", "value", "bound", ""), rows)
+
+
+def shown(one: Condition) -> str:
+    """Its value as people read it."""
+    if one.value is None:
+        return ""
+    return f"{one.value:.1%}" if "%" in one.bound else f"{one.value:,.4g}"
+
+
+def condition_trees(conditions: Iterable[Condition]) -> list[dict[str, Any]]:
+    """Them as JSON."""
+    return [one._asdict() | {"state": str(one.state)} for one in conditions]
+
+
+def _tell(one: Judged) -> None:
+    card, latest = one.card, one.card.latest
+    promotion, last = one.promotion, one.record.acts[-1:]
+    rows = [
+        ("serving", one.serving.version if one.serving else "no model"),
+        ("challenger", one.challenger.version if one.challenger else "none"),
+        ("mode on record", f"{one.mode}, {percent(one.stage)} of the capital"),
+        ("promoted", f"version {promotion.model.version}" if promotion else "none"),
+        ("last act", _words(last[0]) if last else "none"),
+        ("decisions", f"{card.decisions:,}, {card.fed:,} of them in runs fed their bars"),
+        ("no advice", _share(card.silent_share)),
+        ("latest run", latest.run_id or "none"),
+        ("alerts, 24 h", "; ".join(f"{a.kind}: {a.detail}" for a in latest.alerts) or "none"),
+    ]
+    print_columns((one.agent, ""), [*rows, *_figures(one)])
+    click.echo()
+    print_conditions(one.conditions)
+
+
+def _figures(one: Judged) -> list[tuple[str, str]]:
+    """Figures that are reported and are no condition, or say what one was made from."""
+    rows = []
+    for name, value in one.card.figures._asdict().items():
+        if isinstance(value, float) and math.isnan(value):
+            continue
+        rows.append((name.replace("_", " "), f"{value:,.4g}"))
+    return rows
+
+
+def _words(act: Act) -> str:
+    what = f"{act.kind} to {percent(act.stage)}"
+    if act.model is not None:
+        what = f"{act.kind} version {act.model.version}, {act.scope}"
+    override = ", with override" if act.override else ""
+    return f"{act.at:%Y-%m-%d %H:%M} UTC {what} by {act.by}{override}: {act.reason}"
+
+
+def _share(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.1%} of all times it was asked"
+
+
+def _tree(one: Judged) -> dict[str, Any]:
+    from darwin.rl.graduation.checklist import overall
+
+    card = one.card
+    return {
+        "agent": one.agent,
+        "serving": one.serving and one.serving._asdict(),
+        "challenger": one.challenger and one.challenger._asdict(),
+        "mode": str(one.mode),
+        "stage": one.stage,
+        "acts": [act_tree(act) for act in one.record.acts],
+        "decisions": card.decisions,
+        "decisions_fed": card.fed,
+        "outcomes": card.resolved,
+        "excluded_share": _number(card.silent_share),
+        "days": card.days,
+        "figures": {name: _number(value) for name, value in card.figures._asdict().items()},
+        "latest_run": card.latest.run_id,
+        "breaker": str(card.latest.breaker),
+        "alerts": [alert._asdict() for alert in card.latest.alerts],
+        "overall": str(overall(one.conditions)),
+        "conditions": condition_trees(one.conditions),
+    }
+
+
+def act_tree(act: Act) -> dict[str, Any]:
+    """What was said of an agent, as JSON."""
+    return act._asdict() | {
+        "kind": str(act.kind),
+        "at": act.at.isoformat(),
+        "model": act.model and act.model._asdict(),
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+if __name__ == "__main__":
+    from darwin.rl.cli.door import leave_through
+
+    leave_through(status)

@@ -1,0 +1,127 @@
+"""`darwin rl rollout`: how much of the capital an agent holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from darwin.core.agents import AGENTS, STAGES
+from darwin.rl.cli.columns import percent, print_columns, print_json
+from darwin.rl.cli.graduation_status import look
+from darwin.rl.cli.options import Deployment, model_options, open_registry
+from darwin.rl.cli.signed import signed
+
+if TYPE_CHECKING:
+    from darwin.rl.graduation.judged import Judged
+
+_WORDS = {percent(stage): stage for stage in STAGES}
+
+
+def _a_stage(context: click.Context, parameter: click.Parameter, value: str) -> float:
+    if value not in _WORDS:
+        raise click.BadParameter(f"{value!r} is no stage; say {', '.join(_WORDS)}")
+    return _WORDS[value]
+
+
+@click.group()
+def rollout() -> None:
+    """Set or show how much of the capital agents hold.
+
+    \b
+    Examples:
+      darwin rl rollout status
+      darwin rl rollout set gate 5% --by Ada --reason "a week at 1% went well"
+    """
+
+
+@rollout.command("set")
+@click.argument("agent", type=click.Choice(AGENTS))
+@click.argument("stage", metavar="STAGE", callback=_a_stage)
+@signed
+@click.option("--override", is_flag=True, help="Skip stages, or the time they want.")
+@model_options
+def set_(
+    agent: str, stage: float, by: str, reason: str, override: bool, as_json: bool, **where: Any
+) -> None:
+    """Let the promoted model of AGENT hold STAGE of the capital: 0%, 1%, 5%, 10%, 25%, 50%, 100%.
+
+    Down at any time. Up one stage at a time, after 7 days of market time at 1% and 14 at each of
+    those that follow, and while none of its conditions is refuted; --override stands for all
+    three. What counts as time are decisions in runs that were fed their bars.
+
+    \b
+    Example:
+      darwin rl rollout set gate 5% --by Ada --reason "a week at 1% went well"
+    """
+    from datetime import UTC, datetime
+
+    from darwin.rl.graduation.acts import set_stage
+
+    with open_registry(Deployment.of(**where), to_change=True) as registry:
+        now, before = datetime.now(UTC), look(registry, agent)
+        set_stage(
+            registry.database, agent, stage, by=by, reason=reason, at=now, override=override,
+            conditions=before.conditions,
+        )  # fmt: skip
+    was = before.promotion.stage if before.promotion else STAGES[0]
+    if as_json:
+        print_json({"agent": agent, "stage": stage, "stage_before": was})
+    else:
+        click.echo(f"{agent} holds {percent(stage)} of the capital; before, {percent(was)}")
+
+
+@rollout.command("status")
+@click.argument("agent", required=False, type=click.Choice(AGENTS))
+@model_options
+def status_(agent: str | None, as_json: bool, **where: Any) -> None:
+    """Show what each agent holds, since when, and what the next stage wants.
+
+    \b
+    Example:
+      darwin rl rollout status gate
+    """
+    with open_registry(Deployment.of(**where)) as registry:
+        found = [look(registry, name) for name in ((agent,) if agent else AGENTS)]
+    trees = [_tree(one) for one in found]
+    if as_json:
+        print_json(trees[0] if agent else trees)
+        return
+    rows = [
+        (
+            one.agent,
+            percent(one.stage),
+            tree["promoted"] or "none",
+            "yes" if tree["serves"] else "no",
+            (tree["stage_since"] or "")[:16].replace("T", " "),
+            f"{tree['days_held']:.1f}" if tree["promoted"] else "",
+            tree["next"],
+        )
+        for one, tree in zip(found, trees, strict=True)
+    ]
+    heads = ("agent", "holds", "promoted", "serves", "since UTC", "days heard", "next stage")
+    print_columns(heads, rows)
+
+
+def _tree(one: Judged) -> dict[str, Any]:
+    from darwin.core.market import DAY_MS
+    from darwin.safety.stages import next_stage, objection
+
+    held = one.promotion
+    stage = held.stage if held else STAGES[0]
+    above = next_stage(stage)
+    if held is None:
+        due = "by a promotion"
+    elif above is None:
+        due = "there is none"
+    else:
+        due = objection(stage, 0, above, one.held_ms, override=False) or f"{percent(above)} now"
+    return {
+        "agent": one.agent,
+        "stage": one.stage,
+        "promoted": held and held.model.version,
+        "serves": held is not None and held.model == one.serving,
+        "stage_since": held and held.stage_since.isoformat(),
+        "days_held": one.held_ms / DAY_MS,
+        "next": due,
+    }

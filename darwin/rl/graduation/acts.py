@@ -1,0 +1,157 @@
+"""Promote an agent, demote it, give it more or less capital: recorded acts, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from darwin.core.agents import Model
+from darwin.errors import ConfigError
+from darwin.rl.graduation.checklist import Condition, State, all_pass
+from darwin.rl.graduation.dwell import market_time_held
+from darwin.rl.graduation.record import DEPLOYMENT, NO_CAPITAL, Kind, Promotion, Record, record_in
+from darwin.safety.stages import objection
+from darwin.store import logs
+from darwin.store.db import Database
+from darwin.store.runs import iso_time
+from darwin.store.schema import graduation_events, rollout_events
+
+_TICK = timedelta(milliseconds=1)  # to which the logs know the time
+
+
+def promote(
+    database: Database,
+    agent: str,
+    model: Model,
+    *,
+    by: str,
+    reason: str,
+    at: datetime,
+    override: bool = False,
+    scope: str = DEPLOYMENT,
+    conditions: Sequence[Condition] = (),
+) -> Record:
+    """Let `model` act from the next decision on, on the first stage of capital; gives the record.
+
+    Every one of its `conditions` must be passed, unless a named person's `override` stands for
+    those that are not. Raises ConfigError where they are not, and where it is promoted already.
+    """
+    earned = all_pass(conditions)
+    if not (earned or override):
+        lacking = [one.name for one in conditions if one.state is not State.PASSED]
+        raise ConfigError(
+            f"version {model.version} of {agent} has not earned it:"
+            f" {', '.join(lacking) or 'nothing is known of it'}",
+            mend="a named person may promote it all the same, with --override",
+        )
+    with database.write() as connection:
+        held = record_in(connection, agent).within(*{DEPLOYMENT, scope})
+        if held and (held.model, held.scope) == (model, scope) and held.stage > NO_CAPITAL:
+            raise ConfigError(
+                f"version {model.version} of {agent} is promoted already,"
+                f" and holds {held.stage:.0%} of the capital",
+                mend=f"`darwin rl rollout set {agent} STAGE` changes the stage",
+            )
+        said = (by, reason, _moment(connection, at))
+        _note(connection, agent, Kind.PROMOTED, model, scope, *said, override=not earned)
+        return record_in(connection, agent)
+
+
+def demote(
+    database: Database, agent: str, *, by: str, reason: str, at: datetime, scope: str = DEPLOYMENT
+) -> Promotion:
+    """Let no model of the agent act any more, from the next decision on; gives what has ended.
+
+    One of the deployment ends the promotions of all replays as well; one of a replay is about that
+    replay alone. Raises ConfigError where there is nothing to end.
+    """
+    with database.write() as connection:
+        record = record_in(connection, agent)
+        ended = record.within(*{DEPLOYMENT, scope}) or (
+            _of_some_replay(record) if scope == DEPLOYMENT else None
+        )
+        if ended is None:
+            raise ConfigError(
+                f"no model of {agent} is promoted, so there is nothing to take back",
+                mend=f"`darwin rl status {agent}` tells what is on record",
+            )
+        said = (by, reason, _moment(connection, at))
+        _note(connection, agent, Kind.DEMOTED, ended.model, scope, *said, override=False)
+    return ended
+
+
+def set_stage(
+    database: Database,
+    agent: str,
+    stage: float,
+    *,
+    by: str,
+    reason: str,
+    at: datetime,
+    override: bool = False,
+    conditions: Sequence[Condition] = (),
+) -> Record:
+    """Let the promoted model hold `stage` of the capital from now on; gives the record.
+
+    Down at any time; up by one stage, after its dwell in market time (`dwell`) and with none of
+    its `conditions` refuted. A named person's `override` stands for the latter three. Raises
+    ConfigError, saying what stands against it.
+    """
+    with database.write() as connection:
+        held = record_in(connection, agent).promotion
+        if held is None:
+            raise ConfigError(
+                f"no model of {agent} is promoted, so it holds no capital",
+                mend=f"`darwin rl promote {agent}` gives it the first stage",
+            )
+        time = market_time_held(connection, agent, held.model.sha256, held.stage_since)
+        refuted = [one.name for one in conditions if one.state is State.REFUTED]
+        said = objection(held.stage, 0, stage, time, override=True)
+        if said:
+            raise ConfigError(
+                f"{agent} stays as it is: {said}",
+                mend=f"`darwin rl rollout status {agent}` tells where it stands",
+            )
+        said = objection(held.stage, 0, stage, time, override=False)
+        if not said and stage > held.stage and refuted:
+            said = f"refuted: {', '.join(refuted)}"
+        if said and not override:
+            raise ConfigError(
+                f"{agent} stays at {held.stage:.0%} of the capital: {said}",
+                mend="wait, or let a named person decide it all the same, with --override",
+            )
+        logs.append(
+            connection, rollout_events, agent_name=agent, stage=stage, by=by, reason=reason,
+            override=int(bool(said)), at=_moment(connection, at),
+        )  # fmt: skip
+        return record_in(connection, agent)
+
+
+def _note(
+    connection: Connection, agent: str, kind: Kind, model: Model, scope: str, by: str, reason: str,
+    at: str, *, override: bool,
+) -> None:  # fmt: skip
+    logs.append(
+        connection, graduation_events, agent_name=agent, kind=str(kind), version=model.version,
+        manifest_sha256=model.sha256, scope=scope, by=by, reason=reason, override=int(override),
+        at=at,
+    )  # fmt: skip
+
+
+def _moment(connection: Connection, now: datetime) -> str:
+    """Now, or a tick after the newest row where the clock has gone back: order is kept by time."""
+    newest = [
+        row.at
+        for log in (graduation_events, rollout_events)
+        for row in connection.execute(select(log.c.at).order_by(log.c.id.desc()).limit(1))
+    ]
+    due = [datetime.fromisoformat(text) + _TICK for text in newest]
+    return iso_time(max([now, *due]))
+
+
+def _of_some_replay(record: Record) -> Promotion | None:
+    scopes = dict.fromkeys(act.scope for act in reversed(record.acts))
+    found = (record.within(DEPLOYMENT, scope) for scope in scopes)
+    return next((held for held in found if held is not None), None)

@@ -1,0 +1,97 @@
+"""What is known of an agent's advice: one row per candidate, with what the expert and time said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select
+
+from darwin.core.agents import Role, Why
+from darwin.core.market import BoolArray, FloatArray, IntArray
+from darwin.store.schema import agent_decisions, outcomes, runs, verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The decisions of one model with sound advice, in the order of bar time; arrays of shape (n,).
+
+    A candidate that several runs held counts once, as it was first recorded.
+    """
+
+    bar_time: IntArray  # ms UTC
+    action: FloatArray  # in the agent's own unit
+    take: FloatArray  # the expert's verdict, 0 or 1; NaN: it was not asked
+    audited: BoolArray  # a would-be skip that passed to keep skips measured
+    settled: BoolArray  # what became of the bracket is known, be it that it was never entered
+    exit_time: IntArray  # ms UTC; -1: no R
+    r: FloatArray  # net of all costs; NaN: not settled, or never entered
+    fed: BoolArray  # made in a run that was fed its bars
+    silent_share: float = float("nan")  # of all decisions on record: those without sound advice
+
+    def __len__(self) -> int:
+        return len(self.bar_time)
+
+    @property
+    def resolved(self) -> BoolArray:
+        """Where there is an R, shape (n,)."""
+        return np.isfinite(self.r)
+
+
+def read_evidence(
+    connection: Connection, agent: str, sha256: str, run_id: str | None = None
+) -> Evidence:
+    """The evidence of the model of that digest as the one that serves, of all runs or one."""
+    d, v, o = agent_decisions.c, verdicts.c, outcomes.c
+    query = (
+        select(
+            d.candidate_id, d.bar_time, d.action, d.reason, v.take, o.status, o.exit_time, o.r,
+            runs.c.mode,
+        )
+        .join_from(agent_decisions, runs, runs.c.run_id == d.run_id)
+        .outerjoin(verdicts, (v.run_id == d.run_id) & (v.candidate_id == d.candidate_id))
+        .outerjoin(outcomes, (o.run_id == d.run_id) & (o.candidate_id == d.candidate_id))
+        .where(d.agent_name == agent, d.role == str(Role.SERVING), d.model_sha256 == sha256)
+        .order_by(d.id)
+    )  # fmt: skip
+    if run_id is not None:
+        query = query.where(d.run_id == run_id)
+    return fold_rows([tuple(row) for row in connection.execute(query)])
+
+
+def fold_rows(rows: list[tuple[Any, ...]]) -> Evidence:
+    """Columns of rows in the order in which they were recorded.
+
+    A row is: candidate id, bar time, action or None, reason, take or None, status of the outcome
+    or None, exit time or None, r or None, mode of the run.
+    """
+    sound = [row for row in rows if row[2] is not None]
+    ids, bar_time, action, reason, take, status, exit_time, r, mode = (
+        zip(*sound, strict=True) if sound else ((),) * 9
+    )
+    _, first = np.unique(np.array(ids, dtype="S16"), return_index=True)
+    times = np.array(bar_time, dtype=np.int64)
+    kept = np.sort(first)
+    kept = kept[np.argsort(times[kept], kind="stable")]
+    state = np.array(status, dtype=object)[kept]
+    return Evidence(
+        bar_time=times[kept],
+        action=_reals(action)[kept],
+        take=_reals(take)[kept],
+        audited=np.array(reason, dtype=object)[kept] == Why.AUDIT.value,
+        settled=(state == "resolved") | (state == "gapped"),
+        exit_time=np.array([-1 if one is None else one for one in exit_time], np.int64)[kept],
+        r=_reals(r)[kept],
+        fed=np.array(mode, dtype=object)[kept] == "feed",
+        silent_share=1.0 - len(sound) / len(rows) if rows else float("nan"),
+    )
+
+
+def _reals(values: Any) -> NDArray[np.float64]:
+    return np.array(values, dtype=np.float64)  # None becomes NaN
+
+
+NONE = fold_rows([])
+"""No decision at all."""

@@ -1,0 +1,89 @@
+"""An agent as it stands today: what serves, what is on record, what its evidence comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from sqlalchemy import Connection
+
+from darwin.core.agents import Mode, Model
+from darwin.errors import ModelError
+from darwin.rl.graduation.checklist import Condition, State, Validation, conditions
+from darwin.rl.graduation.dwell import market_time_held
+from darwin.rl.graduation.evidence import NONE
+from darwin.rl.graduation.latest import read_latest
+from darwin.rl.graduation.record import Promotion, Record, earned, record_in
+from darwin.rl.graduation.scorecard import Scorecard, read_scorecard, score
+from darwin.rl.registry.files import Files
+from darwin.rl.registry.registry import Registry, shelf_in
+
+MayAct: TypeAlias = Callable[[str, Files], bool]
+"""Validate the files of a model of an agent: whether it may be more than watched. ModelError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One agent, its serving model and the deployment's record of it."""
+
+    agent: str
+    serving: Model | None
+    challenger: Model | None
+    record: Record
+    held_ms: int  # market time for which the promoted model was heard at its stage
+    card: Scorecard  # of the model that serves
+    conditions: tuple[Condition, ...]
+
+    @property
+    def promotion(self) -> Promotion | None:
+        """The one in force, be it that another model serves."""
+        return self.record.promotion
+
+    @property
+    def mode(self) -> Mode:
+        """As far as the record goes; a config may be stricter."""
+        promoted, _ = earned(self.record, self.serving, "", live=True)
+        return Mode.ACTIVE if promoted else Mode.OBSERVE
+
+    @property
+    def stage(self) -> float:
+        """The share of capital of the model that serves."""
+        return earned(self.record, self.serving, "", live=True)[1]
+
+
+def judge(registry: Registry, agent: str, may_act: MayAct, run_id: str | None = None) -> Judged:
+    """Look at an agent, at its decisions in all runs or in one. Raises StorageError."""
+    with registry.database.read() as connection:
+        shelf, record = shelf_in(connection, agent), record_in(connection, agent)
+        serving, held = shelf.serving, record.promotion
+        held_ms = 0
+        if held is not None:
+            held_ms = market_time_held(connection, agent, held.model.sha256, held.stage_since)
+        card = _card(connection, agent, serving, run_id)
+    validation = _validation(registry, agent, serving, may_act)
+    return Judged(
+        agent, serving, shelf.challenger, record, held_ms, card, conditions(card, validation)
+    )
+
+
+def _card(
+    connection: Connection, agent: str, serving: Model | None, run_id: str | None
+) -> Scorecard:
+    if serving is None:
+        return score(agent, NONE, read_latest(connection, agent))
+    return read_scorecard(connection, agent, serving.sha256, run_id)
+
+
+def _validation(
+    registry: Registry, agent: str, serving: Model | None, may_act: MayAct
+) -> Validation:
+    if serving is None:
+        return Validation(State.MISSING, "no model serves; `darwin rl models deploy` brings one in")
+    try:
+        more_than_watched = may_act(agent, registry.load(agent, serving))
+    except ModelError as fault:
+        return Validation(State.REFUTED, fault.what)
+    if more_than_watched:
+        return Validation(State.PASSED)
+    return Validation(State.MISSING, "no held-out figures came with it, so it may only be watched")

@@ -1,0 +1,90 @@
+"""How an agent fares just now: its breaker, its alerts, what a trade of its run risks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from darwin.core.account import Alert, SafetyEvent
+from darwin.core.agents import Role
+from darwin.core.market import DAY_MS
+from darwin.safety.circuit import Phase, state_of
+from darwin.store.schema import SEQ_BITS, agent_decisions, alerts, id_range, runs, safety_events
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The latest run that asked an agent; what stands here without one says nothing."""
+
+    run_id: str | None = None
+    bar_time: int | None = None  # of the last decision, ms UTC
+    breaker: Phase = Phase.CLOSED
+    alerts: tuple[Alert, ...] = ()  # of the last 24 hours of its market time
+    risk_per_trade: float | None = None  # fraction of equity; None: its size says nothing of it
+
+
+class _Newest(NamedTuple):
+    """A decision, and the config of its run."""
+
+    id: int
+    run_id: str
+    bar_time: int
+    config_json: str
+
+
+def read_latest(connection: Connection, agent: str) -> Latest:
+    """The latest run that was fed its bars and asked `agent`, else the latest replay that did."""
+    newest = _newest_decision(connection, agent, "feed") or _newest_decision(
+        connection, agent, "replay"
+    )
+    if newest is None:
+        return Latest()
+    mine = id_range(newest.id >> SEQ_BITS)
+    e, a = safety_events.c, alerts.c
+    told = connection.execute(
+        select(e.time, e.kind, e.detail)
+        .where(e.id.between(*mine), e.agent_name == agent)
+        .order_by(e.id)
+    )
+    state = state_of((SafetyEvent(*row, agent=agent) for row in told), agent)
+    raised = connection.execute(
+        select(a.time, a.kind, a.agent_name, a.detail)
+        .where(a.id.between(*mine), a.agent_name == agent)
+        .where(a.time > newest.bar_time - DAY_MS)
+        .order_by(a.id)
+    )
+    return Latest(
+        run_id=newest.run_id,
+        bar_time=newest.bar_time,
+        breaker=state.phase(newest.bar_time),
+        alerts=tuple(Alert(*row) for row in raised),
+        risk_per_trade=_risk_per_trade(newest.config_json),
+    )
+
+
+def _newest_decision(connection: Connection, agent: str, mode: str) -> _Newest | None:
+    d = agent_decisions.c
+    for number in connection.execute(
+        select(runs.c.number).where(runs.c.mode == mode).order_by(runs.c.number.desc())
+    ).scalars():
+        found = connection.execute(
+            select(d.id, d.run_id, d.bar_time, runs.c.config_json)
+            .join_from(agent_decisions, runs, runs.c.run_id == d.run_id)
+            .where(d.id.between(*id_range(number)))
+            .where(d.agent_name == agent, d.role == str(Role.SERVING))
+            .order_by(d.id.desc())
+            .limit(1)
+        ).one_or_none()
+        if found is not None:
+            return _Newest(*found)
+    return None
+
+
+def _risk_per_trade(config_json: str) -> float | None:
+    """What a full-sized trade of the run risks, where its size is made from that."""
+    portfolio = json.loads(config_json).get("portfolio", {})
+    sized = portfolio.get("sizing") == "risk"
+    return float(portfolio["risk_per_trade"]) if sized and "risk_per_trade" in portfolio else None

@@ -1,0 +1,158 @@
+"""What is on record of an agent's right to act: which model is promoted, with how much capital.
+
+One promotion is in force at a time. A newer one takes its place, a demotion ends it, and a change
+of stage is about the one of the deployment. Serving another model meanwhile voids nothing, and
+counts for nothing: whoever comes back to the promoted model finds its promotion as it was. One
+that was replaced does not come back: the log of stages names no model, so that by a rollback an
+old model would get the capital that a later one has climbed to.
+
+Live sees what was said of the deployment. A replay sees what was said of itself as well, in the one
+order in which all of it was said.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from darwin.core.agents import STAGES, Model
+from darwin.errors import IntegrityError
+from darwin.store import logs
+from darwin.store.db import Database
+from darwin.store.schema import graduation_events, rollout_events
+
+DEPLOYMENT = "deployment"
+"""The scope of a promotion that counts everywhere."""
+NO_CAPITAL, FIRST_STAGE = STAGES[:2]
+
+
+def scope_of(run_id: str) -> str:
+    """The scope of a promotion that counts in one replay alone."""
+    return f"run:{run_id}"
+
+
+class Kind(StrEnum):
+    """What can be said of an agent."""
+
+    PROMOTED = "promoted"  # this model may act
+    DEMOTED = "demoted"  # no model may
+    STAGED = "staged"  # on so much of the capital
+
+
+class Act(NamedTuple):
+    """One row of the logs, done by a person or on evidence."""
+
+    kind: Kind
+    at: datetime  # wall clock, UTC
+    by: str
+    reason: str
+    override: bool  # without the evidence, the stages or the time that it wants
+    scope: str
+    model: Model | None  # None: it is about the stage
+    stage: float  # of capital, from here on
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """One that is in force."""
+
+    model: Model
+    scope: str
+    since: datetime
+    stage: float
+    stage_since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that was ever said of one agent, oldest first."""
+
+    agent: str
+    acts: tuple[Act, ...] = ()
+
+    @property
+    def promotion(self) -> Promotion | None:
+        """The one in force in the deployment."""
+        return self.within(DEPLOYMENT)
+
+    def within(self, *scopes: str) -> Promotion | None:
+        """The one in force for whoever sees what was said in these scopes."""
+        return _fold(act for act in self.acts if act.scope in scopes)
+
+
+def earned(record: Record, model: Model | None, run_id: str, *, live: bool) -> tuple[bool, float]:
+    """Whether `model` may act in the run, and on how much of the capital.
+
+    The promotion counts for exactly that model, version and digest; one of another model, or of
+    another run, counts for nothing. A live run honours the deployment's alone.
+    """
+    scopes = (DEPLOYMENT,) if live else (DEPLOYMENT, scope_of(run_id))
+    held = record.within(*scopes)
+    if model is None or held is None or held.model != model:
+        return False, NO_CAPITAL
+    return True, held.stage
+
+
+def read_record(database: Database, agent: str) -> Record:
+    """What is on record of `agent`. Raises IntegrityError for a row that can be none."""
+    with database.read() as connection:
+        return record_in(connection, agent)
+
+
+def record_in(connection: Connection, agent: str) -> Record:
+    """The same, as a transaction sees it."""
+    stages, promotions = (
+        [row for row in logs.read(connection, log) if row["agent_name"] == agent]
+        for log in (rollout_events, graduation_events)
+    )
+    # each log keeps its own order, whatever the clock did; `acts` keeps that between the two
+    both = heapq.merge(map(_staged, stages), map(_promoted, promotions), key=lambda act: act.at)
+    return Record(agent, tuple(both))
+
+
+def _staged(row: Mapping[Any, Any]) -> Act:
+    if row["stage"] not in STAGES:
+        raise _no_act(rollout_events.name, row, f"{row['stage']!r} is no stage of capital")
+    return _act(rollout_events.name, row, Kind.STAGED, DEPLOYMENT, None, row["stage"])
+
+
+def _promoted(row: Mapping[Any, Any]) -> Act:
+    model = Model(row["version"], row["manifest_sha256"])
+    stage = FIRST_STAGE if row["kind"] == Kind.PROMOTED else NO_CAPITAL
+    return _act(graduation_events.name, row, row["kind"], row["scope"], model, stage)
+
+
+def _act(
+    log: str, row: Mapping[Any, Any], kind: str, scope: str, model: Model | None, stage: float
+) -> Act:
+    said = (row["by"], row["reason"], bool(row["override"]))
+    try:
+        at = datetime.fromisoformat(row["at"]).astimezone(UTC)
+        return Act(Kind(kind), at, *said, scope, model, stage)
+    except ValueError as fault:
+        raise _no_act(log, row, str(fault)) from fault
+
+
+def _no_act(log: str, row: Mapping[Any, Any], why: str) -> IntegrityError:
+    return IntegrityError(
+        f"row {row['id']:,} of {log} is nothing that was ever said of an agent ({why})",
+        mend="put a backup of the database in its place",
+    )
+
+
+def _fold(acts: Iterable[Act]) -> Promotion | None:
+    held: Promotion | None = None
+    for act in acts:
+        if act.kind is Kind.PROMOTED and act.model is not None:
+            held = Promotion(act.model, act.scope, act.at, act.stage, act.at)
+        elif act.kind is Kind.DEMOTED:
+            held = None
+        elif held is not None and held.scope == act.scope:
+            held = replace(held, stage=act.stage, stage_since=act.at)
+    return held

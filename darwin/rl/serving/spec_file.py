@@ -1,0 +1,179 @@
+"""spec.json of a deployed model: what its weights mean. Read strictly, written canonically."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from darwin.errors import ModelError
+from darwin.rl.agents.pages import PAGES
+from darwin.rl.serving.fields import Fields, instant
+from darwin.rl.serving.strict_json import read_object, refusal
+
+FILE = "spec.json"
+FORMAT = 1
+LARGEST_FILE = 1 << 20
+MOST_LAYERS = 8
+WIDEST = 1024
+MOST_METRICS = 256
+SMALLEST_SD, LARGEST_SCALE = 1e-9, 1e9
+"""Bounds of the normaliser; with those of the weights no sum of a forward pass can overflow."""
+
+CATEGORICAL, ARGMAX_Q = "categorical", "argmax_q"
+CLIPPED_GAUSSIAN, TANH_GAUSSIAN = "clipped_gaussian", "tanh_gaussian"
+HEADS_OF_CODES = (CATEGORICAL, ARGMAX_Q)
+HEADS_OF_FRACTIONS = (CLIPPED_GAUSSIAN, TANH_GAUSSIAN)
+TANH, RELU, LINEAR = "tanh", "relu", "linear"
+ACTIVATIONS = (TANH, RELU, LINEAR)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """activation(W·x + b), W of shape (outputs, inputs)."""
+
+    inputs: int
+    outputs: int
+    activation: str  # one of ACTIVATIONS
+
+
+class HeldOut(NamedTuple):
+    """What model and baseline gained on data that training never saw, in the same unit."""
+
+    gain: float
+    baseline: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """All that spec.json says."""
+
+    agent: str
+    head: str  # one of HEADS_OF_CODES or HEADS_OF_FRACTIONS
+    layers: tuple[Layer, ...]
+    threshold: float | None  # see `heads`
+    observation_schema: str  # of the page it was trained on, 64 hex digits
+    mean: tuple[float, ...]  # of each column over the rows of training
+    sd: tuple[float, ...]
+    training_end: str | None = None  # close of the last bar trained on, as 2024-05-01T00:00:00Z
+    data_digest: str | None = None
+    config_digest: str | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    held_out: HeldOut | None = None
+
+    @property
+    def width(self) -> int:
+        """Columns of an observation."""
+        return len(self.mean)
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the last layer gives to the head."""
+        return self.layers[-1].outputs
+
+    @property
+    def training_end_ms(self) -> int | None:
+        """When training ended, ms UTC."""
+        if self.training_end is None:
+            return None
+        return int(instant(self.training_end).timestamp()) * 1000
+
+
+def write_spec(spec: ModelSpec) -> bytes:
+    """The file that `read_spec` reads back as `spec`. Raises ModelError where it would refuse."""
+    tree = {
+        "format": FORMAT,
+        "agent": spec.agent,
+        "head": spec.head,
+        "layers": [
+            {"in": layer.inputs, "out": layer.outputs, "activation": layer.activation}
+            for layer in spec.layers
+        ],
+        "threshold": spec.threshold,
+        "observation_schema": spec.observation_schema,
+        "normaliser": {"mean": spec.mean, "sd": spec.sd},
+        "training_end": spec.training_end,
+        "data_digest": spec.data_digest,
+        "config_digest": spec.config_digest,
+        "metrics": dict(spec.metrics),
+        "held_out": None if spec.held_out is None else spec.held_out._asdict(),
+    }
+    raw = json.dumps(tree, sort_keys=True, indent=1).encode() + b"\n"
+    read_spec(raw)
+    return raw
+
+
+def read_spec(raw: bytes) -> ModelSpec:
+    """Read spec.json. Raises ModelError naming the key at fault, and how to mend it."""
+    if len(raw) > LARGEST_FILE:
+        raise refusal(FILE, f"is larger than {LARGEST_FILE >> 20} MiB", "is it the right file?")
+    tree = Fields(read_object(raw, FILE), _KEYS, FILE)
+    tree.whole("format", FORMAT, FORMAT)
+    normaliser = tree.table("normaliser", ("mean", "sd"))
+    spec = ModelSpec(
+        agent=tree.one_of("agent", tuple(PAGES)),
+        head=tree.one_of("head", HEADS_OF_CODES + HEADS_OF_FRACTIONS),
+        layers=tuple(
+            Layer(
+                layer.whole("in", 1, WIDEST),
+                layer.whole("out", 1, WIDEST),
+                layer.one_of("activation", ACTIVATIONS),
+            )
+            for layer in tree.tables("layers", ("in", "out", "activation"), MOST_LAYERS)
+        ),
+        threshold=tree.optional("threshold", tree.number),
+        observation_schema=tree.digest("observation_schema"),
+        mean=normaliser.numbers("mean", -LARGEST_SCALE, LARGEST_SCALE, WIDEST),
+        sd=normaliser.numbers("sd", SMALLEST_SD, LARGEST_SCALE, WIDEST),
+        training_end=tree.optional("training_end", tree.instant),
+        data_digest=tree.optional("data_digest", tree.digest),
+        config_digest=tree.optional("config_digest", tree.digest),
+        metrics=tree.metrics("metrics", MOST_METRICS),
+        held_out=tree.optional("held_out", lambda key: _held_out(tree.table(key, HeldOut._fields))),
+    )
+    _refuse_contradictions(spec)
+    return spec
+
+
+def _held_out(table: Fields) -> HeldOut:
+    return HeldOut(table.number("gain"), table.number("baseline"))
+
+
+_KEYS = (
+    "format", "agent", "head", "layers", "threshold", "observation_schema", "normaliser",
+    "training_end", "data_digest", "config_digest", "metrics", "held_out",
+)  # fmt: skip
+
+
+def _refuse_contradictions(spec: ModelSpec) -> None:
+    """Raise ModelError where the parts of a spec do not fit each other, or not its agent."""
+    page = PAGES[spec.agent]
+    heads = HEADS_OF_FRACTIONS if page.is_continuous else HEADS_OF_CODES
+    if spec.head not in heads:
+        raise _fault("head", f"is {spec.head} for {spec.agent}", f"use {' or '.join(heads)}")
+    if len(spec.sd) != len(spec.mean):
+        raise _fault("normaliser", f"has {len(spec.mean)} means, {len(spec.sd)} sds", "pair them")
+    width = spec.width
+    for i, layer in enumerate(spec.layers):
+        if layer.inputs != width:
+            raise _fault(f"layers[{i}].in", f"is {layer.inputs} where {width} come", "chain them")
+        width = layer.outputs
+    if width != page.outputs:
+        raise _fault("layers", f"end in {width}", f"{spec.agent} has {page.outputs} outputs")
+    _refuse_threshold(spec)
+
+
+def _refuse_threshold(spec: ModelSpec) -> None:
+    if spec.threshold is None:
+        return
+    if spec.head in HEADS_OF_FRACTIONS:
+        raise _fault("threshold", "means nothing for fractions", "write null")
+    if spec.head == CATEGORICAL and not (0.0 < spec.threshold < 1.0):
+        raise _fault("threshold", "is no probability", "write a number between 0 and 1, or null")
+    if spec.head == ARGMAX_Q and not (spec.threshold >= 0.0):
+        raise _fault("threshold", "is no margin", "write 0 or more, or null")
+
+
+def _fault(key: str, what: str, mend: str) -> ModelError:
+    return refusal(f"{FILE}: {key}", what, mend)

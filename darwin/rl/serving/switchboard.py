@@ -1,0 +1,151 @@
+"""What reaches a run from its deployment: the kill switch, and how its agents stand.
+
+All of it is journaled as inputs, the state at the beginning included, so that a replay is told the
+same at the same places and no ruling hangs on anything that is not on record.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from darwin.core.agents import Standing
+from darwin.core.candidate import Candidate
+from darwin.core.facts import ALLOWED, KILLED, STANDING, Input
+from darwin.safety.switch import OFF, KillSwitch, Reading, unreadable
+from darwin.store.watch import LogWatch
+
+KILL_FILE = "KILL"
+"""Its name below the artifacts; that it exists is enough."""
+
+Resolve = Callable[[bool], Mapping[str, Standing]]
+"""How all agents stand on record now; True: the models that serve are read and checked."""
+
+
+class Sources:
+    """The sources of the kill switch, as a running process sees them."""
+
+    def __init__(self, environment: Reading, artifacts: Path, watch: LogWatch) -> None:
+        """`environment` is what the variable said when the process started."""
+        self._environment, self._file, self._watch = environment, artifacts / KILL_FILE, watch
+        self._record = OFF
+        self._stale = True
+
+    def look(self, *, changed: bool) -> KillSwitch:
+        """Look again; the record only where something `changed`, or where it failed before."""
+        if changed or self._stale:
+            self._record, self._stale = self._read_record()
+        return KillSwitch(self._environment, self._read_file(), self._record)
+
+    def _read_file(self) -> Reading:
+        try:
+            self._file.stat()
+        except FileNotFoundError:
+            return OFF
+        except OSError as fault:
+            return unreadable(f"the file {self._file.name}", fault.strerror or type(fault).__name__)
+        return Reading(True, f"the file {self._file.name} is there")
+
+    def _read_record(self) -> tuple[Reading, bool]:
+        try:
+            last = self._watch.last_kill()
+        except sqlite3.Error as fault:
+            return unreadable("the log of kills", type(fault).__name__), True
+        if last is None or not last.on:
+            return OFF, False
+        return Reading(True, f"switched on by {last.by}: {last.reason}"), False
+
+
+class Switchboard:
+    """A source of inputs for one run (`store.acts.Source`)."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        watch: LogWatch,
+        resolve: Resolve,
+        journaled: Iterable[Input],
+        *,
+        follows: bool,
+    ) -> None:
+        """Go on from what is `journaled`.
+
+        A run that `follows` hears of models, promotions and stages as they change; any other keeps
+        to those it began with. Both hear the kill switch.
+        """
+        self._sources, self._watch, self._resolve, self._follows = sources, watch, resolve, follows
+        self._killed = False
+        self._found: Mapping[str, Standing] | None = None  # at the beginning, not told yet
+        self._standings: dict[str, Standing] = {}
+        for one in journaled:
+            if one.kind in (KILLED, ALLOWED):
+                self._killed = one.kind == KILLED
+            elif one.kind == STANDING:
+                self._standings[one.agent] = Standing.read(one.detail)
+        self._begun = bool(self._standings)
+        self._unchecked = self._killed  # models that serve were not read while killed
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What somebody should mend about the switch itself."""
+        return self._sources.look(changed=self._changed()).warnings
+
+    def begin(self) -> Mapping[str, Standing]:
+        """See how the agents stand before the first candidate; what it finds takes effect there.
+
+        A run that was begun before goes on with what it has on record. While the switch kills, no
+        model is read. Raises what `resolve` raises.
+        """
+        if not self._begun and self._found is None:
+            killed = self._sources.look(changed=self._changed()).killed
+            self._found, self._unchecked = self._resolve(not killed), killed
+        return self._standings if self._found is None else self._found
+
+    def look(self, candidate: Candidate) -> Sequence[Input]:
+        """What changed since the last time, in the order in which it must take effect."""
+        changed = self._changed()
+        if changed and self._follows:
+            self._found = None  # it was seen before the change
+        switch = self._sources.look(changed=changed)
+        if switch.killed == self._killed and self._begun and not (changed and self._follows):
+            return ()
+        at = (candidate.row, candidate.id, candidate.bar_time)
+        told: list[Input] = []
+        if switch.killed and not self._killed:
+            told.append(Input(*at, KILLED, " and ".join(switch.sources), switch.why))
+        allowed_again = self._killed and not switch.killed
+        if not self._begun or (changed and self._follows) or (allowed_again and self._unchecked):
+            told += self._standing_now(at, check=not switch.killed)
+        if allowed_again:
+            told.append(Input(*at, ALLOWED, "kill switch", "no source of it is on any more"))
+        self._killed = switch.killed
+        return told
+
+    def _changed(self) -> bool:
+        try:
+            return self._watch.changed()
+        except sqlite3.Error:
+            return True
+
+    def _standing_now(self, at: tuple[int, int, int], *, check: bool) -> list[Input]:
+        told = []
+        found, self._found = self._found, None
+        if found is None or (self._unchecked and check):
+            found, self._unchecked = self._resolve(check), not check
+        for agent, standing in found.items():
+            if self._standings.get(agent) != standing:
+                self._standings[agent] = standing
+                said = words(standing)
+                told.append(Input(*at, STANDING, "registry", said, agent, standing.text()))
+        self._begun = True
+        return told
+
+
+def words(standing: Standing) -> str:
+    """A standing in a sentence."""
+    if standing.serving is None:
+        return f"no model serves: {standing.fault or 'none was deployed'}"
+    may = f"promoted, {standing.stage:.0%} of capital" if standing.promoted else "not promoted"
+    beside = f"; {standing.challenger.version} challenges" if standing.challenger else ""
+    return f"version {standing.serving.version} serves, {may}{beside}"

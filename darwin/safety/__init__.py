@@ -1,0 +1,1 @@
+"""What keeps learned agents harmless: breaker, override limit, kill switch, stages, alerts."""

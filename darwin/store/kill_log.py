@@ -1,0 +1,52 @@
+"""The kill switch as persons have set it: rows of `kill_events`, the last of which holds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from darwin.store import logs
+from darwin.store.db import Database
+from darwin.store.runs import iso_time
+from darwin.store.schema import kill_events
+
+
+class Said(NamedTuple):
+    """One row: what a person said of the kill switch."""
+
+    on: bool
+    by: str
+    reason: str
+    at: str  # wall clock, ISO 8601 UTC
+
+
+def last_said(connection: Connection) -> Said | None:
+    """What holds; None: nothing was ever said. No seal is looked at."""
+    k = kill_events.c
+    row = connection.execute(
+        select(k.kind, k.by, k.reason, k.at).order_by(k.id.desc()).limit(1)
+    ).one_or_none()
+    return None if row is None else Said(row.kind != "off", row.by, row.reason, row.at)
+
+
+def switch_on(database: Database, *, by: str, reason: str, at: datetime) -> None:
+    """Let no agent act from the next decision on. Raises StorageError."""
+    with database.write() as connection:
+        _append(connection, "on", by, reason, at)
+
+
+def switch_off(database: Database, *, by: str, reason: str, at: datetime) -> Said | None:
+    """Release what was switched on; gives that, None where nothing was. Raises StorageError."""
+    with database.write() as connection:
+        said = last_said(connection)
+        if said is None or not said.on:
+            return None
+        _append(connection, "off", by, reason, at)
+        return said
+
+
+def _append(connection: Connection, kind: str, by: str, reason: str, at: datetime) -> None:
+    row = {"kind": kind, "by": by, "reason": reason, "at": iso_time(at)}
+    logs.append(connection, kill_events, **row)

@@ -1,0 +1,73 @@
+"""The logs of the deployment, which belong to no run: append a row, read them, prove them sound.
+
+Rows are numbered from 1 without gap. `seal = sha256(seal of the row before + canonical line)` over
+all columns but the seal, the first row hanging on nothing; see `store.chain`. A seal shows what was
+changed, lost from the middle or added. That the newest rows were cut off it cannot show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Table, insert, select
+
+from darwin.errors import RecordError
+from darwin.store import chain
+from darwin.store.scan import EVERY_ROW, Scan, Stored, as_columns, wrong_type
+from darwin.store.schema import LOGS
+from darwin.store.sealed import CHANGED, Source
+
+
+def append(connection: Connection, table: Table, **values: object) -> int:
+    """Add a row to one of `schema.LOGS` within a write transaction; gives its number.
+
+    `values` names every column but `id` and `seal`.
+    """
+    newest = connection.execute(
+        select(table.c.id, table.c.seal).order_by(table.c.id.desc()).limit(1)
+    ).one_or_none()
+    before, seal = (0, b"") if newest is None else (newest.id, newest.seal)
+    row = {"id": before + 1} | values
+    lines = chain.sealed_lines(table, {name: [value] for name, value in row.items()})
+    connection.execute(insert(table), row | {"seal": chain.link(seal, lines)[0]})
+    return before + 1
+
+
+def read(connection: Connection, table: Table, after: int = 0) -> list[RowMapping]:
+    """The rows after number `after`, oldest first, as they stand; no seal is looked at."""
+    rows = connection.execute(select(table).where(table.c.id > after).order_by(table.c.id))
+    return list(rows.mappings())
+
+
+def sound_rows(source: Source, table: Table) -> Iterator[Mapping[str, Any]]:
+    """Every row, oldest first. Raises RecordError at the first that is not what was appended."""
+    count, seal = 0, b""
+    scan = Scan(*source, table, *EVERY_ROW)
+    for page in scan.pages():
+        for row, line in zip(page, chain.sealed_lines(table, as_columns(table, page)), strict=True):
+            told = dict(zip(table.c.keys(), row, strict=True))
+            [seal] = chain.link(seal, [line])
+            _require(table, row, told, count + 1, seal)
+            count += 1
+            yield told
+    if scan.broken:
+        raise RecordError(f"cannot be read ({scan.broken})", table=table.name, seq=count + 1)
+
+
+def require_sound(source: Source) -> None:
+    """Read all logs. Raises RecordError, which names the first row that is not as appended."""
+    for table in LOGS.values():
+        for _ in sound_rows(source, table):
+            pass
+
+
+def _require(table: Table, row: Stored, told: Mapping[str, Any], due: int, seal: bytes) -> None:
+    number = told["id"]
+    if number > due:
+        raise RecordError(f"is missing, row {number:,} follows", table=table.name, seq=due)
+    if number < due:
+        raise RecordError("is out of its place", table=table.name, seq=number)
+    if seal != told["seal"]:
+        what = wrong_type(table, row) or CHANGED
+        raise RecordError(what, table=table.name, seq=number)

@@ -1,0 +1,69 @@
+"""Whether anything was written into the logs of a deployment, asked before every decision."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from darwin.store import schema
+
+_HEADS = "SELECT " + ", ".join(
+    f"(SELECT coalesce(max(id), 0) FROM {name})"  # noqa: S608
+    for name in schema.LOGS
+)
+_LAST_KILL = 'SELECT kind, "by", reason FROM kill_events ORDER BY id DESC LIMIT 1'
+
+
+class Kill(NamedTuple):
+    """The last word of a person on the kill switch."""
+
+    on: bool
+    by: str
+    reason: str
+
+
+class LogWatch:
+    """Looks at the logs through a connection of its own; an unchanged file costs a few µs.
+
+    Everything raises sqlite3.Error where the file cannot be read; whoever asks decides what to make
+    of that.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open nothing yet."""
+        self._path = path
+        self._raw: sqlite3.Connection | None = None
+        self._file_version: int | None = None
+        self._heads: tuple[int, ...] = ()
+
+    def changed(self) -> bool:
+        """Whether a log has grown since this was last asked; yes at the first time."""
+        version = self._ask("PRAGMA data_version")[0]
+        if version == self._file_version:
+            return False
+        heads = self._ask(_HEADS)
+        self._file_version = version
+        grown, self._heads = heads != self._heads, heads
+        return grown
+
+    def last_kill(self) -> Kill | None:
+        """What was last said of the kill switch; None: nothing ever was."""
+        row = self._connection().execute(_LAST_KILL).fetchone()
+        return None if row is None else Kill(row[0] == "on", row[1], row[2])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._raw is not None:
+            self._raw.close()
+            self._raw = None
+
+    def _ask(self, query: str) -> tuple[int, ...]:
+        found: tuple[int, ...] = self._connection().execute(query).fetchone()
+        return found
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._raw is None:
+            address = self._path.absolute().as_uri() + "?mode=ro"
+            self._raw = sqlite3.connect(address, uri=True, isolation_level=None)
+        return self._raw

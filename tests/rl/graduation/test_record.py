@@ -1,0 +1,359 @@
+"""What is on record of an agent's right to act, and what that lets which model do where."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darwin.core.agents import AGENTS, STAGES, Model
+from darwin.errors import ConfigError, IntegrityError
+from darwin.rl.graduation.acts import demote, promote, set_stage
+from darwin.rl.graduation.checklist import Condition, State
+from darwin.rl.graduation.record import Act, Kind, Record, earned, read_record, scope_of
+from darwin.store.scan import as_it_stands
+from darwin.store.schema import graduation_events, rollout_events
+from darwin.store.sealed import Source
+from darwin.store.logs import sound_rows
+from tests.rl.graduation.desk import NOW, OTHER, OURS, Desk, hours, later
+
+INERT = (False, 0.0)
+SAID = {"by": "Ada", "reason": "a test"}
+
+
+class Deployment:
+    """One agent of a database, a minute after the other."""
+
+    def __init__(self, desk: Desk, agent: str = "gate") -> None:
+        self.desk, self.agent, self.now = desk, agent, NOW
+
+    def _at(self) -> dict[str, object]:
+        self.now += timedelta(minutes=1)
+        return SAID | {"at": self.now}
+
+    def promote(self, model: Model = OURS, **how: object) -> Record:
+        how = {"override": True} | how
+        return promote(self.desk.database, self.agent, model, **self._at(), **how)
+
+    def demote(self, **how: object) -> object:
+        return demote(self.desk.database, self.agent, **self._at(), **how)
+
+    def stage(self, stage: float, **how: object) -> Record:
+        how = {"override": True} | how
+        return set_stage(self.desk.database, self.agent, stage, **self._at(), **how)
+
+    def live(self, model: Model | None = OURS) -> tuple[bool, float]:
+        return earned(read_record(self.desk.database, self.agent), model, "x", live=True)
+
+    def replay(self, run_id: str, model: Model | None = OURS) -> tuple[bool, float]:
+        return earned(read_record(self.desk.database, self.agent), model, run_id, live=False)
+
+
+@pytest.fixture
+def gate(desk):
+    return Deployment(desk)
+
+
+def test_without_a_promotion_no_model_may_act(gate):
+    assert gate.live() == gate.replay("one") == gate.live(None) == INERT
+
+
+def test_a_promotion_gives_one_percent_to_that_very_model(gate):
+    gate.promote()
+    assert gate.live() == gate.replay("one") == (True, 0.01)
+    assert gate.live(OTHER) == gate.live(None) == INERT
+    assert gate.live(Model(OURS.version, OTHER.sha256)) == INERT
+    assert gate.live(Model(OTHER.version, OURS.sha256)) == INERT
+
+
+def test_a_promotion_of_one_agent_is_none_of_another(desk, gate):
+    gate.promote()
+    for agent in AGENTS[1:]:
+        assert Deployment(desk, agent).live() == INERT
+
+
+def test_a_demotion_leaves_no_model_promoted_and_no_capital(gate):
+    gate.promote()
+    gate.stage(0.25)
+    gate.demote()
+    assert gate.live() == gate.replay("one") == INERT
+    gate.promote()
+    assert gate.live() == (True, 0.01)
+
+
+def test_a_stage_holds_until_the_next_one(gate):
+    gate.promote()
+    for stage in (0.05, 1.0, 0.0, ):
+        gate.stage(stage)
+        assert gate.live() == (True, stage)
+
+
+def test_a_promoted_model_that_comes_back_finds_its_promotion_as_it_was(gate):
+    gate.promote(OURS)
+    gate.stage(0.10)
+    assert gate.live(OTHER) == INERT
+    assert gate.live(OURS) == (True, 0.10)
+
+
+def test_a_rollback_gives_an_old_model_nothing_once_another_was_promoted(gate):
+    gate.promote(OURS)
+    gate.promote(OTHER)
+    gate.stage(0.50)
+    assert gate.live(OTHER) == (True, 0.50)
+    assert gate.live(OURS) == INERT
+    gate.demote()
+    assert gate.live(OURS) == gate.live(OTHER) == INERT
+
+
+def test_a_promotion_in_a_replay_counts_in_that_replay_alone(gate):
+    gate.promote(scope=scope_of("one"))
+    assert gate.replay("one") == (True, 0.01)
+    assert gate.replay("two") == gate.live() == INERT
+    assert earned(read_record(gate.desk.database, "gate"), OURS, "one", live=True) == INERT
+
+
+def test_a_change_of_stage_is_about_the_deployment_alone(gate):
+    gate.promote()
+    gate.promote(scope=scope_of("one"))
+    gate.stage(0.50)
+    assert (gate.live(), gate.replay("two")) == ((True, 0.50), (True, 0.50))
+    assert gate.replay("one") == (True, 0.01)
+
+
+def test_a_demotion_of_the_deployment_ends_every_replay_s_too(gate):
+    gate.promote(scope=scope_of("one"))
+    gate.demote()
+    assert gate.replay("one") == INERT
+
+
+def test_a_demotion_in_a_replay_is_about_that_replay_alone(gate):
+    gate.promote()
+    gate.demote(scope=scope_of("one"))
+    assert gate.replay("one") == INERT
+    assert gate.replay("two") == gate.live() == (True, 0.01)
+
+
+def test_each_act_is_one_more_row_and_none_is_changed(gate):
+    before = []
+    for act in (gate.promote, lambda: gate.stage(0.05), gate.demote, gate.promote):
+        act()
+        now = [tuple(row) for row in gate.desk.rows("graduation_events")]
+        now += [tuple(row) for row in gate.desk.rows("rollout_events")]
+        assert len(now) == len(before) + 1
+        assert set(before) < set(now)
+        before = now
+    with as_it_stands(gate.desk.database) as raw:
+        for log in (graduation_events, rollout_events):
+            assert len(list(sound_rows(Source(raw, gate.desk.path), log))) == len(
+                gate.desk.rows(log.name)
+            )
+
+
+def test_who_said_it_and_why_stands_in_the_record(gate):
+    gate.promote()
+    (act,) = read_record(gate.desk.database, "gate").acts
+    assert act == Act(
+        Kind.PROMOTED, NOW + timedelta(minutes=1), "Ada", "a test", True, "deployment", OURS, 0.01
+    )
+
+
+@pytest.mark.parametrize("back", [timedelta(hours=1), timedelta(0), timedelta(microseconds=-1)])
+def test_order_holds_where_the_clock_goes_back(gate, back):
+    gate.promote()
+    gate.stage(0.25)
+    gate.now -= back + timedelta(minutes=1)
+    gate.demote()
+    assert gate.live() == INERT
+    gate.now -= back + timedelta(minutes=1)
+    gate.promote()
+    gate.now -= back + timedelta(minutes=1)
+    gate.stage(0.0)
+    assert gate.live() == (True, 0.0)
+    times = [act.at for act in read_record(gate.desk.database, "gate").acts]
+    assert times == sorted(set(times))
+
+
+def passed(*names: str) -> list[Condition]:
+    return [Condition(name, State.PASSED, None, "") for name in names]
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        [],
+        passed("decisions"),
+        [*passed("decisions"), Condition("evidence", State.MISSING, None, "")],
+        [*passed("evidence"), Condition("decisions", State.INCONCLUSIVE, 1e9, "")],
+        [*passed("evidence"), Condition("breaker", State.REFUTED, None, "")],
+    ],
+)
+def test_nothing_is_promoted_without_evidence_but_by_an_override(gate, conditions):
+    with pytest.raises(ConfigError, match="has not earned it"):
+        gate.promote(conditions=conditions, override=False)
+    assert gate.live() == INERT
+    gate.promote(conditions=conditions)
+    assert [row["override"] for row in gate.desk.rows("graduation_events")] == [1]
+
+
+def test_what_has_earned_it_needs_no_override(gate):
+    gate.promote(conditions=passed("decisions", "evidence"), override=False)
+    assert gate.live() == (True, 0.01)
+    assert [row["override"] for row in gate.desk.rows("graduation_events")] == [0]
+
+
+def test_promoting_twice_is_refused_so_that_no_stage_is_lost(gate):
+    gate.promote()
+    gate.stage(0.25)
+    with pytest.raises(ConfigError, match="promoted already, and holds 25%"):
+        gate.promote()
+    assert gate.live() == (True, 0.25)
+
+
+def test_a_model_without_capital_gets_its_first_by_a_promotion(gate):
+    gate.promote()
+    gate.stage(0.0)
+    with pytest.raises(ConfigError, match="gets its first by a promotion"):
+        gate.stage(0.01)
+    gate.promote()
+    assert gate.live() == (True, 0.01)
+
+
+def test_there_is_nothing_to_take_back_or_to_give_where_nobody_is_promoted(gate):
+    with pytest.raises(ConfigError, match="nothing to take back"):
+        gate.demote()
+    with pytest.raises(ConfigError, match="holds no capital"):
+        gate.stage(0.05)
+    assert gate.desk.rows("graduation_events") == gate.desk.rows("rollout_events") == []
+
+
+def test_a_row_that_can_be_none_is_refused(gate):
+    gate.promote()
+    gate.stage(0.05)
+    for change in ("stage = 0.3", "at = 'yesterday'"):
+        with closing(sqlite3.connect(gate.desk.path)) as raw, raw:
+            raw.execute(f"UPDATE rollout_events SET {change}")
+        with pytest.raises(IntegrityError, match="nothing that was ever said of an agent"):
+            gate.live()
+
+
+class TestClimbing:
+    """Up one stage at a time, after its dwell in market time."""
+
+    def heard(self, gate, days, run="one", **how):
+        gate.desk.decide("gate", days, 1.0, run=run, **({"mode": "active"} | how))
+
+    @pytest.fixture
+    def gate(self, desk):
+        desk.run("one")
+        gate = Deployment(desk)
+        gate.promote()
+        desk.checkpoint(NOW)
+        return gate
+
+    def climbs(self, gate, stage=0.05):
+        try:
+            gate.stage(stage, override=False)
+        except ConfigError as refused:
+            return refused.what
+        return True
+
+    def test_seven_days_at_one_percent_open_the_next_stage(self, gate):
+        self.heard(gate, [0.0, 6.9])
+        assert "held for 6.9 of 7 days" in self.climbs(gate)
+        self.heard(gate, 7.0)
+        assert self.climbs(gate) is True
+        assert gate.live() == (True, 0.05)
+        assert "held for 0.0 of 14 days" in self.climbs(gate, 0.10)
+
+    def test_no_stage_is_skipped(self, gate):
+        self.heard(gate, [0.0, 100.0])
+        assert "the stage after 1% is 5%" in self.climbs(gate, 0.10)
+
+    def test_down_is_possible_at_any_time_and_any_far(self, gate):
+        gate.stage(0.50)
+        assert self.climbs(gate, 0.05) is True
+        assert [row["override"] for row in gate.desk.rows("rollout_events")] == [1, 0]
+
+    def test_time_before_the_stage_counts_for_nothing(self, gate):
+        self.heard(gate, [0.0, 6.0])
+        gate.desk.checkpoint(later(days=1))
+        gate.now = later(days=2)
+        gate.stage(0.0)
+        gate.promote()
+        self.heard(gate, [6.1, 8.0])
+        assert "held for 1.9 of 7 days" in self.climbs(gate)
+
+    @pytest.mark.parametrize(
+        "how",
+        [
+            {"mode": "observe"},
+            {"role": "challenger"},
+            {"model": OTHER},
+            {"run": "replay"},
+        ],
+    )
+    def test_only_time_in_which_that_model_was_heard_counts(self, gate, how):
+        gate.desk.run("replay", mode="replay")
+        self.heard(gate, [0.0, 30.0], **how)
+        assert "held for 0.0 of 7 days" in self.climbs(gate)
+
+    def test_time_without_advice_counts_for_nothing(self, gate):
+        gate.desk.decide("gate", [0.0, 30.0], None, mode="active", reason="killed")
+        assert "held for 0.0 of 7 days" in self.climbs(gate)
+
+    def test_the_same_bars_fed_again_count_once(self, gate):
+        self.heard(gate, [0.0, 4.0])
+        gate.desk.run("two")
+        self.heard(gate, [1.0, 4.0], run="two")
+        assert "held for 4.0 of 7 days" in self.climbs(gate)
+        gate.desk.run("three")
+        self.heard(gate, [3.0, 7.0], run="three")
+        assert self.climbs(gate) is True
+
+    def test_nobody_climbs_while_a_condition_is_refuted(self, gate):
+        self.heard(gate, [0.0, 8.0])
+        refuted = [Condition("breaker", State.REFUTED, None, "closed")]
+        with pytest.raises(ConfigError, match="refuted: breaker"):
+            gate.stage(0.05, override=False, conditions=refuted)
+        gate.stage(0.05, conditions=refuted)
+        gate.stage(0.01, override=False, conditions=refuted)
+        assert [row["override"] for row in gate.desk.rows("rollout_events")] == [1, 0]
+
+    def test_an_override_that_was_not_needed_is_not_recorded_as_one(self, gate):
+        self.heard(gate, [0.0, 8.0])
+        gate.stage(0.05)
+        assert [row["override"] for row in gate.desk.rows("rollout_events")] == [0]
+
+
+ACTS = st.one_of(
+    st.tuples(st.just(Kind.PROMOTED), st.sampled_from((OURS, OTHER)), st.just(0.01)),
+    st.tuples(st.just(Kind.DEMOTED), st.sampled_from((OURS, OTHER)), st.just(0.0)),
+    st.tuples(st.just(Kind.STAGED), st.none(), st.sampled_from(STAGES)),
+)
+SCOPES = st.sampled_from(("deployment", "run:one", "run:two"))
+
+
+@given(st.lists(st.tuples(ACTS, SCOPES), max_size=20))
+def test_whatever_was_said_live_knows_one_promoted_model_and_no_replay(told):
+    acts = tuple(
+        Act(kind, later(minutes=i), "Ada", "a test", False,
+            "deployment" if kind is Kind.STAGED else scope, model, stage)
+        for i, ((kind, model, stage), scope) in enumerate(told)
+    )  # fmt: skip
+    record = Record("gate", acts)
+    live = {model: earned(record, model, "one", live=True) for model in (OURS, OTHER)}
+    assert sum(promoted for promoted, _ in live.values()) <= 1
+    assert all(promoted or stage == 0.0 for promoted, stage in live.values())
+    without = Record("gate", tuple(act for act in acts if act.scope == "deployment"))
+    assert live == {model: earned(without, model, "two", live=False) for model in live}
+    ended = [i for i, act in enumerate(acts) if act.kind is Kind.DEMOTED]
+    if ended and not any(act.kind is Kind.PROMOTED for act in acts[ended[-1] :]):
+        assert acts[ended[-1]].scope != "deployment" or not any(p for p, _ in live.values())
+
+
+def test_hours_are_hours():
+    assert hours(1.0, 3)[2] == pytest.approx(1 + 2 / 24)
