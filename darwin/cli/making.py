@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -165,7 +166,20 @@ def report_on(
         digests=wired.data_digests,
         notes=wired.notes,
         provenance=provenance,
+        twin=_without_agents(result, wired),
     )
+
+
+def _without_agents(result: RunResult, wired: Wired) -> RunResult | None:
+    """The same run without agents, with the same releases; None where they changed nothing."""
+    if not (result.consulted.followed & (result.consulted.share != 1.0)).any():
+        return None
+    from darwin.core.facts import RELEASE
+    from darwin.store.acts import Journaled
+
+    releases = [one for one in result.inputs if one.kind == RELEASE]
+    alone = replace(wired.session, agents=None)
+    return alone.run(inputs=Journaled(releases) if releases else None)
 
 
 def write_run_files(folder: Path, loaded: Loaded, wired: Wired, run: Begun, report: Report) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from darwin.cli.deployment import database_options, database_path, open_database
-from darwin.errors import DamagedError, IntegrityError, RecordError, StorageError
+from darwin.errors import ConfigError, DamagedError, IntegrityError, RecordError, StorageError
 
 if TYPE_CHECKING:
-    from darwin.store.verify import Checked
+    from darwin.rl.serving.audit import Audit
+    from darwin.store.runs import RunIdentity
+    from darwin.store.verify import Checked, Fold
 
 
 @click.command()
@@ -23,7 +26,8 @@ def verify(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
 
     Every row of the run is read and held against the chain, the seals and the manifest.json in the
     folder of the run; fills must balance, every candidate of a finished run must have one ending
-    and one outcome. Exit 4 names the first row that is not what it was. A run that is not finished
+    and one outcome; what agents decided is made again from their stored observations and the
+    models named there, where these still exist. Exit 4 names the first row that is not what it was. A run that is not finished
     is checked as far as it is kept.
 
     \b
@@ -33,16 +37,18 @@ def verify(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
     """
     from darwin.cli.tables import print_json
 
+    audits: list[Audit] = []
     try:
-        checked = _check(run_id, artifacts_dir, db)
+        checked = _check(run_id, artifacts_dir, db, audits)
     except IntegrityError as found:
         if as_json:
             print_json({"run_id": run_id, "sound": False} | _told(found))
         raise
     if as_json:
-        print_json({"run_id": run_id, "sound": True} | checked._asdict())
+        again = {"recomputed": audits[0].recomputed, "without_model": audits[0].without_model}
+        print_json({"run_id": run_id, "sound": True} | checked._asdict() | again)
     else:
-        _say(checked)
+        _say(checked, audits[0])
 
 
 @click.command()
@@ -88,15 +94,36 @@ def replay(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
         )
 
 
-def _check(run_id: str, artifacts_dir: str, db: str | None) -> Checked:
-    """Open the file and verify. Raises RecordError where even opening meets damage."""
+def _check(run_id: str, artifacts_dir: str, db: str | None, audits: list[Audit]) -> Checked:
+    """Open the file and verify; what was made again of agents' decisions joins `audits`.
+
+    Raises RecordError where even opening meets damage.
+    """
     from darwin.store.verify import verify as check
     from darwin.trading.books import Books
 
+    def open_books(run: RunIdentity) -> list[Fold]:
+        audits[:] = [_audit(run, artifacts_dir)]
+        return [Books(run.symbols), audits[0]]
+
     manifest = _manifest(run_id, artifacts_dir)
     with suppress(DamagedError), open_database(artifacts_dir, db) as database:
-        return check(database, run_id, Books, manifest)
+        return check(database, run_id, open_books, manifest)
     raise _unreadable(database_path(artifacts_dir, db))
+
+
+def _audit(run: RunIdentity, artifacts_dir: str) -> Audit:
+    """An audit with the models of the run's config, or without where these cannot be had."""
+    from darwin.bootstrap.agents import agents_of
+    from darwin.config.load import load_resolved
+    from darwin.rl.serving.audit import Audit
+
+    tree = json.loads(run.config_json) | {"artifacts_dir": artifacts_dir}
+    try:
+        agents = agents_of(load_resolved(tree, f"the recorded config of run '{run.run_id}'").config)
+    except ConfigError:
+        return Audit(None)
+    return Audit(None if agents is None else agents.policies)
 
 
 def _unreadable(path: Path) -> RecordError:
@@ -124,7 +151,7 @@ def _manifest(run_id: str, artifacts_dir: str) -> bytes | None:
         ) from fault
 
 
-def _say(checked: Checked) -> None:
+def _say(checked: Checked, audit: Audit) -> None:
     from darwin.cli.tables import count, print_table, terminal
 
     if checked.finished:
@@ -135,6 +162,10 @@ def _say(checked: Checked) -> None:
     numbers = ("facts", "checkpoints", "equity_marks", "alerts", "run_events", "acts")
     rows = [(name.replace("_", " "), count(told[name])) for name in numbers]
     rows.insert(1, ("head", checked.head))
+    if audit.recomputed or audit.without_model:
+        rows.append(("decisions made again", count(audit.recomputed)))
+    if audit.without_model:
+        rows.append(("not made again, their model is gone", count(audit.without_model)))
     rows.append(("manifest", "agrees" if checked.manifest else "none in the folder of the run"))
     print_table(terminal(), ("checked", ""), rows)
 

@@ -15,6 +15,7 @@ from darwin.core.market import DAY_MS
 from darwin.core.provenance import Provenance
 from darwin.core.trade import Exit, Trade
 from darwin.engine.benchmarks import benchmarks
+from darwin.engine.report_agents import agents
 from darwin.engine.report_breakdown import (
     by_setup,
     data_rows,
@@ -43,6 +44,7 @@ class Report:
     sampling: Sampling
     benchmarks: tuple[Benchmark, ...]
     metrics: dict[str, Any]
+    twin: RunResult | None = None  # without agents
 
 
 def report(
@@ -54,12 +56,13 @@ def report(
     digests: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     provenance: Provenance | None = None,
+    twin: RunResult | None = None,
 ) -> Report:
     """Work out all figures of `result`.
 
     `calendar`: "continuous" or "sessions". `seed` is that of the random benchmarks. `digests`:
     SHA-256 of each symbol's data, where known. `notes` join the assumptions. `provenance` says how
-    the run was recorded, if it was.
+    the run was recorded, if it was. `twin` is the same run without agents, where these acted.
     """
     sampling = Sampling.of(result, calendar)
     rivals = benchmarks(result, sampling, seed)
@@ -78,7 +81,8 @@ def report(
         "funnel": {row["reason"]: row["count"] for row in funnel_rows(result)},
         "by_setup": by_setup(result),
         "benchmarks": {rival.name: _rival(rival, result, seed) for rival in rivals},
-        "agents": {},
+        "agents": agents(result),
+        "twin": None if twin is None else _twin(twin, sampling),
         "safety_events": [
             {"time": iso(event.time), "kind": event.kind, "detail": event.detail}
             for event in result.safety_events
@@ -88,7 +92,7 @@ def report(
     metrics: dict[str, Any] = plain(figures)
     metrics["verdict"] = verdict(metrics)
     metrics["assumptions"] = [*assumptions(metrics, result.costs), *notes]
-    return Report(result, sampling, rivals, metrics)
+    return Report(result, sampling, rivals, metrics, twin)
 
 
 def metrics(result: RunResult, run_id: str, **options: Any) -> dict[str, Any]:
@@ -109,6 +113,16 @@ def _scope(result: RunResult, sampling: Sampling) -> dict[str, Any]:
         "bars": sum(len(bars) for bars in result.markets),
         "candidates": len(result.candidates),
         "trades": len(result.trades),
+    }
+
+
+def _twin(twin: RunResult, sampling: Sampling) -> dict[str, Any]:
+    """The figures of the run without agents that matter beside those of the run."""
+    figures = _money(twin) | _performance(twin, sampling)
+    names = ("net_pnl_usd", "total_return", "sharpe_ratio", "max_drawdown", "final_equity_usd")
+    return {name: figures[name] for name in names} | {
+        "trades": len(twin.trades),
+        "candidates": len(twin.candidates),
     }
 
 

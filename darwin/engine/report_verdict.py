@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from darwin.engine.report_agents import agents_sentence, twin_sentence
 from darwin.engine.report_words import count, number, percent, usd
 from darwin.engine.report_words import day as day_text
 from darwin.engine.result import RunResult
@@ -45,9 +46,12 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
             "market."
         )
     sentences.append(_headline(metrics))
+    about_agents = [agents_sentence(metrics["agents"]), twin_sentence(metrics)]
+    said = [sentence for sentence in about_agents if sentence]
     if not metrics["trades"]:
-        return [*sentences, _no_trades(metrics)]
-    return [*sentences, _earned(metrics), *_against(metrics), _mean_r(metrics), _costs(metrics)]
+        return [*sentences, _no_trades(metrics), *said]
+    money = [_earned(metrics), *_against(metrics), _mean_r(metrics), _costs(metrics)]
+    return [*sentences, *money, *said]
 
 
 def too_few(metrics: dict[str, Any]) -> bool:

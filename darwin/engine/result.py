@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from darwin.core.account import SafetyEvent
 from darwin.core.candidate import CandidateTable
 from darwin.core.decision import Reason
+from darwin.core.facts import Input
 from darwin.core.market import Bars, FloatArray, IntArray
 from darwin.core.trade import Cancel, Fill, Order, OutcomeTable, Trade
 from darwin.engine.consulted import NOBODY, ConsultedColumns
@@ -62,6 +63,7 @@ class RunResult:
     starting_equity_usd: float
     costs: Costs
     consulted: ConsultedColumns = NOBODY  # of all agents, in the order in which they were asked
+    inputs: Sequence[Input] = ()  # what came from outside, in the order in which it took effect
 
     def funnel(self) -> dict[str, int]:
         """Count the candidates by the one reason each ended with; the counts add up to all."""

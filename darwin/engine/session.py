@@ -172,6 +172,7 @@ class _Facts:
     trades: Sequence[Trade]
     safety_events: Sequence[SafetyEvent]
     consulted: ConsultedColumns = NOBODY
+    inputs: Sequence[Input] = ()
 
 
 class _InBulk:
@@ -204,6 +205,7 @@ def _walked_by(step: Step, reasons: NDArray[np.int8]) -> _Facts:
         trades=step.ledger.trades,
         safety_events=tuple(step.safety_events),
         consulted=ConsultedColumns.joined(step.consulted or ()),
+        inputs=tuple(step.inputs),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
@@ -14,6 +14,7 @@ from darwin.store import chain, indexes, schema
 from darwin.store.db import Database
 from darwin.store.layout import require_layout
 from darwin.store.queries import unknown_run
+from darwin.store.runs import RunIdentity
 from darwin.store.scan import Scan, Stored, as_columns, as_it_stands, printable, wrong_type
 from darwin.store.sealed import CHANGED, RunRow, Sealed, Source, acts, run_row
 
@@ -51,12 +52,12 @@ class Checked(NamedTuple):
 def verify(
     database: Database,
     run_id: str,
-    fold: Callable[[tuple[str, ...]], Fold],
+    fold: Callable[[RunIdentity], Sequence[Fold]],
     manifest: bytes | None = None,
 ) -> Checked:
     """Read every row of a run in one state of the file and hold it against chain and seals.
 
-    `fold` opens the books of a run over its symbols; `manifest` is the text of its manifest.json.
+    `fold` opens the books of a run; `manifest` is the text of its manifest.json.
     Raises RecordError naming the first row that is not what was recorded, and ConfigError when
     nothing knows of such a run.
     """
@@ -67,7 +68,7 @@ def verify(
             if manifest is not None or indexes.remembers(source, run_id):
                 raise RecordError("is missing or has lost its name", table="runs")
             raise unknown_run(database, run_id, run)
-        reading = _Reading(source, run, fold(run.identity.symbols))
+        reading = _Reading(source, run, fold(run.identity))
         try:
             return reading.all(manifest)
         except IntegrityError as found:
@@ -99,7 +100,7 @@ class _Fact(NamedTuple):
 class _Reading:
     """One walk through all rows of a run; `facts` counts those that are found sound."""
 
-    def __init__(self, source: Source, run: RunRow, books: Fold) -> None:
+    def __init__(self, source: Source, run: RunRow, books: Sequence[Fold]) -> None:
         self._source, self._identity, self._books = source, run.identity, books
         self._number = run.number
         self._run_id = run.identity.run_id
@@ -126,7 +127,8 @@ class _Reading:
         asked = acts(self._source, self._run_id)
         if end is not None:
             self._require_end(end)
-            self._books.close()
+            for books in self._books:
+                books.close()
         self._require_all_read()
         self._require_asked(asked)
         if manifest is not None:
@@ -197,7 +199,8 @@ class _Reading:
             raise self._bad(fact, wrong_type(table, row) or CHANGED)
         if told.get("prev_hash", self._head) != self._head:
             raise self._bad(fact, "has another fact before it than it says")
-        self._books.fold(table.name, self.facts + 1, told)
+        for books in self._books:
+            books.fold(table.name, self.facts + 1, told)
         if table is schema.inputs:
             self._inputs.append(told)
         self.facts, self._head = self.facts + 1, head

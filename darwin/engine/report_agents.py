@@ -1,0 +1,168 @@
+"""What the learned agents of a run did, agreed with, and would have changed.
+
+A shadow: every figure compares an agent's advice with what its baseline let stand, on outcomes that
+are known for all candidates. It is no evidence yet: luck looks the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from darwin.core.agents import (
+    AGENTS,
+    GATE,
+    KEEP,
+    META_LEARNER,
+    PORTFOLIO,
+    SKIP,
+    TO_SKIP,
+    TO_TAKE,
+    Standing,
+)
+from darwin.core.facts import STANDING
+from darwin.core.market import BoolArray, FloatArray
+from darwin.core.trade import Status
+from darwin.engine.consulted import WHYS, ConsultedColumns
+from darwin.engine.report_words import iso, percent
+from darwin.engine.result import RunResult
+
+RULE = "rule."
+"""How the version of a rule in the place of a model begins."""
+
+
+def agents(result: RunResult) -> dict[str, Any]:
+    """A panel for each agent that was asked, by name, in the order in which they are asked."""
+    lineage = _lineage(result)
+    return {
+        name: _panel(result, name, result.consulted.of(name), lineage.get(name, []))
+        for name in AGENTS
+        if name in lineage or len(result.consulted.of(name))
+    }
+
+
+def _lineage(result: RunResult) -> dict[str, list[dict[str, Any]]]:
+    """How each agent stood, from its first standing on."""
+    told: dict[str, list[dict[str, Any]]] = {}
+    for one in result.inputs:
+        if one.kind == STANDING:
+            standing = Standing.read(one.detail)
+            model = standing.serving
+            told.setdefault(one.agent, []).append(
+                {
+                    "from": iso(one.time),
+                    "version": model.version if model else None,
+                    "sha256": model.sha256 if model else None,
+                    "fault": standing.fault,
+                    "promoted": standing.promoted,
+                    "stage": standing.stage,
+                    "challenger": standing.challenger.version if standing.challenger else None,
+                }
+            )
+    return told
+
+
+def _panel(
+    result: RunResult, name: str, asked: ConsultedColumns, lineage: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    advised = np.isfinite(asked.action)
+    whys = Counter(WHYS[code].value for code in asked.why.tolist())
+    r = result.outcomes.r[asked.row]
+    known = advised & (result.outcomes.status[asked.row] == Status.RESOLVED)
+    versions = [one["version"] for one in lineage if one["version"]]
+    return {
+        "versions": list(lineage),
+        "is_rule": bool(versions) and all(version.startswith(RULE) for version in versions),
+        "decisions": len(asked),
+        "advised": int(advised.sum()),
+        "active": int(asked.active.sum()),
+        "followed": int(asked.followed.sum()),
+        "reasons": dict(sorted(whys.items())),
+        "outcomes": int(known.sum()),
+        "excluded_share": float(1 - advised.mean()) if len(asked) else float("nan"),
+        **_SHADOWS[name](result, asked, advised, known, r),
+    }
+
+
+def _gate(
+    result: RunResult, asked: ConsultedColumns, advised: BoolArray, known: BoolArray, r: FloatArray
+) -> dict[str, Any]:
+    """Skips among all calls, and what the expert would have made of what was skipped."""
+    skips = advised & (asked.action == SKIP)
+    taken = result.verdicts.take[asked.row] & known
+    winners = taken & (r > 0)
+    return {
+        "agreement": _share(~skips[advised]),
+        "saved_calls": _share(skips[advised]),
+        "miss_rate": _share(skips[winners]),
+        "would_change_r": float(-r[taken & skips].sum()),
+    }
+
+
+def _meta_learner(
+    result: RunResult, asked: ConsultedColumns, advised: BoolArray, known: BoolArray, r: FloatArray
+) -> dict[str, Any]:
+    """Overrides among all verdicts, and how many of them were right."""
+    take = result.verdicts.take[asked.row]
+    stands = np.where(asked.action == TO_SKIP, False, np.where(asked.action == TO_TAKE, True, take))
+    overrides = advised & (asked.action != KEEP) & (stands != take)
+    judged = overrides & known
+    right = np.where(stands, r > 0, r <= 0)
+    return {
+        "agreement": _share(~overrides[advised]),
+        "overrides": int(overrides.sum()),
+        "override_accuracy": _share(right[judged]),
+        "would_change_r": float(np.where(stands, r, -r)[judged].sum()),
+    }
+
+
+def _portfolio(
+    result: RunResult, asked: ConsultedColumns, advised: BoolArray, known: BoolArray, r: FloatArray
+) -> dict[str, Any]:
+    """Fractions of full size, and what they would have earned against full size."""
+    fraction = asked.action[advised]
+    return {
+        "agreement": _share(fraction == 1.0),
+        "mean_fraction": float(fraction.mean()) if len(fraction) else float("nan"),
+        "would_change_r": float(((asked.action - 1.0) * r)[known].sum()),
+    }
+
+
+_SHADOWS = {GATE: _gate, META_LEARNER: _meta_learner, PORTFOLIO: _portfolio}
+
+
+def _share(flags: BoolArray) -> float:
+    return float(flags.mean()) if len(flags) else float("nan")
+
+
+def agents_sentence(panels: dict[str, Any]) -> str | None:
+    """What a reader must know of the agents first; None where none was asked."""
+    asked = {name: panel for name, panel in panels.items() if panel["decisions"]}
+    if not asked:
+        return None
+    names = " and ".join(", ".join(name.replace("_", "-") for name in asked).rsplit(", ", 1))
+    acted = [name for name, panel in asked.items() if panel["followed"]]
+    did = (
+        f"of these {', '.join(acted).replace('_', '-')} acted"
+        if acted
+        else "they only watched: no order was changed by them"
+    )
+    rules = all(panel["is_rule"] for panel in asked.values())
+    what = "documented rules, no trained models" if rules else "models"
+    return f"Agents at the door ({what}): {names}; {did}."
+
+
+def twin_sentence(metrics: dict[str, Any]) -> str | None:
+    """How the run fared against itself without agents; None where that is the same."""
+    twin = metrics["twin"]
+    if twin is None:
+        return None
+    ahead = "more" if metrics["net_pnl_usd"] > twin["net_pnl_usd"] else "no more"
+    return (
+        f"With its agents the run earned {ahead} than its twin without them"
+        f" ({percent(metrics['total_return'], sign=True)} against"
+        f" {percent(twin['total_return'], sign=True)}); one run is no evidence of skill."
+    )
