@@ -11,7 +11,6 @@ from darwin.core.agents import AGENTS
 from darwin.rl.cli.options import Deployment, act_options, model_options, open_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from darwin.rl.registry.registry import Registry
@@ -39,6 +38,7 @@ def deploy(agent: str, folder: Path, by: str, reason: str, as_json: bool, **wher
     from darwin.cli.tables import print_json
     from darwin.rl.registry import files
     from darwin.rl.registry.deploy import deploy as bring
+    from darwin.rl.serving.validation import validate_files
 
     given = files.read(
         folder.resolve(), (files.SPEC, files.WEIGHTS), also=(files.MANIFEST, files.ZIP)
@@ -46,7 +46,7 @@ def deploy(agent: str, folder: Path, by: str, reason: str, as_json: bool, **wher
     with open_registry(Deployment.of(**where), to_change=True, make=True) as registry:
         one = bring(
             registry, agent, given, by=by, reason=reason, now=_now(),
-            active=_may_act(registry, agent), validate=validated,
+            active=_may_act(registry, agent), validate=validate_files,
         )  # fmt: skip
     if as_json:
         print_json(told(agent, one))
@@ -146,31 +146,12 @@ def those(agent: str | None) -> tuple[str, ...]:
     return (agent,) if agent else AGENTS
 
 
-def validated(agent: str, content: Mapping[str, bytes]) -> None:
-    """Validate the files of a model of `agent`. Raises ModelError."""
-    from darwin.rl.agents.pages import PAGES
-    from darwin.rl.registry.files import SPEC, WEIGHTS
-    from darwin.rl.serving.validation import validate
-
-    validate(PAGES[agent], content[SPEC], content[WEIGHTS])
-
-
 def _may_act(registry: Registry, agent: str) -> bool:
-    """Whether the version that serves may act: the last that is on record of it is a promotion."""
-    from darwin.store.logs import read
-    from darwin.store.schema import graduation_events
+    """Whether the version that serves is promoted in the deployment, at whatever stage."""
+    from darwin.rl.graduation.record import earned, read_record
 
     serving = registry.shelf(agent).serving
-    with registry.database.read() as connection:
-        told = read(connection, graduation_events)
-    mine = [
-        row["kind"]
-        for row in told
-        if (row["agent_name"], row["scope"]) == (agent, "deployment")
-        and serving is not None
-        and row["manifest_sha256"] == serving.sha256
-    ]
-    return mine[-1:] == ["promoted"]
+    return earned(read_record(registry.database, agent), serving, "", live=True)[0]
 
 
 def told(agent: str, one: Version) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from darwin.cli.rl_model_acts import (
     those,
     told,
     unpin,
-    validated,
 )
 from darwin.errors import IntegrityError
 from darwin.rl.cli.options import Deployment, model_options, open_registry
@@ -129,13 +128,14 @@ def verify(agent: str | None, version: str | None, as_json: bool, **where: Any) 
     """
     from darwin.cli.tables import print_json
     from darwin.rl.registry.fsck import require_whole
+    from darwin.rl.serving.validation import validate_files
 
     checked = []
     with open_registry(Deployment.of(**where)) as registry:
         for name in those(agent):
             some = (registry.shelf(name).pick(version),) if version else registry.shelf(name).kept
             for one in some:
-                validated(name, require_whole(registry, name, one))
+                validate_files(name, require_whole(registry, name, one))
                 checked.append({"agent": name, "version": one.name})
     if as_json:
         print_json({"sound": True, "checked": checked})

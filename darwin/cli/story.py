@@ -8,6 +8,18 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from darwin.cli.tables import number, print_table, signed, when
+from darwin.core.agents import (
+    AGENTS,
+    GATE,
+    KEEP,
+    META_LEARNER,
+    PASS,
+    PORTFOLIO,
+    SKIP,
+    TO_SKIP,
+    TO_TAKE,
+    Role,
+)
 
 if TYPE_CHECKING:
     from darwin.store.story import Story
@@ -27,6 +39,7 @@ def tell(console: Console, story: Story) -> None:
         "entry": _entry(story),
         "taken": _taken(story),
     }
+    says |= {agent: _agent(story, agent) for agent in AGENTS}
     rows = [(stage, state, says.get(stage, "")) for stage, state in story.stages()]
     print_table(console, ("stage", "", ""), rows)
     console.print()
@@ -58,6 +71,29 @@ def _expert(story: Story) -> str:
         f" quality {number(verdict.quality)}, cost {number(verdict.cost_usd)} USD"
     )
     return said + (f", flags: {', '.join(verdict.risk_flags)}" if verdict.risk_flags else "")
+
+
+def _agent(story: Story, agent: str) -> str:
+    """What an agent advised, how sure, and what the door made of it."""
+    parts = []
+    for told in story.decisions:
+        if told.agent_name != agent:
+            continue
+        said = "no advice"
+        if told.action is not None:
+            said = _ACTIONS[agent].get(told.action) or f"{told.action:.0%} of full size"
+        sure = "" if told.probability is None else f" ({told.probability:.0%})"
+        which = "" if told.role == Role.SERVING else "challenger: "
+        left = "" if told.final_action == 1.0 else f", left {told.final_action:.0%}"
+        parts.append(f"{which}{said}{sure}, {told.reason}{left}")
+    return "; ".join(parts)
+
+
+_ACTIONS: dict[str, dict[float, str]] = {
+    GATE: {SKIP: "skip", PASS: "pass"},
+    META_LEARNER: {KEEP: "keep", TO_SKIP: "override to skip", TO_TAKE: "override to take"},
+    PORTFOLIO: {},
+}
 
 
 def _sizing(story: Story) -> str:
@@ -125,6 +161,7 @@ def story_tree(story: Story) -> dict[str, Any]:
         )
     }
     return parts | {
+        "decisions": [_columns(told) for told in story.decisions],
         "verdict": None if story.verdict is None else story.verdict._asdict(),
         "stages": [{"stage": stage, "state": state} for stage, state in story.stages()],
         "net_pnl_usd": story.net_pnl_usd,
@@ -135,7 +172,7 @@ def story_tree(story: Story) -> dict[str, Any]:
     }
 
 
-_UNTOLD = ("id", "features", "hash")
+_UNTOLD = ("id", "features", "hash", "prev_hash", "observation")
 
 
 def _columns(row: Any) -> dict[str, Any]:

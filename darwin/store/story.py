@@ -9,12 +9,22 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, Table, select
 
+from darwin.core.agents import AGENTS
 from darwin.core.decision import STAGES, Verdict
 from darwin.errors import ConfigError
 from darwin.store.db import Database
 from darwin.store.features import unpack
 from darwin.store.queries import require_run, stage_rank, verdict_of
-from darwin.store.schema import candidates, endings, fills, orders, outcomes, runs, verdicts
+from darwin.store.schema import (
+    agent_decisions,
+    candidates,
+    endings,
+    fills,
+    orders,
+    outcomes,
+    runs,
+    verdicts,
+)
 
 _LEAST_DIGITS = 4
 _SHOWN = 5
@@ -31,6 +41,7 @@ class Story(NamedTuple):
     entry: Row[Any] | None
     exit: Row[Any] | None
     outcome: Row[Any] | None
+    decisions: tuple[Row[Any], ...]  # of agents, in the order in which they were asked
     features: dict[str, float]  # as they stood at the signal's close
 
     @property
@@ -52,14 +63,19 @@ class Story(NamedTuple):
         return float(earned / risk) if risk > 0 else None
 
     def stages(self) -> list[tuple[str, str]]:
-        """Each stage of the funnel and how it went: passed, `ended: …`, not reached, or taken."""
+        """Each stage of the funnel and how it went: passed, `ended: …`, not reached, or taken.
+
+        An agent that was not asked has no stage.
+        """
+        asked = {decision.agent_name for decision in self.decisions}
+        shown = [stage for stage in STAGES if stage not in AGENTS or stage in asked]
         if self.ending is None:
-            return [(stage, "passed") for stage in STAGES[:-2]] + [("entry", "open")]
+            return [(stage, "passed") for stage in shown[:-2]] + [("entry", "open")]
         ended, reason = self.ending
         at = stage_rank(ended)
-        went = [(stage, "passed" if i < at else "not reached") for i, stage in enumerate(STAGES)]
-        went[at : at + 1] = [(ended, reason if ended == reason else f"ended: {reason}")]
-        return went
+        went = [(stage, "passed" if stage_rank(stage) < at else "not reached") for stage in shown]
+        told = (ended, reason if ended == reason else f"ended: {reason}")
+        return [told if stage == ended else (stage, how) for stage, how in went]
 
 
 def candidate(database: Database, candidate_id: str, run_id: str | None = None) -> Story:
@@ -91,6 +107,7 @@ def candidate(database: Database, candidate_id: str, run_id: str | None = None) 
             entry=entry,
             exit=exit_,
             outcome=_one(connection, outcomes, row),
+            decisions=tuple(sorted(_facts(connection, agent_decisions, row), key=_by_id)),
             features=_features(require_run(connection, database, row.run_id), row),
         )
 
@@ -153,6 +170,10 @@ def _facts(connection: Connection, table: Table, about: Row[Any]) -> Sequence[Ro
         table.c.run_id == about.run_id, table.c.candidate_id == about.candidate_id
     )
     return connection.execute(query).all()
+
+
+def _by_id(row: Row[Any]) -> int:
+    return int(row.id)
 
 
 def _one(connection: Connection, table: Table, about: Row[Any]) -> Row[Any] | None:

@@ -7,7 +7,7 @@ import pytest
 
 from darwin.core.market import HOUR_MS, MINUTE_MS
 from darwin.errors import ConfigError
-from darwin.safety.overrides import OverrideLimit
+from darwin.safety.overrides import STORM, OverrideLimit
 
 START = 1_700_000_000_000
 
@@ -115,6 +115,10 @@ def test_more_than_half_of_twenty_or_more_asking_is_a_storm(requests, storm):
     assert limit.storm is storm
 
 
+def test_a_storm_has_its_kind_of_safety_event():
+    assert STORM == "override_storm"
+
+
 def test_a_storm_passes_with_its_window():
     limit = OverrideLimit(0.2)
     decide(limit, "R" * 30 + "k" * 10)
@@ -127,7 +131,7 @@ def test_a_storm_passes_with_its_window():
 def test_what_is_no_share_is_refused(rate):
     with pytest.raises(ConfigError, match="is no share") as caught:
         OverrideLimit(rate)
-    assert str(rate) in caught.value.what
+    assert caught.value.what == f"max_override_rate is {rate}, which is no share"
     assert caught.value.where == "rl.max_override_rate"
     assert caught.value.mend == "set it to a number from 0 to 1"
 

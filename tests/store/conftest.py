@@ -13,7 +13,7 @@ import pytest
 
 from darwin.cli.main import main
 from darwin.core.account import Alert
-from darwin.core.agents import Decision
+from darwin.core.agents import Decision, Mode, Role, Why
 from darwin.core.candidate import CandidateTable
 from darwin.core.decision import Reason, Verdict
 from darwin.core.facts import Facts, Input
@@ -227,6 +227,15 @@ class Walked:
         return self.alerts
 
 
+UNANSWERED = [
+    Decision(row, agent, Role.SERVING, Mode.OBSERVE, None, None, 1.0, 1.0, False, Why.NO_MODEL,
+             None, "5" * 64, b"\0" * 8, 0)
+    for row, agent in ((0, "gate"), (0, "portfolio"), (3, "gate"))
+]  # fmt: skip
+"""Agents that were asked and had no model."""
+RAISED = [Alert(hour(31), "drawdown", "", "equity fell"), Alert(hour(31), "breaker opened", "gate", "5")]
+
+
 def facts_of(run: RunResult, inputs: Sequence[Input] = ()) -> Facts:
     """All facts of a run, as they are handed over at its end."""
     said = run.verdicts
@@ -235,7 +244,10 @@ def facts_of(run: RunResult, inputs: Sequence[Input] = ()) -> Facts:
                       said.flags.get(row, ()), said.cost_usd[row].item()))
         for row in np.flatnonzero(said.asked).tolist()
     ]  # fmt: skip
-    walked = Walked(verdicts, run.orders, run.cancels, run.fills, run.safety_events, inputs)
+    decisions, alerts = (UNANSWERED, RAISED) if len(run.candidates) else ([], [])
+    walked = Walked(
+        verdicts, run.orders, run.cancels, run.fills, run.safety_events, inputs, decisions, alerts
+    )
     journal = Collected([])
     scribe = Scribe(journal, walked, run.reasons, run.candidates, run.outcomes, run.markets)
     scribe.finish(int(run.equity.time[-1]))

@@ -9,8 +9,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-CHAINED = ("inputs", "candidates", "verdicts", "orders", "fills", "outcomes", "safety_events")
-BESIDE = ("run_events", "checkpoints", "equity_marks")
+CHAINED = (
+    "inputs", "candidates", "verdicts", "orders", "fills", "outcomes", "safety_events",
+    "agent_decisions",
+)  # fmt: skip
+BESIDE = ("run_events", "checkpoints", "equity_marks", "alerts")
+LATER = {"inputs": {"agent_name", "detail"}, "safety_events": {"agent_name"}}
+"""Columns that older rows do not have: in the line where they say something."""
 GENESIS = (
     "run_id", "mode", "config_digest", "data_digest", "code_version", "symbols", "feature_names",
 )  # fmt: skip
@@ -45,6 +50,16 @@ def facts(path: Path, run_id: str = "one") -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: row["id"])
 
 
+def said(row: dict[str, Any]) -> dict[str, Any]:
+    """What a chained row says, its table under `fact`."""
+    late = LATER.get(row["fact"], set())
+    return {
+        key: value
+        for key, value in row.items()
+        if key not in LINKS and not (key in late and value is None)
+    }
+
+
 def hashes_by_hand(path: Path, run_id: str = "one") -> list[bytes]:
     """The hash that each fact of a run should carry, in the order of their ids."""
     (run,) = rows(path, "SELECT * FROM runs WHERE run_id = ?", run_id)
@@ -52,8 +67,7 @@ def hashes_by_hand(path: Path, run_id: str = "one") -> list[bytes]:
     head = sha256(plain({name: run[name] for name in GENESIS})).digest()
     hashes = []
     for row in facts(path, run_id):
-        said = {key: value for key, value in row.items() if key not in LINKS}
-        head = sha256(head + plain(said)).digest()
+        head = sha256(head + plain(said(row))).digest()
         hashes.append(head)
     return hashes
 
@@ -73,4 +87,4 @@ def plain(row: dict[str, Any], *, but: str = "") -> bytes:
     return json.dumps(shown, sort_keys=True, separators=(",", ":")).encode()
 
 
-LINKS = ("id", "seq", "run_id", "hash")
+LINKS = ("id", "seq", "run_id", "hash", "prev_hash", "latency_us")

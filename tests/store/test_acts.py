@@ -14,7 +14,7 @@ from darwin.engine.session import Session
 from darwin.errors import ConfigError
 from darwin.store import acts as acts_module
 from darwin.store.acts import Heard, Journaled, Releases, ask, journaled
-from darwin.store.db import connect, connect_readonly
+from darwin.store.db import Database, connect, connect_readonly
 from darwin.store.export import export_lines
 from darwin.store.journal import Journal
 from darwin.store.runs import begin_run, find_begun
@@ -51,6 +51,11 @@ def candidate(row: int) -> Candidate:
     table = worked_out().candidates
     bar = int(table.bar_time[row])
     return Candidate(IDS[row], row, 0, 0, 1, bar, (bar - START) // 3_600_000, 100.0, 2.0, 4.0)
+
+
+def listener(database: Database) -> Heard:
+    run = find_begun(database, "one")
+    return Heard(database, run, Releases(database, run))
 
 
 def test_what_a_person_asks_is_written_down_and_sealed(fed: Path) -> None:
@@ -105,7 +110,7 @@ def test_journaled_inputs_come_before_the_decision_they_came_before_once() -> No
 
 def test_an_act_takes_effect_at_the_next_decision_once(fed: Path) -> None:
     with connect(fed) as database:
-        listening = Heard(database, find_begun(database, "one"), lambda: True)
+        listening = listener(database)
         assert list(listening.before(candidate(0))) == []
         release(fed, "first")
         release(fed, "second", by="Grace")
@@ -121,7 +126,7 @@ def test_an_act_takes_effect_at_the_next_decision_once(fed: Path) -> None:
 def test_the_acts_of_another_run_are_not_heard(fed: Path) -> None:
     with connect(fed) as database:
         begin_run(database, identity("two", mode="feed", data_digest=None), at=NOW)
-        listening = Heard(database, find_begun(database, "one"), lambda: True)
+        listening = listener(database)
         release(fed, "not for you", run_id="two")
         assert list(listening.before(candidate(0))) == []
 
@@ -133,7 +138,7 @@ def test_it_is_not_looked_for_before_every_decision_but_twice_a_second(
     monkeypatch.setattr(acts_module, "_LOOK_EVERY_S", 0.5)
     monkeypatch.setattr("darwin.store.acts.time.monotonic", lambda: now[0])
     with connect(fed) as database:
-        listening = Heard(database, find_begun(database, "one"), lambda: True)
+        listening = listener(database)
         assert list(listening.before(candidate(0))) == []
         release(fed, "soon")
         assert list(listening.before(candidate(1))) == []
@@ -150,15 +155,15 @@ def test_nothing_fresh_is_heard_before_the_run_has_caught_up(fed: Path) -> None:
             facts_of(worked_out(), [taken])
         )
     release(fed, "second")
-    caught_up = [False]
     with connect(fed) as database:
-        listening = Heard(database, find_begun(database, "one"), lambda: caught_up[0])
+        listening = listener(database)
         assert list(listening.before(candidate(0))) == []
         assert list(listening.before(candidate(1))) == [taken]
-        assert list(listening.before(candidate(2))) == []
-        caught_up[0] = True
-        assert [one.reason for one in listening.before(candidate(3))] == ["second"]
-        assert list(listening.before(candidate(4))) == []
+        for row in range(2, len(IDS)):
+            assert list(listening.before(candidate(row))) == []
+        after = candidate(2)._replace(row=len(IDS), id=77)
+        assert [one.reason for one in listening.before(after)] == ["second"]
+        assert list(listening.before(after._replace(row=len(IDS) + 1, id=78))) == []
 
 
 def test_a_run_without_inputs_has_none_to_feed_again(recorded: Path) -> None:

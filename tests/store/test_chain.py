@@ -14,7 +14,7 @@ from sqlalchemy import BLOB, INTEGER, REAL, TEXT, Column, Table
 
 from darwin.store import chain, schema
 from tests.store.conftest import identity
-from tests.store.outsider import GENESIS, LINKS, plain
+from tests.store.outsider import GENESIS, plain, said
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SOUND: dict[type, st.SearchStrategy[Any]] = {
@@ -48,7 +48,7 @@ def test_the_line_of_a_fact_is_its_sorted_json_without_its_place(
 ) -> None:
     rows = data.draw(st.lists(sound_rows(table), min_size=1, max_size=3))
     expected = [
-        plain({"fact": table.name} | {k: v for k, v in row.items() if k not in LINKS})
+        plain(said({"fact": table.name} | row))
         for row in rows
     ]
     assert chain.lines(table, as_columns(rows)) == expected

@@ -98,6 +98,7 @@ def _tell(one: Judged) -> None:
     promotion, last = one.promotion, one.record.acts[-1:]
     rows = [
         ("serving", one.serving.version if one.serving else "no model"),
+        ("judged", one.model.version if one.model else "nothing"),
         ("challenger", one.challenger.version if one.challenger else "none"),
         ("mode on record", f"{one.mode}, {percent(one.stage)} of the capital"),
         ("promoted", f"version {promotion.model.version}" if promotion else "none"),
@@ -140,6 +141,7 @@ def _tree(one: Judged) -> dict[str, Any]:
     card = one.card
     return {
         "agent": one.agent,
+        "judged": one.model and one.model._asdict(),
         "serving": one.serving and one.serving._asdict(),
         "challenger": one.challenger and one.challenger._asdict(),
         "mode": str(one.mode),

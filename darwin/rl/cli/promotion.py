@@ -65,7 +65,7 @@ def promote(
 
     with open_registry(Deployment.of(**where), to_change=True) as registry:
         one = look(registry, agent, scope.partition(":")[2] or None)
-        model, passed = one.serving, all_pass(one.conditions)
+        model, passed = one.model, all_pass(one.conditions)
         if model is None:
             raise ConfigError(
                 f"no model of {agent} serves, so there is none to promote",

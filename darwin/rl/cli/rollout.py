@@ -120,7 +120,7 @@ def _tree(one: Judged) -> dict[str, Any]:
         "agent": one.agent,
         "stage": one.stage,
         "promoted": held and held.model.version,
-        "serves": held is not None and held.model == one.serving,
+        "serves": held is not None and held.model == one.model,
         "stage_since": held and held.stage_since.isoformat(),
         "days_held": one.held_ms / DAY_MS,
         "next": due,

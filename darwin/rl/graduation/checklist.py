@@ -91,7 +91,7 @@ _EVIDENCE = Condition(
     State.MISSING,
     None,
     "holds however often one looks",
-    "this version of Darwin does not reckon it yet: thresholds alone promote agents without skill,"
+    "this version reckons none, and thresholds alone promote agents without skill:"
     " so only a named person can",
 )
 

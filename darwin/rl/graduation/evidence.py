@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,10 +59,10 @@ def read_evidence(
     )  # fmt: skip
     if run_id is not None:
         query = query.where(d.run_id == run_id)
-    return fold_rows([tuple(row) for row in connection.execute(query)])
+    return fold_rows(connection.execute(query).all())
 
 
-def fold_rows(rows: list[tuple[Any, ...]]) -> Evidence:
+def fold_rows(rows: Sequence[Sequence[Any]]) -> Evidence:
     """Columns of rows in the order in which they were recorded.
 
     A row is: candidate id, bar time, action or None, reason, take or None, status of the outcome

@@ -6,16 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import Connection
-
 from darwin.core.agents import Mode, Model
 from darwin.errors import ModelError
 from darwin.rl.graduation.checklist import Condition, State, Validation, conditions
 from darwin.rl.graduation.dwell import market_time_held
-from darwin.rl.graduation.evidence import NONE
-from darwin.rl.graduation.latest import read_latest
+from darwin.rl.graduation.evidence import NONE, read_evidence
+from darwin.rl.graduation.latest import Latest, read_latest
 from darwin.rl.graduation.record import Promotion, Record, earned, record_in
-from darwin.rl.graduation.scorecard import Scorecard, read_scorecard, score
+from darwin.rl.graduation.scorecard import Scorecard, score
 from darwin.rl.registry.files import Files
 from darwin.rl.registry.registry import Registry, shelf_in
 
@@ -28,11 +26,12 @@ class Judged:
     """One agent, its serving model and the deployment's record of it."""
 
     agent: str
+    model: Model | None  # that is judged: what serves, else a rule that was asked in its place
     serving: Model | None
     challenger: Model | None
     record: Record
     held_ms: int  # market time for which the promoted model was heard at its stage
-    card: Scorecard  # of the model that serves
+    card: Scorecard
     conditions: tuple[Condition, ...]
 
     @property
@@ -43,41 +42,42 @@ class Judged:
     @property
     def mode(self) -> Mode:
         """As far as the record goes; a config may be stricter."""
-        promoted, _ = earned(self.record, self.serving, "", live=True)
+        promoted, _ = earned(self.record, self.model, "", live=True)
         return Mode.ACTIVE if promoted else Mode.OBSERVE
 
     @property
     def stage(self) -> float:
-        """The share of capital of the model that serves."""
-        return earned(self.record, self.serving, "", live=True)[1]
+        """The share of capital of the model that is judged."""
+        return earned(self.record, self.model, "", live=True)[1]
 
 
 def judge(registry: Registry, agent: str, may_act: MayAct, run_id: str | None = None) -> Judged:
-    """Look at an agent, at its decisions in all runs or in one. Raises StorageError."""
+    """Look at an agent, at its decisions in all runs or in one.
+
+    Where no model was ever deployed, what the latest run had in its place is judged: a rule.
+    Raises StorageError, IntegrityError.
+    """
     with registry.database.read() as connection:
         shelf, record = shelf_in(connection, agent), record_in(connection, agent)
-        serving, held = shelf.serving, record.promotion
-        held_ms = 0
+        latest, held, held_ms = read_latest(connection, agent), record.promotion, 0
         if held is not None:
             held_ms = market_time_held(connection, agent, held.model.sha256, held.stage_since)
-        card = _card(connection, agent, serving, run_id)
-    validation = _validation(registry, agent, serving, may_act)
+        model = shelf.serving or latest.model
+        evidence = read_evidence(connection, agent, model.sha256, run_id) if model else NONE
+    card = score(agent, evidence, latest)
+    validation = _validation(registry, agent, shelf.serving, latest, may_act)
     return Judged(
-        agent, serving, shelf.challenger, record, held_ms, card, conditions(card, validation)
-    )
-
-
-def _card(
-    connection: Connection, agent: str, serving: Model | None, run_id: str | None
-) -> Scorecard:
-    if serving is None:
-        return score(agent, NONE, read_latest(connection, agent))
-    return read_scorecard(connection, agent, serving.sha256, run_id)
+        agent, model, shelf.serving, shelf.challenger, record, held_ms, card,
+        conditions(card, validation),
+    )  # fmt: skip
 
 
 def _validation(
-    registry: Registry, agent: str, serving: Model | None, may_act: MayAct
+    registry: Registry, agent: str, serving: Model | None, latest: Latest, may_act: MayAct
 ) -> Validation:
+    if serving is None and latest.model is not None:
+        said = f"no model serves; judged is {latest.model.version}, of run '{latest.run_id}'"
+        return Validation(State.MISSING, said)
     if serving is None:
         return Validation(State.MISSING, "no model serves; `darwin rl models deploy` brings one in")
     try:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from darwin.core.account import Alert, SafetyEvent
-from darwin.core.agents import Role
+from darwin.core.agents import Model, Role
 from darwin.core.market import DAY_MS
+from darwin.errors import IntegrityError
 from darwin.safety.circuit import Phase, state_of
 from darwin.store.schema import SEQ_BITS, agent_decisions, alerts, id_range, runs, safety_events
 
@@ -23,6 +24,7 @@ class Latest:
     bar_time: int | None = None  # of the last decision, ms UTC
     breaker: Phase = Phase.CLOSED
     alerts: tuple[Alert, ...] = ()  # of the last 24 hours of its market time
+    model: Model | None = None  # that was asked last as the one that serves
     risk_per_trade: float | None = None  # fraction of equity; None: its size says nothing of it
 
 
@@ -32,6 +34,8 @@ class _Newest(NamedTuple):
     id: int
     run_id: str
     bar_time: int
+    model_version: str | None
+    model_sha256: str | None
     config_json: str
 
 
@@ -61,7 +65,8 @@ def read_latest(connection: Connection, agent: str) -> Latest:
         bar_time=newest.bar_time,
         breaker=state.phase(newest.bar_time),
         alerts=tuple(Alert(*row) for row in raised),
-        risk_per_trade=_risk_per_trade(newest.config_json),
+        model=_model(newest),
+        risk_per_trade=_risk_per_trade(newest),
     )
 
 
@@ -71,7 +76,7 @@ def _newest_decision(connection: Connection, agent: str, mode: str) -> _Newest |
         select(runs.c.number).where(runs.c.mode == mode).order_by(runs.c.number.desc())
     ).scalars():
         found = connection.execute(
-            select(d.id, d.run_id, d.bar_time, runs.c.config_json)
+            select(d.id, d.run_id, d.bar_time, d.model_version, d.model_sha256, runs.c.config_json)
             .join_from(agent_decisions, runs, runs.c.run_id == d.run_id)
             .where(d.id.between(*id_range(number)))
             .where(d.agent_name == agent, d.role == str(Role.SERVING))
@@ -83,8 +88,20 @@ def _newest_decision(connection: Connection, agent: str, mode: str) -> _Newest |
     return None
 
 
-def _risk_per_trade(config_json: str) -> float | None:
+def _model(newest: _Newest) -> Model | None:
+    version, sha256 = newest.model_version, newest.model_sha256
+    return None if version is None or sha256 is None else Model(version, sha256)
+
+
+def _risk_per_trade(newest: _Newest) -> float | None:
     """What a full-sized trade of the run risks, where its size is made from that."""
-    portfolio = json.loads(config_json).get("portfolio", {})
-    sized = portfolio.get("sizing") == "risk"
-    return float(portfolio["risk_per_trade"]) if sized and "risk_per_trade" in portfolio else None
+    try:
+        portfolio = json.loads(newest.config_json).get("portfolio", {})
+        sized = portfolio.get("sizing") == "risk"
+        return float(portfolio["risk_per_trade"]) if sized else None
+    except (ValueError, TypeError, AttributeError, KeyError) as fault:
+        raise IntegrityError(
+            f"the config that run '{newest.run_id}' recorded is none",
+            where="runs.config_json",
+            mend=f"`darwin verify {newest.run_id}` tells what was changed",
+        ) from fault

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from sqlalchemy import Connection
 
 from darwin.core.agents import GATE, META_LEARNER, SKIP, TO_SKIP, TO_TAKE
 from darwin.core.market import DAY_MS, BoolArray, FloatArray
-from darwin.rl.graduation.evidence import Evidence, read_evidence
-from darwin.rl.graduation.latest import Latest, read_latest
+from darwin.rl.graduation.evidence import Evidence
+from darwin.rl.graduation.latest import Latest
 from darwin.safety.stages import AUDITED_ONE_IN
 from darwin.stats.performance import YEAR_DAYS, max_drawdown, sharpe_ratio
 
@@ -62,16 +61,8 @@ class Scorecard:
     latest: Latest
 
 
-def read_scorecard(
-    connection: Connection, agent: str, sha256: str, run_id: str | None = None
-) -> Scorecard:
-    """The record of the model of that digest, in all runs or in one."""
-    evidence = read_evidence(connection, agent, sha256, run_id)
-    return score(agent, evidence, read_latest(connection, agent))
-
-
 def score(agent: str, evidence: Evidence, latest: Latest) -> Scorecard:
-    """Fold the evidence of an agent."""
+    """Fold the evidence of a model of `agent`; `latest` is what its agent's latest run tells."""
     n = len(evidence)
     days = int(evidence.bar_time[-1] - evidence.bar_time[0]) / DAY_MS if n else 0.0
     return Scorecard(

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darwin.core.agents import AGENTS
-from darwin.errors import ConfigError, StorageError
+from darwin.errors import ConfigError, ModelError, StorageError
 from darwin.rl.registry.files import ZIP, Files
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -62,7 +62,9 @@ class Home:
         return self.versions / (_NEW + version)
 
     def folder(self, version: str) -> Path:
-        """Of one version."""
+        """Of one version. Raises ModelError for what cannot be the name of one."""
+        if NAME.fullmatch(version) is None:
+            raise ModelError(f"{ascii(version)[:80]} is no name of a version", where=str(self.root))
         return self.versions / version
 
     def names(self) -> list[str]:

@@ -13,7 +13,7 @@ from darwin.core.market import Bars
 from darwin.errors import ConfigError
 from darwin.features.catalog import NAMES
 from darwin.features.pipeline import Frame
-from darwin.rl.agents.columns import MomentColumn, is_directional
+from darwin.rl.agents.columns import FeatureColumn, MomentColumn, is_directional
 from darwin.rl.agents.pages import PAGES
 from darwin.rl.agents.spec import AgentSpec
 from darwin.testing.builders import make_bars, make_result
@@ -128,6 +128,7 @@ def test_a_directional_column_is_the_feature_times_the_side(table):
 )  # fmt: skip
 def test_features_that_say_up_or_down_are_known_by_their_name(feature, directional):
     assert is_directional(feature) is directional
+    assert FeatureColumn(feature).meaning.startswith("side * ") is directional
 
 
 def test_a_playbook_is_known_by_its_base_name_and_an_outsider_by_none(table):

@@ -185,6 +185,11 @@ def test_a_skip_spares_a_loser_costs_a_winner_and_saves_the_call():
     assert_allclose(skipped, np.zeros(5))
 
 
+def test_a_bracket_without_an_end_costs_the_call_alone_where_the_expert_skips():
+    open_still = Consequences(r=np.array([math.nan]), take=np.array([False]), call_cost_r=0.01)
+    assert_allclose(GATE.reward(np.array([PASS]), open_still), [-0.01])
+
+
 def test_an_override_earns_what_then_stands_less_its_cost():
     cost = meta_learner.OVERRIDE_COST_R
     assert_allclose(META.reward(np.full(5, KEEP), AFTER), [2, -1, 0, 0, math.nan])

@@ -56,9 +56,11 @@ class Desk:
             number = self._next(run)
             candidate = f"{(number if first is None else first + place):016x}"
             decisions.append(
-                (number, run, candidate, agent, role, at, mode, action, 1.0, 1.0, 0, reason)
-                + (*model, "s" * 64, b"", NOTHING, NOTHING)
-            )
+                (
+                    number, run, candidate, agent, role, at, mode, action, 1.0, 1.0, 0, reason,
+                    *model, "s" * 64, b"", NOTHING, NOTHING,
+                )
+            )  # fmt: skip
             if take is not None:
                 said = (self._next(run), run, candidate, take, 0.5, 0.5, "[]", 0.0, NOTHING)
                 verdicts.append(said)

@@ -1,4 +1,4 @@
-"""The necessary conditions: what passes, what is refuted, what cannot be told, and that none is enough."""
+"""The necessary conditions: what passes, is refuted or cannot be told; and none is enough."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ SOUND = Validation(State.PASSED)
 
 def card(agent=GATE, **changes):
     decisions, days = ENOUGH[agent]
-    plain = Scorecard(
-        agent, decisions, 0, decisions, 1.0, 0.0, days, GOOD[agent], Latest("one", 0)
-    )
+    plain = Scorecard(agent, decisions, 0, decisions, 1.0, 0.0, days, GOOD[agent], Latest("one", 0))
     return replace(plain, **changes)
 
 

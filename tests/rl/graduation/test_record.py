@@ -15,10 +15,10 @@ from darwin.errors import ConfigError, IntegrityError
 from darwin.rl.graduation.acts import demote, promote, set_stage
 from darwin.rl.graduation.checklist import Condition, State
 from darwin.rl.graduation.record import Act, Kind, Record, earned, read_record, scope_of
+from darwin.store.logs import sound_rows
 from darwin.store.scan import as_it_stands
 from darwin.store.schema import graduation_events, rollout_events
 from darwin.store.sealed import Source
-from darwin.store.logs import sound_rows
 from tests.rl.graduation.desk import NOW, OTHER, OURS, Desk, later
 
 INERT = (False, 0.0)
@@ -87,7 +87,11 @@ def test_a_demotion_leaves_no_model_promoted_and_no_capital(gate):
 
 def test_a_stage_holds_until_the_next_one(gate):
     gate.promote()
-    for stage in (0.05, 1.0, 0.0, ):
+    for stage in (
+        0.05,
+        1.0,
+        0.0,
+    ):
         gate.stage(stage)
         assert gate.live() == (True, stage)
 
@@ -230,14 +234,14 @@ def test_there_is_nothing_to_take_back_or_to_give_where_nobody_is_promoted(gate)
     assert gate.desk.rows("graduation_events") == gate.desk.rows("rollout_events") == []
 
 
-def test_a_row_that_can_be_none_is_refused(gate):
+@pytest.mark.parametrize("change", ["stage = 0.3", "at = 'yesterday'"])
+def test_a_row_that_can_be_none_is_refused(gate, change):
     gate.promote()
     gate.stage(0.05)
-    for change in ("stage = 0.3", "at = 'yesterday'"):
-        with closing(sqlite3.connect(gate.desk.path)) as raw, raw:
-            raw.execute(f"UPDATE rollout_events SET {change}")
-        with pytest.raises(IntegrityError, match="nothing that was ever said of an agent"):
-            gate.live()
+    with closing(sqlite3.connect(gate.desk.path)) as raw, raw:
+        raw.execute(f"UPDATE rollout_events SET {change}")
+    with pytest.raises(IntegrityError, match="nothing that was ever said of an agent"):
+        gate.live()
 
 
 class TestClimbing:

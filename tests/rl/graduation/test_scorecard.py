@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 
 from darwin.core.agents import GATE, KEEP, META_LEARNER, PASS, PORTFOLIO, SKIP, TO_SKIP, TO_TAKE
 from darwin.core.market import DAY_MS
+from darwin.errors import IntegrityError
 from darwin.rl.graduation.evidence import fold_rows, read_evidence
-from darwin.rl.graduation.latest import Latest
-from darwin.rl.graduation.scorecard import read_scorecard, score
+from darwin.rl.graduation.latest import Latest, read_latest
+from darwin.rl.graduation.scorecard import score
 from darwin.safety.circuit import Phase, Transition
 from tests.rl.graduation.desk import OTHER, OURS, START
 
 
 def card(desk, agent, run_id=None):
     with desk.database.read() as connection:
-        return read_scorecard(connection, agent, OURS.sha256, run_id)
+        evidence = read_evidence(connection, agent, OURS.sha256, run_id)
+        return score(agent, evidence, read_latest(connection, agent))
 
 
 @pytest.fixture
@@ -266,3 +268,11 @@ def test_what_the_journal_keeps_is_what_is_read(tmp_path):
     assert found.r.tolist() == [1.95, -1.05]
     assert found.settled.tolist() == [True, True]
     assert found.silent_share == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("config", [[], {"portfolio": {"sizing": "risk"}}, {"portfolio": 3}])
+def test_a_config_that_is_none_is_refused(desk, config):
+    desk.run("two", config=config)
+    desk.decide(GATE, 0, PASS, run="two")
+    with pytest.raises(IntegrityError, match="the config that run 'two' recorded is none"):
+        card(desk, GATE)

@@ -18,7 +18,7 @@ SECOND = "20260113_093001"
 
 def lay(shop, name, what):
     """Put the folder of a version there, as a copy from elsewhere."""
-    folder = shop.home.folder(name)
+    folder = shop.home.versions / name
     folder.mkdir(parents=True)
     files = whole(what if isinstance(what, dict) else model(what))
     for file, content in files.items():

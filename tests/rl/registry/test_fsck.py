@@ -8,8 +8,11 @@ from contextlib import closing
 
 import pytest
 
+from darwin.rl.registry.events import Kind
+from darwin.rl.registry.files import whole
 from darwin.rl.registry.fsck import Weight, fsck
-from tests.rl.registry.shop import FIRST, Shop, model
+from darwin.rl.registry.registry import Act, newcomer
+from tests.rl.registry.shop import FIRST, NOW, Shop, model
 
 SECOND, THIRD = "20260113_093001", "20260113_093002"
 
@@ -124,3 +127,18 @@ def test_every_agent_is_looked_at(full, tmp_path):
     (other.home.root / "current").unlink()
     assert [one.agent for one in fsck(full.registry)] == ["meta_learner"]
     other.database.close()
+
+
+def test_a_zip_that_the_record_names_otherwise_is_found(shop):
+    """A folder may agree with itself and still not be what was put down."""
+    shop.deploy(1)
+    one = newcomer(SECOND, whole(model(2)), NOW)
+    folder = shop.home.folder(SECOND)
+    shutil.copytree(shop.home.folder(FIRST), folder)
+    for name, content in whole(model(2)).items():
+        (folder / name).write_bytes(content)
+    with shop.database.write() as connection:
+        odd = one._replace(zip_sha256="0" * 64)
+        Act("Eve", "", NOW).note(connection, "gate", Kind.ADOPTED, odd)
+    [found] = fsck(shop.registry)
+    assert "the record names another model.zip" in found.what

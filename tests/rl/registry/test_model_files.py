@@ -11,6 +11,7 @@ from hashlib import sha256
 
 import pytest
 
+from darwin.core.agents import Model
 from darwin.errors import ModelError
 from darwin.rl.registry import files
 from darwin.rl.registry.files import LOADED, MANIFEST, SPEC, WEIGHTS, ZIP
@@ -149,3 +150,9 @@ def test_a_folder_that_is_gone_is_refused(folder, load):
     folder.rmdir()
     with pytest.raises(ModelError, match="the model is missing"):
         load()
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "..", "", ".new-x", "a/b", "/etc", "a\n"])
+def test_a_version_with_the_name_of_another_place_is_refused(shop, folder, name):
+    with pytest.raises(ModelError, match="is no name of a version"):
+        shop.registry.load("gate", Model(name, shop.shelf.serving.sha256))

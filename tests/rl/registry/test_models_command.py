@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +15,7 @@ from darwin.cli.rl_models import models
 from darwin.errors import DarwinError
 from darwin.store import logs
 from darwin.store.db import connect
+from darwin.store.runs import iso_time
 from darwin.store.schema import graduation_events
 from darwin.testing.models import make_model
 from tests.conftest import ROOT
@@ -50,13 +52,16 @@ class Desk:
     def deploy(self, agent="gate", seed=0):
         return self.ask("deploy", agent, self.trained(agent, seed), *BY)
 
+    def now(self):
+        return iso_time(datetime.now(UTC))
+
     def promote(self, version, kind="promoted"):
         path = self.folder / "artifacts/rl_state/agent_state.sqlite"
         with connect(path) as database, database.write() as connection:
             logs.append(
                 connection, graduation_events, agent_name=version["agent"], kind=kind,
                 version=version["version"], manifest_sha256=version["manifest_sha256"],
-                scope="deployment", by="Ada", reason="", override=0, at="",
+                scope="deployment", by="Ada", reason="", override=0, at=self.now(),
             )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert
 
 from darwin.core.agents import Model, Standing
-from darwin.core.facts import STANDING
+from darwin.core.facts import STANDING, TIMEOUT
 from darwin.errors import IntegrityError, ModelError
 from darwin.rl.registry.cleanup import referenced
 from darwin.rl.registry.retention import Terms, removable
@@ -118,20 +118,26 @@ def test_pinning_twice_is_one_event_and_a_removed_version_cannot_be_pinned(shop)
         shop.pin(FIRST)
 
 
-def run_told(shop, run_id, *details, finish=False):
+def run_told(shop, run_id, *details, finish=False, kind=STANDING):
     """Record that a run was told of models, and that it is over or goes on."""
     run = begin_run(shop.database, identity(run_id), at=NOW)
     with shop.database.write() as connection:
         for number, detail in enumerate(details, start=1):
             connection.execute(
                 insert(inputs).values(
-                    id=id_range(run.number)[0] + number, run_id=run_id, kind=STANDING,
+                    id=id_range(run.number)[0] + number, run_id=run_id, kind=kind,
                     candidate_id="0" * 16, time=0, by="darwin", reason="", agent_name=shop.agent,
                     detail=detail, hash=bytes(32),
                 )
             )  # fmt: skip
         if finish:
             note(connection, run, "finished", "", NOW)
+
+
+def test_what_else_a_run_was_told_of_an_agent_names_no_model(shop):
+    run_told(shop, "slow", None, kind=TIMEOUT)
+    with shop.database.read() as connection:
+        assert referenced(connection, "gate") == {}
 
 
 def standing(agent: str, serving: str | None, challenger: str | None = None) -> str:
