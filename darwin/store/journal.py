@@ -69,10 +69,8 @@ class Journal:
         self._names = Names(run.identity.symbols, playbooks)
         self._announce, self._only_compare = announce, only_compare
         self._stored = StoredFacts(database, run)
-        self._marks_to_skip = 0
-        if run.place.facts:
-            with database.read() as connection:
-                self._marks_to_skip = count_beside(connection, schema.equity_marks, run.number)
+        with database.read() as connection:  # a feed may keep marks before its first fact
+            self._marks_to_skip = count_beside(connection, schema.equity_marks, run.number)
         self._now = Place(head=run.identity.genesis())
         self._last_checkpoint: Tail | None = None
         self._covered = run.place  # by the newest checkpoint
