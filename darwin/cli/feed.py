@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from darwin.store.journal import Journal
     from darwin.store.runs import Begun
 
+_LONGEST_SLEEP_S = 3_600.0  # the system cannot sleep for centuries
 _BEHIND_AT_ONCE = 4_096  # instants that an earlier attempt has seen, fed again together
 
 
@@ -39,7 +40,7 @@ def feed(
 
     markets = wired.session.markets
     reached = run.place.reached
-    _require_the_same_bars(markets, run)
+    require_the_same_bars(markets, run)
     heard = Heard(database, run, *sources, Releases(database, run))
     with shown(run.run_id) as progress:
         timeline = live(
@@ -66,7 +67,8 @@ def paced(chunks: Iterator[list[Bars]], speed: float | None) -> Iterator[list[Ba
         opens = _opens(chunk)
         due += (opens - before) / 1000 / speed
         before = opens
-        time.sleep(max(due - time.monotonic(), 0.0))
+        while (left := due - time.monotonic()) > 0.0:
+            time.sleep(min(left, _LONGEST_SLEEP_S))
         yield chunk
 
 
@@ -110,11 +112,15 @@ def as_far_as_fed(wired: Wired, run: Begun) -> Wired:
     return replace(wired, session=replace(wired.session, markets=seen))
 
 
-def _require_the_same_bars(markets: Sequence[Bars], run: Begun) -> None:
+def require_the_same_bars(markets: Sequence[Bars], run: Begun) -> None:
+    """Raise ConfigError where the bars that `run` has seen are not what they were."""
+    from darwin.store.runs import Standing
+
     now, then = _digest_then(markets, run), run.place.data_digest
     if now != then:
+        finished = run.standing is Standing.FINISHED
         raise ConfigError(
-            f"run '{run.run_id}' was begun with another data (digest {(then or '')[:12]} of the"
+            f"run '{run.run_id}' was {'finished' if finished else 'begun'} with another data (digest {(then or '')[:12]} of the"
             f" bars it has seen, {(now or '')[:12]} now)",
             where=", ".join(bars.symbol for bars in markets),
             mend="bring the old bars back, or give this one another run_id",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from darwin.cli.deployment import database_options, open_database
+from darwin.cli.deployment import database_options, database_path, open_database
 from darwin.errors import StorageError
 
 
@@ -49,6 +49,8 @@ def export(
     from darwin.store.runs import Standing, find_begun
 
     kinds = _kinds(only)
+    if output is not None:
+        _refuse_the_record(output, database_path(artifacts_dir, db))
     with open_database(artifacts_dir, db) as database:
         run = find_begun(database, run_id)
         if run.standing is not Standing.FINISHED:
@@ -61,6 +63,16 @@ def export(
             _write_through(output, lines)
         else:
             write_bytes(output, lines)
+
+
+def _refuse_the_record(output: Path, database: Path) -> None:
+    """Raise UsageError where the facts would be written over what they are read from."""
+    for part in ("", "-wal", "-shm"):
+        mine = database.with_name(database.name + part)
+        if output.absolute() == mine.absolute() or (
+            output.exists() and mine.exists() and output.samefile(mine)
+        ):
+            raise click.UsageError(f"{output} is the database itself; name another file with -o")
 
 
 def _print(lines: Iterable[bytes]) -> None:

@@ -119,6 +119,19 @@ def again(wired: Wired, database: Database, run: Begun) -> RunResult:
     return result
 
 
+def as_it_saw(wired: Wired, run: Begun) -> Wired:
+    """`wired` with the bars that `run` has seen. Raises ConfigError where they are others now.
+
+    Bars that came after the last one of a feed do not matter to it.
+    """
+    if run.identity.mode != "feed":
+        return wired  # `begin_run` has compared the digests
+    from darwin.cli.feed import as_far_as_fed, require_the_same_bars
+
+    require_the_same_bars(wired.session.markets, run)
+    return as_far_as_fed(wired, run)
+
+
 def rewire(run: Begun, artifacts_dir: str) -> tuple[Loaded, Wired]:
     """A recorded run's config and session. Raises DataError when its bars are not what they were.
 
@@ -184,8 +197,11 @@ def _without_agents(result: RunResult, wired: Wired) -> RunResult | None:
 
 def write_run_files(folder: Path, loaded: Loaded, wired: Wired, run: Begun, report: Report) -> None:
     """Write config, report and, last, the manifest into the folder of the run."""
+    from darwin.cli import report_files as files
     from darwin.cli.report_files import json_text, write_report, write_text
 
+    names = (files.METRICS, files.TRADES, files.EQUITY, files.PAGE, "config.json", "manifest.json")
+    files.clear_strays(folder, *names)
     manifest = {
         "run_id": run.run_id,
         "mode": run.identity.mode,

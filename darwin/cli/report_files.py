@@ -39,6 +39,17 @@ def write_figures(folder: Path, report: Report) -> None:
     write_text(folder / EQUITY, chain([header], equity_lines(report.result)))
 
 
+def clear_strays(folder: Path, *names: str) -> None:
+    """Remove what a killed process has left of writing files of these names.
+
+    For whoever holds the folder alone.
+    """
+    for name in names:
+        for stray in folder.glob(f".{name}.*"):
+            with suppress(OSError):  # it stands in nobody's way
+                stray.unlink()
+
+
 def json_text(tree: dict[str, Any]) -> str:
     """A tree as JSON in the order it was made; never NaN or infinity."""
     return json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -57,6 +58,8 @@ def run(
     """
     from darwin.config.load import load_config
 
+    if speed is not None and not math.isfinite(speed):
+        raise click.BadParameter(f"{speed} is no speed; write for example 60", param_hint="--speed")
     if speed is not None and not feed:
         raise click.UsageError("--speed has a meaning with --feed alone; add it or leave both out")
     if accept_code and not resume:
@@ -91,7 +94,9 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
 
     from darwin.bootstrap import wire
     from darwin.cli.logs import LOG_FILE, log_to
-    from darwin.cli.making import again, identify, keep, report_on, write_run_files
+    from darwin.cli.making import (
+        again, as_it_saw, identify, keep, report_on, write_run_files,
+    )  # fmt: skip
     from darwin.config.places import state_db_path
     from darwin.store.db import connect
     from darwin.store.queries import provenance
@@ -110,10 +115,11 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
             accept_code=how.accept_code,
         )
         if begun.standing is Standing.FINISHED:
+            seen = as_it_saw(wired, begun)
             if _complete(folder):
                 log.info("run %s is finished already", run_id)
                 return None
-            result = again(wired, database, begun)
+            result = again(seen, database, begun)
         else:
             goes = "begins" if begun.standing is Standing.NEW else "resumes"
             log.info(

@@ -138,6 +138,13 @@ def connect_readonly(path: Path, *, wait_s: float = WAIT_S) -> Database:
         database = on_failure.enter_context(Database(path, _engine(lambda: _dial(address, wait_s))))
         with database.read() as connection:
             version = _version(connection)
+            tables = connection.exec_driver_sql("SELECT COUNT(*) FROM sqlite_master").scalar()
+        if version is None and not tables:
+            raise StorageError(
+                "the database is empty: whoever was to make it was stopped before that",
+                where=str(path),
+                mend="run `darwin run CONFIG`, with --resume if it had begun",
+            )
         if version != VERSION:
             raise other_version(path, version)
         on_failure.pop_all()

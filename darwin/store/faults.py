@@ -12,7 +12,7 @@ _ANOTHER_FILE = "name another file: --db, or rl.agent_state_db in the config"
 _WHAT_AND_MEND = {
     sqlite3.SQLITE_BUSY: (
         "another process keeps the database locked",
-        "wait until it ends; `fuser FILE` tells who it is",
+        "wait until it ends (`fuser FILE` tells who it is), then again; a run wants --resume",
     ),
     sqlite3.SQLITE_CANTOPEN: (
         "the database cannot be opened",

@@ -28,6 +28,15 @@ def remembers(source: Source, run_id: str) -> bool:
     return any(_ask(source, query, run_id) for query in (by_name, begun))
 
 
+def put_aside(source: Source, run_id: str) -> str:
+    """The table that a migration has put a run of that name aside in; empty: none."""
+    old = "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'before_????_runs'"
+    for (name,) in _ask(source, old):
+        if _ask(source, f"SELECT 1 FROM {name} WHERE run_id = ?", run_id):  # noqa: S608
+            return str(name)
+    return ""
+
+
 def entry_of(source: Source, run_id: str, fact: int) -> Entry | None:
     """What the indexes know of the fact with id `fact`, whether or not its row can be found."""
     for table in schema.FACTS.values():

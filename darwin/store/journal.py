@@ -70,11 +70,10 @@ class Journal:
         self._names = Names(run.identity.symbols, playbooks)
         self._announce, self._only_compare = announce, only_compare
         self._stored = StoredFacts(database, run)
-        self._to_skip = {table.name: 0 for table in _TOLD_BESIDE}  # an earlier attempt kept them
-        if run.place.facts:
-            with database.read() as connection:
-                for table in _TOLD_BESIDE:
-                    self._to_skip[table.name] = count_beside(connection, table, run.number)
+        with database.read() as connection:  # a feed may keep marks before its first fact
+            self._to_skip = {
+                table.name: count_beside(connection, table, run.number) for table in _TOLD_BESIDE
+            }
         self._now = Place(head=run.identity.genesis())
         self._last_checkpoint: Tail | None = None
         self._covered = run.place  # by the newest checkpoint

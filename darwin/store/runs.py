@@ -204,6 +204,9 @@ def _other(database: Database, run_id: str, what: dict[str, str], *, finished: b
     mend = "give this one another run_id"
     if list(what) == ["code"] and not finished:
         mend = f"go on with that version, or accept this one with --accept-code, or {mend}"
+    if list(what) == ["mode"]:
+        with_feed = what["mode"].startswith("feed")
+        mend = f"{'add' if with_feed else 'leave out'} --feed, or {mend}"
     told = ", another ".join(f"{name} ({how})" for name, how in what.items())
     return ConfigError(
         f"run '{run_id}' was {'finished' if finished else 'begun'} with another {told}",
@@ -218,9 +221,10 @@ def _differing(stored: RunIdentity, given: RunIdentity) -> dict[str, str]:
     if stored.config_digest != given.config_digest:
         keys = differences(json.loads(stored.config_json), json.loads(given.config_json))
         what["config"] = ", ".join(keys) or "its digest"
+    data = ("data", _short(stored.data_digest), _short(given.data_digest))
     for name, then, now in (
         ("mode", stored.mode, given.mode),
-        ("data", _short(stored.data_digest), _short(given.data_digest)),
+        *((data,) if stored.mode == given.mode else ()),  # a feed has no digest of all its bars
         ("code", stored.code_version, given.code_version),
     ):
         if then != now:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 from darwin.core.facts import RELEASE
-from darwin.errors import IntegrityError, RecordError
+from darwin.errors import ConfigError, IntegrityError, RecordError
 from darwin.store import chain, indexes, schema
 from darwin.store.db import Database
 from darwin.store.layout import require_layout
@@ -59,12 +59,18 @@ def verify(
 
     `fold` opens the books of a run; `manifest` is the text of its manifest.json.
     Raises RecordError naming the first row that is not what was recorded, and ConfigError when
-    nothing knows of such a run.
+    nothing knows of such a run, or it is one that a migration has put aside.
     """
     with _named(database), as_it_stands(database) as raw:
         source = Source(raw, database.path)
         run = run_row(source, run_id)
         if isinstance(run, list):
+            if put_aside := indexes.put_aside(source, run_id):
+                raise ConfigError(
+                    f"run '{run_id}' was recorded by an older Darwin, without a chain to verify",
+                    where=f"{database.path}, {put_aside}",
+                    mend="run it again under another run_id to have it recorded anew",
+                )
             if manifest is not None or indexes.remembers(source, run_id):
                 raise RecordError("is missing or has lost its name", table="runs")
             raise unknown_run(database, run_id, run)

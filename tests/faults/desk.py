@@ -154,7 +154,7 @@ def undisturbed(desk: FaultyDesk, *how: str) -> Undisturbed:
     trace = desk.folder / "trace"
     if may_trace():
         shutil.rmtree(desk.folder / "artifacts")
-        (desk.folder / WAITING).unlink()  # as in a folder that has seen no run: each call counts
+        (desk.folder / WAITING).unlink(missing_ok=True)  # the folder shall have seen no run yet
         watched = desk.darwin(*RUN, *how, under=traced(trace))
         assert watched.returncode == 0, watched.stderr
     return Undisturbed(

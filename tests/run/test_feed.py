@@ -126,6 +126,89 @@ def test_bars_that_come_after_what_was_fed_may_be_new_but_not_those_before(desk)
     assert desk.darwin("replay", "fed").returncode == 0
 
 
+FILES = {"provider": "files", "path": "data", "symbols": ["BTC/USDT:SYNTH"], "timeframe": "1h"}
+
+
+def feed_of_files(desk: Desk) -> None:
+    """Feed 1,200 bars of a file to a run called `fed`, to its end."""
+    tree = {"run_id": "fed", "market": FILES, "playbooks": [{"name": "breakout"}],
+            "decider": {"provider": "rules"}}  # fmt: skip
+    (desk.folder / "fed.json").write_text(json.dumps(tree))
+    write_bars(desk, None)
+    done = desk.darwin("run", "fed.json", "--feed")
+    assert done.returncode == 0, done.stderr
+
+
+def keep_bars(desk: Desk, count: int) -> None:
+    """Leave the first bars of the file."""
+    [path] = (desk.folder / "data").glob("*.parquet")
+    polars.DataFrame(polars.read_parquet(path).head(count)).write_parquet(path)
+
+
+@pytest.mark.parametrize("lost", [None, "report.html"])
+def test_a_finished_feed_refuses_other_bars_by_the_name_of_the_data(desk, lost):
+    feed_of_files(desk)
+    if lost:
+        (desk.run_dir("fed") / lost).unlink()
+    for change in (lambda: write_bars(desk, 600), lambda: keep_bars(desk, 1000)):
+        write_bars(desk, None)
+        change()
+        refused = desk.darwin("run", "fed.json", "--feed")
+        assert refused.returncode == 2, refused.stderr
+        assert "was finished with another data" in refused.stderr
+    write_bars(desk, None)
+    assert desk.darwin("run", "fed.json", "--feed").returncode == 0
+    assert (desk.run_dir("fed") / "report.html").exists()
+
+
+def test_a_finished_feed_does_not_mind_bars_that_came_later(desk):
+    (desk.folder / "data").mkdir()
+    feed_of_files(desk)
+    (desk.folder / "longer").mkdir()
+    done = desk.darwin("data", "synth", "--bars", "1500", "--seed", "5", "--symbols", "BTC/USDT",
+                       "-o", "longer")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    [longer], [file] = ((desk.folder / name).glob("*.parquet") for name in ("longer", "data"))
+    grown = polars.read_parquet(longer)
+    assert grown.head(1200).equals(polars.read_parquet(file))
+    polars.DataFrame(grown).write_parquet(file)
+    (desk.run_dir("fed") / "report.html").unlink()
+    metrics = desk.metrics("fed")
+    done = desk.darwin("run", "fed.json", "--feed")
+    assert done.returncode == 0, done.stderr
+    assert desk.metrics("fed") == metrics
+    assert (desk.run_dir("fed") / "report.html").exists()
+
+
+def test_a_feed_stopped_after_its_last_bar_and_before_its_end_goes_on(desk):
+    """Without a fact there is no checkpoint, but the days that are over are marked."""
+    killer = "import os, signal; from darwin.store.journal import Journal; " + (
+        "Journal.finish = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
+        "from darwin.cli.main import main; main()"
+    )
+    config = desk.config(market={"bars": 402})
+    words = [sys.executable, "-c", killer, "run", config, "--feed"]
+    killed = subprocess.run(words, cwd=desk.folder, env=clean_environment(), check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert desk.ask("SELECT count(*) FROM equity_marks")[0][0] > 10
+    assert desk.ask("SELECT count(*) FROM candidates") == [(0,)]
+    done = desk.darwin("run", config, "--feed", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert desk.darwin("verify", "small").returncode == 0
+
+
+def test_who_forgets_feed_on_resume_is_told_that_alone(desk):
+    config = desk.config(market=BARS)
+    process = fed(desk, config)
+    wait_for_checkpoint(process, 40)
+    process.kill()
+    process.communicate()
+    refused = desk.darwin("run", config, "--resume")
+    assert refused.returncode == 2
+    assert "add --feed" in refused.stderr
+    assert "data" not in refused.stderr
+
+
 def test_speed_paces_the_bars_and_what_was_seen_is_not_waited_for(desk):
     """At 3,600 times real time an hour takes a second."""
     config = desk.config(market=BARS)

@@ -100,6 +100,26 @@ def test_a_changed_row_is_named_with_its_candidate(copied: Desk) -> None:
 # -- replay
 
 
+def test_a_trigger_that_nobody_of_ours_made_is_found(copied: Desk) -> None:
+    with closing(sqlite3.connect(copied.folder / STATE)) as raw:
+        raw.execute("CREATE TRIGGER quiet BEFORE INSERT ON fills BEGIN SELECT raise(ignore); END")
+        raw.commit()
+    done = copied.darwin("verify", "small")
+    assert done.returncode == 4
+    assert "a trigger called quiet" in told(done)[0]
+
+
+@pytest.mark.parametrize("command", ["verify", "replay", "release", "ledger export", "report"])
+def test_a_database_that_nobody_came_to_make_is_called_empty(desk: Desk, command: str) -> None:
+    (desk.folder / STATE).parent.mkdir(parents=True)
+    (desk.folder / STATE).touch()
+    more = ["--by", "Ada", "--reason", "none"] if command == "release" else []
+    done = desk.darwin(*command.split(), "small", *more)
+    assert done.returncode == 4
+    assert "the database is empty" in told(done)[0]
+    assert "--resume" in told(done)[2]
+
+
 def test_a_replay_of_a_recorded_run_is_identical_and_writes_nothing(finished: Desk) -> None:
     before = {file: file.read_bytes() for file in finished.folder.rglob("*") if file.is_file()}
     manifest = json.loads((finished.run_dir() / "manifest.json").read_text())
@@ -349,6 +369,18 @@ def test_an_export_goes_through_links_and_pipes_and_replaces_neither(
     assert (tmp_path / "real").read_text() == finished.export()
     assert piped(finished, "-o /dev/stdout").stdout == finished.export()
     assert Path("/dev/stdout").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["agent_state.sqlite", "agent_state.sqlite-wal", "link"])
+def test_an_export_over_the_database_itself_is_refused(copied: Desk, name: str) -> None:
+    output = STATE.with_name(name)
+    if name == "link":
+        (copied.folder / output).symlink_to("agent_state.sqlite")
+    before = (copied.folder / STATE).read_bytes()
+    done = copied.darwin("ledger", "export", "small", "-o", str(output))
+    assert done.returncode == 2
+    assert "is the database itself" in told(done)[0]
+    assert (copied.folder / STATE).read_bytes() == before
 
 
 def test_an_export_into_a_folder_or_nowhere_is_refused(finished: Desk, tmp_path: Path) -> None:

@@ -88,6 +88,17 @@ def test_lost_report_files_of_a_finished_run_are_made_again_and_no_fact_is_touch
     assert everything(desk) == stored
 
 
+def test_what_a_kill_has_left_of_writing_the_report_is_cleared(desk):
+    config = desk.config()
+    assert desk.darwin("run", config).returncode == 0
+    before = sorted(path.name for path in desk.run_dir().iterdir())
+    (desk.run_dir() / ".report.html.6xg3i1t3").write_text("half")
+    (desk.run_dir() / "report.html").unlink()
+    (desk.run_dir() / ".mine").write_text("not Darwin's")
+    assert desk.darwin("run", config).returncode == 0
+    assert sorted(path.name for path in desk.run_dir().iterdir()) == sorted([".mine", *before])
+
+
 def test_report_files_are_not_made_again_from_facts_that_were_changed(desk):
     config = desk.config()
     assert desk.darwin("run", config).returncode == 0
@@ -259,6 +270,8 @@ def test_runs_that_share_a_database_do_not_notice_each_other(big, desk):
         (("--speed", "60"), "--feed"),
         (("--accept-code",), "--resume"),
         (("--feed", "--speed", "0"), "speed"),
+        (("--feed", "--speed", "nan"), "no speed"),
+        (("--feed", "--speed", "inf"), "no speed"),
     ],
 )
 def test_an_option_without_the_one_it_belongs_to_is_refused(desk, words, said):

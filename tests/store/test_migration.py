@@ -124,6 +124,17 @@ def test_only_runs_with_a_journal_are_listed(old: Path, darwin: Darwin) -> None:
     assert (code, "no run called 'one'" in err) == (2, True)
 
 
+def test_a_run_put_aside_is_not_called_damaged(old: Path, darwin: Darwin) -> None:
+    connect(old).close()
+    folder = old.parent.parent / "runs" / "one"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text('{"run_id": "one"}')
+    code, _, err = darwin("verify", "one")
+    assert (code, len(err.splitlines())) == (2, 3)
+    assert "recorded by an older Darwin" in err
+    assert "before_0002_runs" in err
+
+
 def test_an_old_database_is_not_touched_by_a_question(old: Path, darwin: Darwin) -> None:
     before = old.read_bytes()
     with pytest.raises(StorageError, match="schema 0001"):
