@@ -120,8 +120,8 @@ def require_the_same_bars(markets: Sequence[Bars], run: Begun) -> None:
     if now != then:
         finished = run.standing is Standing.FINISHED
         raise ConfigError(
-            f"run '{run.run_id}' was {'finished' if finished else 'begun'} with another data (digest {(then or '')[:12]} of the"
-            f" bars it has seen, {(now or '')[:12]} now)",
+            f"run '{run.run_id}' was {'finished' if finished else 'begun'} with another data"
+            f" (digest {(then or '')[:12]} of the bars it has seen, {(now or '')[:12]} now)",
             where=", ".join(bars.symbol for bars in markets),
             mend="bring the old bars back, or give this one another run_id",
         )

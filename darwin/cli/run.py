@@ -94,9 +94,7 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
 
     from darwin.bootstrap import wire
     from darwin.cli.logs import LOG_FILE, log_to
-    from darwin.cli.making import (
-        again, as_it_saw, identify, keep, report_on, write_run_files,
-    )  # fmt: skip
+    from darwin.cli.making import again, as_it_saw, identify, keep, report_on, write_run_files
     from darwin.config.places import state_db_path
     from darwin.store.db import connect
     from darwin.store.queries import provenance

@@ -31,9 +31,9 @@ def require_layout(source: Source) -> None:
         raise damaged(source.path) from fault
     if trigger is not None:
         raise IntegrityError(
-            f"a trigger called {printable(trigger[0])} stands in the file, which no Darwin has made",
+            f"a trigger called {printable(trigger[0])} stands in the file, made by no Darwin",
             where=str(source.path),
-            mend="find out who made it; `DROP TRIGGER` removes it, what it did stays done",
+            mend="find out who made it; DROP TRIGGER removes it, what it did stays done",
         )
     for name, words in _expected().items():
         if found.get(name) != words:

@@ -176,7 +176,8 @@ def test_a_finished_feed_does_not_mind_bars_that_came_later(desk):
     metrics = desk.metrics("fed")
     done = desk.darwin("run", "fed.json", "--feed")
     assert done.returncode == 0, done.stderr
-    assert desk.metrics("fed") == metrics
+    remade = desk.metrics("fed")
+    assert {name for name in metrics if remade[name] != metrics[name]} == {"data"}  # its file grew
     assert (desk.run_dir("fed") / "report.html").exists()
 
 
@@ -186,7 +187,8 @@ def test_a_feed_stopped_after_its_last_bar_and_before_its_end_goes_on(desk):
         "Journal.finish = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
         "from darwin.cli.main import main; main()"
     )
-    config = desk.config(market={"bars": 402})
+    never = [{"name": "breakout", "params": {"buffer_atr": 100}}]
+    config = desk.config(playbooks=never, market={"bars": 800})
     words = [sys.executable, "-c", killer, "run", config, "--feed"]
     killed = subprocess.run(words, cwd=desk.folder, env=clean_environment(), check=False)
     assert killed.returncode == -signal.SIGKILL

@@ -137,7 +137,7 @@ DIFFERENT = [
     (OTHER_CONFIG, "config (limits.max_orders_per_bar)"),
     ({"data_digest": "e" * 64}, "data (digest dddddddddddd then, digest eeeeeeeeeeee now)"),
     ({"code_version": "0.2.0"}, "code (0.1.0 then, 0.2.0 now)"),
-    ({"mode": "feed", "data_digest": None}, "mode (replay then, feed now), another data (digest"),
+    ({"mode": "feed", "data_digest": None}, "mode (replay then, feed now)"),
     ({"data_digest": "e" * 64, "code_version": "9"}, "now), another code (0.1.0 then, 9 now)"),
     ({"config_digest": "e" * 64}, "config (its digest)"),
 ]
