@@ -184,7 +184,11 @@ def _named(config: RunConfig) -> dict[str, AgentConfig]:
     rl = config.rl
     if rl is None or not rl.enabled:
         return {}
-    given = {"gate": rl.gate_agent, "meta_learner": rl.meta_learner_agent, "portfolio": rl.portfolio_agent}
+    given = {
+        "gate": rl.gate_agent,
+        "meta_learner": rl.meta_learner_agent,
+        "portfolio": rl.portfolio_agent,
+    }
     return {name: agent for name in AGENTS if (agent := given[name]) is not None}
 
 

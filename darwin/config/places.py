@@ -30,5 +30,7 @@ def models_dir(config: RunConfig, agent: str) -> Path:
     rl = config.rl
     given = rl and getattr(rl, f"{agent}_agent")
     named = given.model_path if given else None
-    path = inside_artifacts(named or f"{ARTIFACTS}/rl_models/{agent}/{CURRENT}", config.artifacts_dir)
+    path = inside_artifacts(
+        named or f"{ARTIFACTS}/rl_models/{agent}/{CURRENT}", config.artifacts_dir
+    )
     return path.parent.parent

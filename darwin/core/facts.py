@@ -176,9 +176,7 @@ class Facts:
         order = np.lexsort((row, rank, side, playbook, symbol, phase, time))
         return kind[order], number[order]
 
-    def _of_rows(
-        self, kind: int, rank: int | IntArray, rows: IntArray, start: int = 0
-    ) -> _Keys:
+    def _of_rows(self, kind: int, rank: int | IntArray, rows: IntArray, start: int = 0) -> _Keys:
         """Keys of facts that belong to the decisions on the candidates at `rows`."""
         table, at = self.candidates, rows - self.first_row
         phase = np.full(len(rows), int(Phase.DECIDE))

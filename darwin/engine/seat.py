@@ -114,4 +114,6 @@ class Seat:
     def _chair(self, now: Chair | None, model: Model | None, role: Role) -> Chair | None:
         if model is None or (now is not None and now.model == model):
             return now if model is not None else None
-        return Chair(role, model, self._breaker if role is Role.SERVING else Breaker(self._settings))
+        return Chair(
+            role, model, self._breaker if role is Role.SERVING else Breaker(self._settings)
+        )

@@ -39,7 +39,10 @@ def lines(table: Table, rows: Mapping[str, Sequence[object]]) -> list[bytes]:
         if all(silent):
             columns = [column for column in columns if column.name != late]
         elif any(silent):
-            alone = ({name: values[i : i + 1] for name, values in rows.items()} for i in range(len(silent)))
+            alone = (
+                {name: values[i : i + 1] for name, values in rows.items()}
+                for i in range(len(silent))
+            )
             return [line for row in alone for line in lines(table, row)]
     return _joined(table.name, [(c.name, _texts(c, rows[c.name])) for c in columns])
 

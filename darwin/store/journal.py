@@ -196,7 +196,9 @@ class Journal:
     ) -> dict[Table, Columns]:
         """The next marks and alerts of the run, but for those that an earlier attempt has kept."""
         fresh: dict[Table, Columns] = {}
-        for table, told in zip(_TOLD_BESIDE, (mark_columns(marks), alert_columns(alerts)), strict=True):
+        for table, told in zip(
+            _TOLD_BESIDE, (mark_columns(marks), alert_columns(alerts)), strict=True
+        ):
             count = len(told["time"])
             skip = min(self._to_skip[table.name], count)
             self._to_skip[table.name] -= skip

@@ -38,7 +38,10 @@ class Moody:
 
 
 def market(seed: int = 3, bars: int = 240, **other: Any) -> Session:
-    markets = [grid_bars(bars, seed, symbol="BTC/USDT"), grid_bars(bars - 30, seed + 1, symbol="ETH/USDT")]
+    markets = [
+        grid_bars(bars, seed, symbol="BTC/USDT"),
+        grid_bars(bars - 30, seed + 1, symbol="ETH/USDT"),
+    ]
     plain = {"exits": EXITS, "decider": Moody(), "positions_per_symbol": 3}
     return whimsical(session_over(*markets, **(plain | other)), seed, 0.3)
 
@@ -83,8 +86,14 @@ def test_every_candidate_that_gets_so_far_has_its_row_of_each_agent() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), sizes=st.lists(st.integers(0, 9), min_size=1, max_size=4), data=st.data())
-def test_fed_bar_by_bar_and_replayed_at_once_agents_decide_alike(seed: int, sizes: list[int], data: st.DataObject) -> None:
+@given(
+    seed=st.integers(0, 10_000),
+    sizes=st.lists(st.integers(0, 9), min_size=1, max_size=4),
+    data=st.data(),
+)
+def test_fed_bar_by_bar_and_replayed_at_once_agents_decide_alike(
+    seed: int, sizes: list[int], data: st.DataObject
+) -> None:
     session = market(seed, bars=90)
     script = Script({})
     for row in data.draw(st.lists(st.integers(0, 60), max_size=6, unique=True)):
@@ -121,7 +130,9 @@ def test_an_agents_capital_is_the_part_of_the_order_that_obeys_it(stage: float) 
 def test_the_shares_of_all_agents_multiply_in_the_order_in_which_they_are_asked() -> None:
     """a(S) over all subsets S, weighted by who holds how much, is the product of the shares."""
     policies = {GATE: always(SKIP), META_LEARNER: always(TO_SKIP), PORTFOLIO: always(0.5)}
-    script = seated(GATE, stage=0.1).stand(0, standing(META_LEARNER, stage=0.25), standing(PORTFOLIO, stage=0.5))
+    script = seated(GATE, stage=0.1).stand(
+        0, standing(META_LEARNER, stage=0.25), standing(PORTFOLIO, stage=0.5)
+    )
     session = market(decider=None)
     journal = replayed(replace(session, agents=terms(policies, max_override_rate=1.0)), script)
     assert {order.units for order in journal.of("orders")} == {0.9 * 0.75 * (0.5 * 0.5 + 0.5)}
@@ -141,7 +152,9 @@ def test_below_full_capital_a_skip_still_asks_the_expert_and_at_full_capital_it_
     assert 0 < verdicts == audits < 20
 
 
-def test_a_gated_candidate_ends_at_the_gate_an_override_at_the_meta_learner_a_zero_at_the_portfolio() -> None:
+def test_a_gated_candidate_ends_at_the_gate_an_override_at_the_meta_learner_a_zero_at_the_portfolio() -> (
+    None
+):
     def reasons(agent: str, action: float) -> set[str]:
         agents = terms({agent: always(action)}, max_override_rate=1.0)
         session = replace(market(decider=None), agents=agents)
@@ -161,7 +174,9 @@ def test_an_override_to_take_orders_what_the_expert_would_not() -> None:
             return Verdict(False, 0.1, 0.1, (), 0.01)
 
     agents = terms({META_LEARNER: always(TO_TAKE)}, max_override_rate=1.0)
-    journal = replayed(replace(market(decider=Never()), agents=agents), seated(META_LEARNER, stage=0.1))
+    journal = replayed(
+        replace(market(decider=Never()), agents=agents), seated(META_LEARNER, stage=0.1)
+    )
     assert {order.units for order in journal.of("orders")} == {0.1}
 
 
@@ -170,16 +185,18 @@ def test_a_challenger_is_recorded_beside_the_serving_model_and_never_obeyed() ->
     with_it = replayed(replace(market(), agents=agents), seated(GATE, challenger=TWO))
     assert traded(with_it) == traded(replayed(market(), None))
     beside = [one for one in with_it.of("decisions") if one.role is Role.CHALLENGER]
-    assert {(one.action, one.final_action, one.followed, one.why, one.model, one.mode) for one in beside} == {
-        (SKIP, 1.0, False, Why.CHALLENGER, TWO, Mode.OBSERVE)
-    }
+    assert {
+        (one.action, one.final_action, one.followed, one.why, one.model, one.mode) for one in beside
+    } == {(SKIP, 1.0, False, Why.CHALLENGER, TWO, Mode.OBSERVE)}
     assert {one.row for one in beside} == {
         one.row for one in with_it.of("decisions") if one.role is Role.SERVING
     }
 
 
 def test_another_model_takes_over_from_one_decision_to_the_next() -> None:
-    session = replace(market(), agents=terms({GATE: always(PASS)}, challengers={GATE: always(SKIP)}))
+    session = replace(
+        market(), agents=terms({GATE: always(PASS)}, challengers={GATE: always(SKIP)})
+    )
     script = seated(GATE).stand(40, standing(GATE, serving=TWO))
     decisions = replayed(session, script).of("decisions")
     assert {one.model for one in decisions if one.row < 40} == {ONE}

@@ -233,7 +233,10 @@ UNANSWERED = [
     for row, agent in ((0, "gate"), (0, "portfolio"), (3, "gate"))
 ]  # fmt: skip
 """Agents that were asked and had no model."""
-RAISED = [Alert(hour(31), "drawdown", "", "equity fell"), Alert(hour(31), "breaker opened", "gate", "5")]
+RAISED = [
+    Alert(hour(31), "drawdown", "", "equity fell"),
+    Alert(hour(31), "breaker opened", "gate", "5"),
+]
 
 
 def facts_of(run: RunResult, inputs: Sequence[Input] = ()) -> Facts:

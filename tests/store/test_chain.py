@@ -47,10 +47,7 @@ def test_the_line_of_a_fact_is_its_sorted_json_without_its_place(
     table: Table, data: st.DataObject
 ) -> None:
     rows = data.draw(st.lists(sound_rows(table), min_size=1, max_size=3))
-    expected = [
-        plain(said({"fact": table.name} | row))
-        for row in rows
-    ]
+    expected = [plain(said({"fact": table.name} | row)) for row in rows]
     assert chain.lines(table, as_columns(rows)) == expected
 
 
