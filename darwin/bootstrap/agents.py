@@ -14,7 +14,7 @@ from pathlib import Path
 from darwin import plugins
 from darwin.config import options
 from darwin.config.model import RunConfig
-from darwin.config.places import models_dir, state_db_path
+from darwin.config.places import models_dir
 from darwin.config.rl import AgentConfig
 from darwin.core.agents import AGENTS, Model, Standing
 from darwin.core.ports import Policy
@@ -174,7 +174,8 @@ def warnings(config: RunConfig, standings: Mapping[str, Standing]) -> list[str]:
             told.append(
                 f"the {name} agent is '{agent.mode}' in the config, but version"
                 f" {standing.serving.version} has no promotion on record: it observes;"
-                f" `darwin rl status {name}` says what is missing, `darwin rl promote {name}` records one"
+                f" `darwin rl status {name}` says what is missing, `darwin rl promote {name}`"
+                " records one"
             )
     return told
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from darwin.bootstrap import Wired
     from darwin.config.load import Loaded
+    from darwin.core.account import Alert
     from darwin.core.ports import Inputs
     from darwin.core.provenance import Provenance
     from darwin.engine.report import Report
@@ -65,6 +66,7 @@ def keep(
     from darwin.cli.feed import feed
     from darwin.cli.progress import on_a_terminal, say
     from darwin.engine.marks import daily_marks
+    from darwin.engine.report_words import iso
     from darwin.store.acts import Heard
     from darwin.store.journal import Journal
     from darwin.store.runs import find_begun
@@ -74,7 +76,13 @@ def keep(
         if not on_a_terminal():
             say(f"checkpoint seq={facts}")
 
-    journal = Journal(database, run, wired.playbooks, announce=announce)
+    def alert(one: Alert) -> None:
+        about = f"RL {one.agent}: " if one.agent else ""
+        log.warning(
+            "run %s alert: %s%s at %s: %s", run.run_id, about, one.kind, iso(one.time), one.detail
+        )
+
+    journal = Journal(database, run, wired.playbooks, announce=announce, alert=alert)
     sources = outside(loaded, wired, database, run, log)
     if run.identity.mode == "feed":
         feed(wired, database, run, journal, sources, speed)

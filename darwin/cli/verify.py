@@ -27,8 +27,8 @@ def verify(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
     Every row of the run is read and held against the chain, the seals and the manifest.json in the
     folder of the run; fills must balance, every candidate of a finished run must have one ending
     and one outcome; what agents decided is made again from their stored observations and the
-    models named there, where these still exist. Exit 4 names the first row that is not what it was. A run that is not finished
-    is checked as far as it is kept.
+    models named there, where these still exist. Exit 4 names the first row that is not what it
+    was. A run that is not finished is checked as far as it is kept.
 
     \b
     Examples:

@@ -7,7 +7,6 @@ from pathlib import Path
 from darwin.config.model import RunConfig
 from darwin.config.roots import ARTIFACTS, inside_artifacts
 
-
 CURRENT = "current"
 """The link to the model that serves, in the folder of its agent."""
 

@@ -1,4 +1,4 @@
-"""What a run remembers of its consultations: a few columns, not the rows that went to the journal."""
+"""What a run remembers of its consultations: a few columns of what went to the journal."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from darwin.core.ports import Broker, Inputs, Journal, Progress
 from darwin.core.trade import Cancel, Fill, Order, Phase
 from darwin.engine.arrivals import Arrival, Point, RunningClock
 from darwin.engine.digest import DataDigest
+from darwin.engine.gaps import gaps
 from darwin.engine.instrument import BracketEvents, Instrument, StreamOf
 from darwin.engine.proposals import in_total_order
 from darwin.engine.session import Session
@@ -79,7 +80,7 @@ class Live:
             Instrument(number, bars, session, stream_of, tick)
             for number, (bars, tick) in enumerate(zip(markets, ticks, strict=True))
         ]
-        self._setups = len(session.setups)
+        self._setups, self._quiet = len(session.setups), session.quiet
         self._needed = [keys.index(key) for key in session.decider.needs]
         self._broker, self._outbox, self._journal = broker, _Outbox(), journal
         self._reasons: dict[int, int] = {}
@@ -114,6 +115,7 @@ class Live:
             return
         arrival = self._clock.place(chunk)
         self._digest.take(arrival)
+        self._step.on_gaps(gaps(chunk, arrival.since, self._quiet))
         table = self._propose(arrival)
         self._nobody = table.select(np.empty(0, dtype=np.int64))
         self._walk(arrival, table, self._track(arrival, table))

@@ -21,6 +21,7 @@ from darwin.core.trade import Cancel, Fill, Order, OutcomeTable, Trade
 from darwin.engine import bulk
 from darwin.engine.consult import Door, Terms
 from darwin.engine.consulted import NOBODY, ConsultedColumns
+from darwin.engine.gaps import gaps
 from darwin.engine.marks import equity_curve, funding_by_instant
 from darwin.engine.proposals import Quiet, Setup, propose
 from darwin.engine.result import RunResult, VerdictColumns
@@ -28,6 +29,7 @@ from darwin.engine.scribe import Scribe
 from darwin.engine.settling import Settling
 from darwin.engine.step import Rules, Step
 from darwin.engine.timeline import replay
+from darwin.safety.monitor import Monitor
 from darwin.trading.brackets import resolve
 from darwin.trading.foresight import Foresight
 
@@ -91,13 +93,14 @@ class Session:
         if verdict is not None and alone and bulk.applies(self.rules):
             facts = self._walk_in_bulk(table, outcomes, foresight, clock, verdict)
             if journal is not None:
-                walked = _InBulk(facts, verdict)
+                walked = _InBulk(facts, verdict, self._gap_alerts())
                 scribe = Scribe(journal, walked, facts.reasons, table, outcomes, self.markets)
                 scribe.finish(int(clock.time[-1]))
         else:
             reasons = np.full(len(table), -1, dtype=np.int8)
             broker = self.open_broker(foresight, clock)
             step = Step(self.rules, self.decider, broker, clock, funding, reasons, inputs)
+            step.on_gaps(gaps(self.markets, (None,) * len(self.markets), self.quiet))
             door, settling = self.open_door(step), None
             if door is not None:
                 step.consulted = []
@@ -146,6 +149,11 @@ class Session:
             safety_events=(),
         )
 
+    def _gap_alerts(self) -> list[Alert]:
+        monitor, nothing = Monitor(), (None,) * len(self.markets)
+        found = gaps(self.markets, nothing, self.quiet)
+        return [one for gap in found for one in monitor.missed_bars(*gap)]
+
     def _resolve(self, table: CandidateTable) -> OutcomeTable:
         """Resolve the outcome of every candidate, symbol by symbol."""
         ticks = self.tick_size or (None,) * len(self.markets)
@@ -180,19 +188,20 @@ class _InBulk:
 
     inputs: tuple[Input, ...] = ()
 
-    def __init__(self, facts: _Facts, verdict: Verdict) -> None:
+    def __init__(self, facts: _Facts, verdict: Verdict, alerts: list[Alert]) -> None:
         asked = np.flatnonzero(facts.verdicts.asked).tolist()
         self.verdicts = [(row, verdict) for row in asked]
         self.orders, self.cancels, self.fills = facts.orders, facts.cancels, facts.fills
-        self.safety_events = facts.safety_events
+        self.safety_events, self._alerts = facts.safety_events, alerts
 
     def take_decisions(self) -> tuple[Decision, ...]:
         """No agent takes part."""
         return ()
 
-    def take_alerts(self) -> tuple[Alert, ...]:
-        """Nor does anybody raise alerts."""
-        return ()
+    def take_alerts(self) -> list[Alert]:
+        """Bars that are missing; nothing else can come up."""
+        taken, self._alerts = self._alerts, []
+        return taken
 
 
 def _walked_by(step: Step, reasons: NDArray[np.int8]) -> _Facts:

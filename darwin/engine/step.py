@@ -146,6 +146,11 @@ class Step:
         self.alerts.clear()
         return taken
 
+    def on_gaps(self, found: Sequence[tuple[int, str]]) -> None:
+        """Hear where bars are missing, in the order of time."""
+        for time, detail in found:
+            self.alerts.extend(self.monitor.missed_bars(time, detail))
+
     def on_outcome(self, row: int, r: float) -> None:
         """Learn what became of the bracket of candidate `row`, before a later one is judged."""
         self.record.settle(row, r)

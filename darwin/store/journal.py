@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +38,11 @@ _TOLD_BESIDE = (schema.equity_marks, schema.alerts)
 _SLOW_S = 0.25  # waiting longer for the database is worth an event
 
 
-def _silent(facts: int) -> None:
+def _silent(told: object) -> None:
     """Announce nothing."""
+
+
+_Row = TypeVar("_Row")
 
 
 class _Part(NamedTuple):
@@ -63,12 +66,16 @@ class Journal:
         playbooks: tuple[str, ...],
         *,
         announce: Callable[[int], None] = _silent,
+        alert: Callable[[Alert], None] = _silent,
         only_compare: bool = False,
     ) -> None:
-        """Go on with `run`; `announce` hears how many facts are acknowledged, after each commit."""
+        """Go on with `run`; after each commit `announce` hears how many facts are acknowledged.
+
+        `alert` hears of each alert once, when it is kept.
+        """
         self._database, self._run = database, run
         self._names = Names(run.identity.symbols, playbooks)
-        self._announce, self._only_compare = announce, only_compare
+        self._announce, self._alert, self._only_compare = announce, alert, only_compare
         self._stored = StoredFacts(database, run)
         with database.read() as connection:  # a feed may keep marks before its first fact
             self._to_skip = {
@@ -119,7 +126,7 @@ class Journal:
         if self._only_compare:
             return
         with self._transaction() as connection:
-            self._keep_beside(connection, self._told_beside(marks, ()))
+            self._keep_beside(connection, self._told_beside(marks, ())[0])
             if self._now != self._covered:  # no fact came of the last bars
                 self._checkpoint(connection, self._now)
             seals = {
@@ -142,7 +149,7 @@ class Journal:
         self._stored.compare(before + 1, hashes[:old], lines)
         if old < len(lines) and self._only_compare:
             raise self._stored.surplus(before + old + 1, lines[old])
-        beside = self._told_beside(facts.marks, facts.alerts) if completes else {}
+        beside, alerts = self._told_beside(facts.marks, facts.alerts) if completes else ({}, ())
         if old < len(lines):
             with self._transaction() as connection:
                 self._keep(connection, parts, hashes, before, old)
@@ -153,6 +160,8 @@ class Journal:
         elif beside:
             with self._transaction() as connection:
                 self._keep_beside(connection, beside)
+        for alert in alerts:
+            self._alert(alert)
         self._now = now
 
     def _keep(
@@ -193,18 +202,21 @@ class Journal:
 
     def _told_beside(
         self, marks: Sequence[EquityMark], alerts: Sequence[Alert]
-    ) -> dict[Table, Columns]:
-        """The next marks and alerts of the run, but for those that an earlier attempt has kept."""
-        fresh: dict[Table, Columns] = {}
-        for table, told in zip(
-            _TOLD_BESIDE, (mark_columns(marks), alert_columns(alerts)), strict=True
-        ):
-            count = len(told["time"])
-            skip = min(self._to_skip[table.name], count)
-            self._to_skip[table.name] -= skip
-            if skip < count and not self._only_compare:
-                fresh[table] = {name: values[skip:] for name, values in told.items()}
-        return fresh
+    ) -> tuple[dict[Table, Columns], Sequence[Alert]]:
+        """The next marks and alerts of the run that no earlier attempt has kept; alerts again."""
+        fresh_marks = self._fresh(schema.equity_marks, marks)
+        fresh_alerts = self._fresh(schema.alerts, alerts)
+        told: dict[Table, Columns] = {}
+        if fresh_marks:
+            told[schema.equity_marks] = mark_columns(fresh_marks)
+        if fresh_alerts:
+            told[schema.alerts] = alert_columns(fresh_alerts)
+        return told, fresh_alerts
+
+    def _fresh(self, table: Table, rows: Sequence[_Row]) -> Sequence[_Row]:
+        skip = min(self._to_skip[table.name], len(rows))
+        self._to_skip[table.name] -= skip
+        return () if self._only_compare else rows[skip:]
 
     def _keep_beside(self, connection: Connection, told: Mapping[Table, Columns]) -> None:
         for table, columns in told.items():

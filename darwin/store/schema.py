@@ -5,9 +5,9 @@ that both say the same. All tables are STRICT, times are open times of bars in m
 
 Chained facts (`core.facts.TABLES`) share one sequence per run, in the order of events: `id` is the
 run's number and the place in that sequence, `seq` that place alone, `hash` the link of the chain.
-Rows beside the chain (`runs`, `run_events`, `checkpoints`, `equity_marks`, `alerts`) carry a `seal`,
-a chain of their own over all their columns; so do the logs of the deployment, which belong to no
-run. What link and seal are made of stands in `store.chain`.
+Rows beside the chain (`runs`, `run_events`, `checkpoints`, `equity_marks`, `alerts`) carry a
+`seal`, a chain of their own over all their columns; so do the logs of the deployment, which belong
+to no run. What link and seal are made of stands in `store.chain`.
 
 A column that came with a later schema is marked `since`: it is part of a row's line only where it
 says something, so that chains of before it still hold.

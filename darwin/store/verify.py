@@ -143,7 +143,8 @@ class _Reading:
         require_layout(self._source)
         return Checked(
             self._run_id, end is not None, self.facts, self._head.hex(), self._checkpoints.count,
-            self._marks.count, self._alerts.count, self._events.count, len(asked), manifest is not None,
+            self._marks.count, self._alerts.count, self._events.count, len(asked),
+            manifest is not None,
         )  # fmt: skip
 
     def _read_events(self) -> Mapping[str, Any] | None:

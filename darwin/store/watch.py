@@ -6,11 +6,9 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
-from darwin.store import schema
-
-_HEADS = "SELECT " + ", ".join(
-    f"(SELECT coalesce(max(id), 0) FROM {name})"  # noqa: S608
-    for name in schema.LOGS
+_HEADS = (
+    "SELECT (SELECT max(id) FROM model_events), (SELECT max(id) FROM graduation_events),"
+    " (SELECT max(id) FROM rollout_events), (SELECT max(id) FROM kill_events)"
 )
 _LAST_KILL = 'SELECT kind, "by", reason FROM kill_events ORDER BY id DESC LIMIT 1'
 
@@ -35,7 +33,7 @@ class LogWatch:
         self._path = path
         self._raw: sqlite3.Connection | None = None
         self._file_version: int | None = None
-        self._heads: tuple[int, ...] = ()
+        self._heads: tuple[int | None, ...] = ()
 
     def changed(self) -> bool:
         """Whether a log has grown since this was last asked; yes at the first time."""
@@ -58,8 +56,8 @@ class LogWatch:
             self._raw.close()
             self._raw = None
 
-    def _ask(self, query: str) -> tuple[int, ...]:
-        found: tuple[int, ...] = self._connection().execute(query).fetchone()
+    def _ask(self, query: str) -> tuple[int | None, ...]:
+        found: tuple[int | None, ...] = self._connection().execute(query).fetchone()
         return found
 
     def _connection(self) -> sqlite3.Connection:

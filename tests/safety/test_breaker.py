@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from fractions import Fraction
 from itertools import takewhile
 
@@ -19,6 +19,7 @@ from darwin.safety.breaker import Breaker, BreakerSettings
 from darwin.safety.circuit import (
     CLOSED,
     FAILURE,
+    KINDS,
     OPENED,
     SUCCESS,
     BreakerState,
@@ -396,6 +397,17 @@ def test_a_detail_that_no_breaker_has_written_is_refused(kind, detail):
     facts = [SafetyEvent(START, kind, detail, 1, "gate")]
     with pytest.raises(IntegrityError, match="no circuit breaker has written") as caught:
         Breaker.fold(facts, "gate", USUAL)
-    assert repr(detail) in caught.value.what
+    assert caught.value.what == f"no circuit breaker has written {detail!r}"
     assert caught.value.where == "safety_events.detail"
-    assert "darwin verify" in caught.value.mend
+    assert caught.value.mend == "`darwin verify RUN_ID` names the first row that was changed"
+
+
+def test_the_kinds_of_its_events_are_what_stands_in_databases():
+    assert KINDS == ("breaker_failure", "breaker_opened", "breaker_success", "breaker_closed")
+
+
+def test_settings_and_state_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        USUAL.failures_in_a_row = 6
+    with pytest.raises(FrozenInstanceError):
+        opened_breaker().state.open_until_ms = None
