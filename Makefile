@@ -1,14 +1,17 @@
 # demo   install the core, run the demonstration     test   install everything, run all tests
 # fast   the tests without torch and slow ones       check  format, lint, types, floors
 # sweep  the rest of 200 kills, 60 disk faults and the long soak: `make test` does a part of each
+# mutants  break each line of safety and the door; list what no test notices
 # bench  the figures of docs/performance.md          docs   check that the pages' links and commands hold
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= auto
+# where the CPU build of torch is had; `make setup TORCH_INDEX=` does without
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo setup test sweep fast check bench docs clean
+.PHONY: demo setup test sweep fast check mutants bench docs clean
 
 $(VENV)/core.stamp: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,6 +22,13 @@ $(VENV)/dev.stamp: $(VENV)/core.stamp
 	$(PIP) install --quiet --editable ".[dev]"
 	touch $@
 
+# A step of its own: an index is added for torch alone, and if it cannot be reached pip goes on without.
+$(VENV)/torch.stamp: $(VENV)/dev.stamp
+	$(PIP) install --quiet --retries 0 --timeout 30 \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+		"$$(sed -n 's/.*"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)"
+	touch $@
+
 $(VENV)/bench.stamp: $(VENV)/dev.stamp bench/requirements.txt
 	$(PIP) install --quiet --requirement bench/requirements.txt
 	touch $@
@@ -26,7 +36,7 @@ $(VENV)/bench.stamp: $(VENV)/dev.stamp bench/requirements.txt
 demo: $(VENV)/core.stamp
 	$(BIN)/darwin run configs/demo.json
 
-setup: $(VENV)/dev.stamp
+setup: $(VENV)/torch.stamp
 
 test: setup
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not sweep"
@@ -34,7 +44,7 @@ test: setup
 sweep: setup
 	$(BIN)/python -m pytest -n $(WORKERS) -m sweep
 
-fast: setup
+fast: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not sweep"
 
 check: setup
@@ -42,6 +52,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+mutants: setup
+	$(BIN)/python -m bench.mutants
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m bench

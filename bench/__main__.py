@@ -1,4 +1,4 @@
-"""`python -m bench [backtest|features|run|recording|soak]`: print the tables.
+"""`python -m bench [backtest|features|run|agents|recording|soak]`: print the tables.
 
 All but the soak, which takes minutes, by default.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sys
 
-from bench import backtest, end_to_end, features, recording
+from bench import backtest, door, end_to_end, features, recording
 
 PARTS = {
     "backtest": backtest.main,
     "features": features.main,
     "run": end_to_end.main,
+    "agents": door.main,
     "recording": recording.main,
     "soak": recording.soak,
 }

@@ -20,7 +20,8 @@ def seconds_alive() -> float:
 
 
 def main() -> None:
-    from darwin.cli import main as door
+    from darwin.cli.main import darwin
+    from darwin.rl.cli import door
 
     first: list[float] = []
     began, alive = time.perf_counter(), seconds_alive()
@@ -37,7 +38,7 @@ def main() -> None:
     rules.RulesDecider.decide = timed  # type: ignore[method-assign]
     sys.argv[0] = "darwin"
     with contextlib.redirect_stdout(io.StringIO()):
-        code = door._run()
+        code = door._run(darwin)
     if code:
         raise SystemExit(code)
     print(first[0])

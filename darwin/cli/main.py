@@ -14,6 +14,7 @@ COMMANDS = {
     "benchmark": "darwin.cli.report:benchmark",
     "config": "darwin.cli.config:config",
     "data": "darwin.cli.data:data",
+    "drill": "darwin.cli.drill:drill",
     "kill": "darwin.cli.kill:kill",
     "ledger": "darwin.cli.ledger:ledger",
     "release": "darwin.cli.release:release",

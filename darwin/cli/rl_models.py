@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from darwin.cli.rl_import import import_
 from darwin.cli.rl_model_acts import (
     an_agent,
     cleanup,
@@ -38,6 +39,7 @@ def models() -> None:
 
 for command in (deploy, rollback, cleanup, pin, unpin):
     models.add_command(command)
+models.add_command(import_)
 
 
 @models.command("list")

@@ -38,9 +38,9 @@ class Phase(StrEnum):
 
 
 class Transition(NamedTuple):
-    """A change of a breaker that is to be recorded."""
+    """A change that is to be recorded, of a breaker or of what made it open."""
 
-    kind: str  # one of `KINDS`
+    kind: str  # one of `KINDS`, or `overrides.STORM`
     detail: str
 
     @classmethod

@@ -185,10 +185,12 @@ def _decision_columns(facts: Facts, names: Names) -> Columns:
         "role": [one.role.value for one in told],
         "bar_time": table.bar_time[rows].tolist(),
         "mode": [one.mode.value for one in told],
-        "action": [None if one.action is None else one.action + 0.0 for one in told],
-        "probability": [one.probability for one in told],
-        "baseline_action": [one.baseline_action for one in told],
-        "final_action": [one.final_action for one in told],
+        "action": _given("agent_decisions.action", [one.action for one in told]),
+        "probability": _given("agent_decisions.probability", [one.probability for one in told]),
+        "baseline_action": _finite(
+            "agent_decisions.baseline_action", [one.baseline_action for one in told]
+        ),
+        "final_action": _finite("agent_decisions.final_action", [one.final_action for one in told]),
         "followed": [int(one.followed) for one in told],
         "reason": [one.why.value for one in told],
         "model_version": [one.model and one.model.version for one in told],
@@ -259,6 +261,13 @@ def _finite_or_null(name: str, values: FloatArray, null: BoolArray) -> list[floa
     """The same, with NULL where `null` says so."""
     _refuse(name, values, ~np.isfinite(values) & ~null)
     return _but_null((values + 0.0).tolist(), null)
+
+
+def _given(name: str, values: Sequence[float | None]) -> list[float | None]:
+    """The same of values that may be missing."""
+    none = np.array([value is None for value in values], dtype=np.bool_)
+    numbers = np.array([0.0 if value is None else value for value in values], dtype=np.float64)
+    return _finite_or_null(name, numbers, none)
 
 
 def _part(name: str, values: FloatArray) -> list[float | None]:

@@ -205,7 +205,8 @@ class _Reading:
         if row[_HASH] != head or row[_SEQ] != fact.id - self._base:
             raise self._bad(fact, wrong_type(table, row) or CHANGED)
         if told.get("prev_hash", self._head) != self._head:
-            raise self._bad(fact, "has another fact before it than it says")
+            other = "has another fact before it than it says"
+            raise self._bad(fact, wrong_type(table, row) or other)
         for books in self._books:
             books.fold(table.name, self.facts + 1, told)
         if table is schema.inputs:

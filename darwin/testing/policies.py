@@ -1,11 +1,13 @@
 """Policies that misbehave, each in one way, and one that never changes its mind.
 
-All implement `core.ports.Policy`; none looks at what it is shown.
+All implement `core.ports.Policy`, and a config can name all but `Slow`. Only the last two look at
+what they are shown.
 """
 
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,7 +15,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from darwin.core.agents import Advice
+from darwin.core.agents import KEEP, META_LEARNER, TO_SKIP, TO_TAKE, Advice
+from darwin.rl.agents.pages import PAGES
 
 
 class Blind:
@@ -36,11 +39,20 @@ class Constant(Blind):
         return Advice(self.action, self.probability)
 
 
+class FellOverError(RuntimeError):
+    """What `Raising` raises."""
+
+    def __init__(self) -> None:
+        super().__init__("the model fell over")
+
+
 @dataclass(frozen=True)
 class Raising(Blind):
     """Raises at every call."""
 
-    error: Callable[[], Exception] = lambda: RuntimeError("the model fell over")
+    error: Callable[[], Exception] = (
+        FellOverError  # of a plain name: a rule is known by its parameters
+    )
 
     def advise(self, observation: NDArray[np.float32]) -> Advice:
         """Raise."""
@@ -106,3 +118,38 @@ class Slow(Blind):
         """Let time go by, then answer."""
         self.clock.advance(self.ms)
         return Advice(self.action, 1.0)
+
+
+@dataclass(frozen=True)
+class Contrary(Blind):
+    """A meta-learner that wants to set aside one verdict in `one_in`, by chance; at 1 all."""
+
+    one_in: int = 1
+
+    def __post_init__(self) -> None:
+        if self.one_in < 1:
+            raise ValueError(f"one_in must be 1 or more, not {self.one_in}")
+
+    def advise(self, observation: NDArray[np.float32]) -> Advice:
+        """The opposite of what the expert said, or nothing of one's own."""
+        if _drawn(observation) % self.one_in:
+            return Advice(KEEP, 1.0)
+        take = observation[PAGES[META_LEARNER].place("verdict_take")] > 0.0
+        return Advice(TO_SKIP if take else TO_TAKE, 1.0)
+
+
+@dataclass(frozen=True)
+class Extreme(Blind):
+    """Goes from one extreme to the other, by chance."""
+
+    one: float
+    other: float
+
+    def advise(self, observation: NDArray[np.float32]) -> Advice:
+        """One of the two, with all confidence."""
+        return Advice(self.other if _drawn(observation) % 2 else self.one, 1.0)
+
+
+def _drawn(observation: NDArray[np.float32]) -> int:
+    """A number that hangs on every bit of a row, and on nothing else."""
+    return zlib.crc32(observation.tobytes())

@@ -25,9 +25,11 @@ EXITS = {
 }
 
 
-def agent(name: str) -> dict[str, Any]:
+def agent(name: str, rule: str, **params: float) -> dict[str, Any]:
+    """An agent with every key, of which `policy` makes the path to a model idle."""
     path = f"artifacts/rl_models/{name}/current"
-    return {"name": name, "enabled": True, "mode": "observe", "model_path": path}
+    told = {"name": name, "enabled": True, "mode": "observe", "model_path": path}
+    return told | {"policy": rule, "params": params}
 
 
 FULL: dict[str, Any] = {
@@ -84,12 +86,14 @@ FULL: dict[str, Any] = {
     ],
     "decider": {"provider": "rules", "cost_usd_per_call": 0.01},
     "rl": {
-        "enabled": False,
-        "gate_agent": agent("gate"),
-        "portfolio_agent": agent("portfolio"),
-        "meta_learner_agent": agent("meta_learner"),
+        "enabled": True,
+        "gate_agent": agent("gate", "cautious-gate", volume=0.7),
+        "portfolio_agent": agent("portfolio", "size-by-strength"),
+        "meta_learner_agent": agent("meta_learner", "second-opinion"),
         "agent_state_db": "artifacts/rl_state/agent_state.sqlite",
         "max_override_rate": 0.3,
+        "timeout_ms": 20,
+        "on_model_error": "baseline",
     },
     "artifacts_dir": "artifacts",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from darwin.config.explain import known_paths
 from darwin.config.faults import key_path
 from darwin.config.load import load_config
 from darwin.config.model import RunConfig
-from darwin.errors import ConfigError
-from tests.config.config_samples import FULL, changed, keys
+from tests.config.config_samples import FULL, keys
 
 PACKAGE = Path(darwin.__file__).parent
 
@@ -51,32 +49,19 @@ def keys_read() -> set[str]:
     return used.union(*answers)
 
 
-def agents_are_refused(tmp_path: Path) -> bool:
-    file = tmp_path / "config.json"
-    file.write_text(json.dumps(changed(("rl", "enabled"), True)))
-    try:
-        load_config(file, (), {})
-    except ConfigError:
-        return True
-    return False
-
-
-def test_every_config_key_is_read_somewhere(tmp_path: Path) -> None:
-    """The keys of `rl` join in as soon as learned agents may be enabled."""
+def test_every_config_key_is_read_somewhere() -> None:
     read = keys_read()
-    inert = "rl" if agents_are_refused(tmp_path) else None
-    steering = [path for path in known_paths(RunConfig) if path[0] != inert]
-    assert len(steering) > 50
+    steering = list(known_paths(RunConfig))
+    assert len(steering) > 80
     assert " ".join(key_path(path) for path in steering if path[-1] not in read) == ""
 
 
 def test_the_full_config_of_these_tests_is_full() -> None:
-    free = {"BTC/USDT", "lookback", "buffer_atr", "min_adx", "sides"}
+    free = {"BTC/USDT", "lookback", "buffer_atr", "min_adx", "sides", "volume"}
     known = {tuple(0 if isinstance(part, int) else part for part in path) for path in keys(FULL)}
     assert {path for path in known if path[-1] not in free} == set(known_paths(RunConfig))
 
 
 @pytest.mark.parametrize("file", sorted((PACKAGE.parent / "configs").glob("*.json")))
 def test_every_shipped_config_holds(file: Path) -> None:
-    """Those with learned agents hold but for the one line that this version has none."""
-    assert load_config(file, ("rl.enabled=false",) if "production" in file.name else (), {})
+    assert load_config(file, (), {}).config.rl.enabled

@@ -55,6 +55,7 @@ def facts_of(facts: Facts) -> Iterator[tuple[Any, ...]]:
         "orders": orders,
         "fills": list(facts.fills),
         "safety_events": list(facts.safety_events),
+        "agent_decisions": facts.decisions,
     }
     for kind, number in zip(*facts.order(), strict=True):
         name = TABLES[kind]

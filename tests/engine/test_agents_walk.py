@@ -135,21 +135,25 @@ def test_the_shares_of_all_agents_multiply_in_the_order_in_which_they_are_asked(
     )
     session = market(decider=None)
     journal = replayed(replace(session, agents=terms(policies, max_override_rate=1.0)), script)
-    assert {order.units for order in journal.of("orders")} == {0.9 * 0.75 * (0.5 * 0.5 + 0.5)}
+    calm = [order.units for order in journal.of("orders") if order.row < 19]  # no storm yet
+    assert set(calm) == {0.9 * 0.75 * (0.5 * 0.5 + 0.5)}
 
 
 def test_below_full_capital_a_skip_still_asks_the_expert_and_at_full_capital_it_does_not() -> None:
-    def asked(stage: float) -> tuple[int, int]:
+    def asked(stage: float) -> tuple[int, float]:
         agents = terms({GATE: always(SKIP)})
         journal = replayed(replace(market(), agents=agents), seated(GATE, stage=stage))
-        audits = sum(one.why is Why.AUDIT for one in journal.of("decisions"))
-        return len(journal.of("verdicts")), audits
+        decisions = journal.of("decisions")
+        audits = sum(one.why is Why.AUDIT for one in decisions)
+        assert stage < 1.0 or audits == len(journal.of("verdicts"))
+        return len(journal.of("verdicts")), audits / len(decisions)
 
-    verdicts, audits = asked(0.5)
+    verdicts, audited = asked(0.5)
     assert verdicts > 50
-    assert audits == 0
-    verdicts, audits = asked(1.0)
-    assert 0 < verdicts == audits < 20
+    assert audited == 0
+    verdicts, audited = asked(1.0)
+    assert 0 < verdicts < 50
+    assert 0.02 < audited < 0.09
 
 
 def test_a_gated_candidate_ends_at_the_gate_an_override_at_the_meta_learner_a_zero_at_the_portfolio() -> (

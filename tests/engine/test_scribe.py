@@ -12,12 +12,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from darwin.core.account import Alert
+from darwin.core.agents import AGENTS, GATE, META_LEARNER, PORTFOLIO
 from darwin.core.candidate import Candidate, Exits, Trailing
 from darwin.core.decision import Reason
 from darwin.core.facts import ORDERED, TABLES, Facts, Input
 from darwin.core.trade import Exit, Status
 from darwin.engine.result import RunResult
 from darwin.trading.costs import Costs
+from tests.engine.doors import Script, seated, terms, whimsical_policy
 from tests.engine.worlds import NO_LIMITS, TakeAll, grid_bars, session_over
 
 DEAR = Costs(maker_bps=2, taker_bps=5, half_spread_bps=1, slippage_bps=1)
@@ -47,12 +50,13 @@ worlds = st.fixed_dictionaries(
         "per_symbol": st.integers(1, 2),
         "lengths": st.lists(st.integers(40, 150), min_size=1, max_size=3),
         "releases": st.sampled_from([None, 3, 11]),
+        "agents": st.booleans(),
     }
 )
 
 MIXED = {
     "seed": 4, "exits": [Exits(1.0, 2.0, 8)] * 2, "limits": STRICT, "blind": True,
-    "per_symbol": 2, "lengths": [150, 60, 110], "releases": 3,
+    "per_symbol": 2, "lengths": [150, 60, 110], "releases": 3, "agents": True,
 }  # fmt: skip
 """A world in which everything happens."""
 
@@ -74,18 +78,22 @@ class Collected:
         """All facts in the order in which they were handed over, each with its place in time."""
         return [fact for piece in self.pieces for fact in told(piece)]
 
+    def beside(self) -> list[Alert]:
+        """All alerts in the order in which they were handed over."""
+        return [alert for piece in self.pieces for alert in piece.alerts]
+
 
 class Releases:
-    """Somebody who lifts every stop before each `every`th candidate."""
+    """Somebody who lifts every stop before each `every`th candidate, and seats `agents`."""
 
-    def __init__(self, every: int) -> None:
-        self._every = every
+    def __init__(self, every: int | None, agents: Script) -> None:
+        self._every, self._agents = every, agents
 
     def before(self, candidate: Candidate) -> Iterable[Input]:
-        if candidate.row % self._every:
-            return ()
         at = (candidate.row, candidate.id, candidate.bar_time)
-        return (Input(*at, "release", "Ada", f"looked at {candidate.row}"),)
+        release = Input(*at, "release", "Ada", f"looked at {candidate.row}")
+        released = self._every is not None and candidate.row % self._every == 0
+        return [*self._agents.before(candidate), *([release] if released else [])]
 
 
 def walk(journal: Collected, world: dict[str, Any], look_every: int = 1) -> RunResult:
@@ -105,10 +113,14 @@ def walk(journal: Collected, world: dict[str, Any], look_every: int = 1) -> RunR
         equity=3_000.0,
         positions_per_symbol=world["per_symbol"],
     )
-    every = world["releases"]
+    every, agents = world["releases"], world["agents"]
+    if agents:  # they act, and at a tenth of what they see they fail
+        policies = {name: whimsical_policy(name, trouble=0.1) for name in AGENTS}
+        session = replace(session, agents=terms(policies))
+    inputs = Releases(every, seated(*AGENTS, stage=0.5) if agents else Script({}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("darwin.engine.timeline._LOOK_EVERY", look_every)
-        return session.run(journal=journal, inputs=None if every is None else Releases(every))
+        return session.run(journal=journal, inputs=inputs if every or agents else None)
 
 
 def told(facts: Facts) -> Iterator[tuple[Any, ...]]:
@@ -119,6 +131,7 @@ def told(facts: Facts) -> Iterator[tuple[Any, ...]]:
         "orders": [*facts.orders, *facts.cancels],
         "fills": facts.fills,
         "safety_events": facts.safety_events,
+        "agent_decisions": facts.decisions,
     }
     for kind, number in zip(*facts.order(), strict=True):
         table = TABLES[kind]
@@ -178,6 +191,7 @@ def test_pieces_hold_what_one_hand_over_at_the_end_holds(world, moods, every):
     walk(once, world)
     assert len(once.pieces) == 1
     assert often.told() == once.told()
+    assert often.beside() == once.beside()
 
 
 @settings(max_examples=60, deadline=None)
@@ -189,6 +203,7 @@ def test_each_piece_holds_all_up_to_its_bar_and_nothing_else(world):
     for piece in journal.pieces:
         assert piece.reached > after
         assert all(after < place[0] <= piece.reached for place, *_ in told(piece))
+        assert all(after < alert.time <= piece.reached for alert in piece.alerts)
         assert piece.first_row == row
         assert piece.bars == sum(int((b.time <= piece.reached).sum()) for b in result.markets)
         after, row = piece.reached, row + len(piece.candidates)
@@ -202,6 +217,37 @@ def test_facts_come_in_the_order_of_events(world):
     walk(journal, world)
     places = [place for place, *_ in journal.told()]
     assert places == sorted(places)
+
+
+SAID = (
+    "inputs", "candidates", GATE, "verdicts", META_LEARNER, PORTFOLIO, "orders", "safety_events",
+)  # fmt: skip
+"""What may be told of one decision, in the order in which it comes about."""
+
+
+@settings(max_examples=60, deadline=None)
+@given(world=worlds)
+@example(world=MIXED)
+def test_a_decision_of_an_agent_stands_where_the_agent_was_asked(world):
+    journal = Collected([True] * 1_000)
+    walk(journal, world)
+    of_candidate: dict[int, list[str]] = {}
+    for piece in journal.pieces:
+        for kind, number in zip(*piece.order(), strict=True):
+            table = TABLES[kind]
+            if table == "agent_decisions":
+                one = piece.decisions[number]
+                of_candidate.setdefault(one.row, []).append(one.agent)
+            elif table == "candidates":
+                of_candidate.setdefault(piece.first_row + int(number), []).append(table)
+            elif table == "verdicts":
+                of_candidate[piece.verdicts[number][0]].append(table)
+            elif table == "orders" and number < len(piece.orders):
+                of_candidate[piece.orders[number].row].append(table)
+    for told_of in of_candidate.values():
+        assert told_of == sorted(told_of, key=SAID.index)
+    agents = {name for told_of in of_candidate.values() for name in told_of} & set(AGENTS)
+    assert agents == (set(AGENTS) if world["agents"] else set())
 
 
 @settings(max_examples=60, deadline=None)
@@ -227,7 +273,11 @@ def test_all_that_a_run_came_to_is_told_once(world, moods):
     assert [row for row, _ in every("verdicts")] == asked
     releases = world["releases"]
     inputs = range(0, len(result.candidates), releases) if releases else ()
-    assert [one.row for one in every("inputs")] == list(inputs)
+    assert [one.row for one in every("inputs") if one.kind == "release"] == list(inputs)
+    decided = [(one.row, one.final_action) for one in every("decisions")]
+    asked_of = result.consulted
+    assert decided == list(zip(asked_of.row.tolist(), asked_of.share.tolist(), strict=True))
+    assert bool(decided) == world["agents"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -299,8 +349,11 @@ def test_these_worlds_hold_every_kind_of_fact():
     journal = Collected([True] * 1_000)
     walk(journal, MIXED)
     assert {table for _, table, _ in journal.told()} == set(TABLES)
-    kinds = {event.kind for piece in journal.pieces for event in piece.safety_events}
+    events = [event for piece in journal.pieces for event in piece.safety_events]
+    kinds = {event.kind for event in events if not event.agent}
     assert kinds == {"daily_loss", "reducing", "resumed", "halted"}
+    assert {event.agent for event in events} > {""}
+    assert len(journal.beside()) > 3
     assert len(journal.pieces) > 50
 
 
@@ -308,7 +361,7 @@ def test_the_short_cut_tells_what_the_step_tells():
     for seed in range(5):
         world = {
             "seed": seed, "exits": [Exits(1.0, 2.0, 8)] * 2, "limits": NO_LIMITS, "per_symbol": 1,
-            "lengths": [120, 90], "releases": None,
+            "lengths": [120, 90], "releases": None, "agents": False,
         }  # fmt: skip
         stepped, cut = Collected([True] * 1_000), Collected()
         walk(stepped, world | {"blind": True})

@@ -360,23 +360,26 @@ def test_why_tells_the_whole_way_of_a_candidate(finished):
 
 @pytest.mark.parametrize("config", sorted(path.name for path in (ROOT / "configs").glob("*.json")))
 def test_every_config_that_ships_runs(config, desk):
-    """Those with learned agents say that this version has none, and run without them."""
-    path, name = ROOT / "configs" / config, config.removesuffix(".json")
+    """In the demonstration rules stand for models; elsewhere no model was deployed yet."""
+    path = ROOT / "configs" / config
     tree = json.loads(path.read_text())
-    words: list[str] = []
     if tree["market"]["provider"] == "files":
         made = desk.darwin("data", "synth", "--bars", "6000", "--symbols", "BTC/USDT", "-o", "data")
         assert made.returncode == 0, made.stderr
         written = desk.folder / "data" / "BTCUSDT_SYNTH-1h.parquet"
         written.rename(desk.folder / "data" / "BTCUSDT-1h.parquet")
-    if tree.get("rl", {}).get("enabled"):
-        refused = desk.darwin("run", str(path))
-        assert refused.returncode == 2, name
-        assert "rl.enabled" in refused.stderr
-        words = ["--set", "rl.enabled=false"]
-    done = desk.darwin("run", str(path), *words)
+    done = desk.darwin("run", str(path))
     assert done.returncode == 0, done.stderr
     assert desk.metrics(tree["run_id"])["trades"] > 0
+    told = "SELECT DISTINCT agent_name, mode, reason FROM agent_decisions ORDER BY agent_name"
+    reason = "observe" if config == "demo.json" else "no model"
+    agents = ("gate", "meta_learner", "portfolio")
+    assert desk.ask(told) == [(agent, "observe", reason) for agent in agents]
+
+
+def agent(**keys):
+    """An `rl` block with a gate."""
+    return {"enabled": True, "gate_agent": {"name": "gate", **keys}}
 
 
 @pytest.mark.parametrize(
@@ -397,7 +400,11 @@ def test_every_config_that_ships_runs(config, desk):
         ({"market": {"start": "1500-01-01"}}, 2, "market.start"),
         ({"market": {"provider": "files", "path": "nowhere"}}, 3, "nowhere"),
         ({"market": {"bars": 100}}, 3, "warm-up"),
-        ({"rl": {"enabled": True}}, 2, "rl"),
+        ({"rl": agent(policy="cautious-gat")}, 2, "did you mean 'cautious-gate'"),
+        ({"rl": agent(policy="second-opinion")}, 2, "rl.gate_agent.policy"),
+        ({"rl": agent(policy="os:system")}, 2, "rl.gate_agent.policy"),
+        ({"rl": agent(policy="cautious-gate", params={"volum": 1})}, 2, "did you mean 'volume'"),
+        ({"rl": agent(model_path="artifacts/rl_models/gate/v1")}, 2, "rl.gate_agent.model_path"),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_three_lines(desk, change, code, word):
@@ -409,8 +416,18 @@ def test_what_cannot_be_run_is_refused_in_three_lines(desk, change, code, word):
     assert not (desk.run_dir() / "metrics.json").exists()
 
 
-def test_the_check_of_a_config_refuses_what_a_run_would(desk):
-    config = desk.config(decider={"provider": "recorded", "run_id": "x", "verdicts": {}})
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"decider": {"provider": "recorded", "run_id": "x", "verdicts": {}}},
+        {"rl": agent(policy="cautious-gat")},
+        {"rl": agent(policy="second-opinion")},
+        {"rl": agent(policy="cautious-gate", params={"volum": 1})},
+    ],
+    ids=str,
+)
+def test_the_check_of_a_config_refuses_what_a_run_would(desk, change):
+    config = desk.config(**change)
     checked = desk.darwin("config", "check", config)
     assert (checked.returncode, checked.stderr) == (2, desk.darwin("run", config).stderr)
 

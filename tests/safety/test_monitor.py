@@ -70,6 +70,15 @@ def test_an_alert_is_raised_once_a_day_until_its_cause_is_gone(raised_by, kind, 
     assert raised_by(monitor, late + HOUR_MS, "new") == [Alert(late + HOUR_MS, kind, agent, "new")]
 
 
+def test_what_is_over_is_about_the_run_unless_an_agent_is_named():
+    monitor = Monitor()
+    assert kinds(monitor.missed_bars(START, "3 bars")) == ["data gap"]
+    monitor.is_over("data gap", GATE)
+    assert monitor.missed_bars(START, "2 bars") == []
+    monitor.is_over("data gap")
+    assert kinds(monitor.missed_bars(START, "2 bars")) == ["data gap"]
+
+
 def test_agents_do_not_silence_each_other():
     monitor = Monitor()
     for agent in AGENTS:

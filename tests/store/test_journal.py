@@ -19,7 +19,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from darwin.core.account import EquityMark, SafetyEvent
+from darwin.core.account import Alert, EquityMark, SafetyEvent
 from darwin.core.candidate import id_text
 from darwin.core.facts import Facts, Input
 from darwin.core.market import DAY_MS, HOUR_MS
@@ -32,7 +32,7 @@ from darwin.store.journal import Journal
 from darwin.store.queries import provenance
 from darwin.store.runs import begin_run, find_begun
 from tests.engine.worlds import grid_bars, session_over
-from tests.store.conftest import IDS, NOW, START, facts_of, hour, identity, worked_out
+from tests.store.conftest import IDS, NOW, RAISED, START, facts_of, hour, identity, worked_out
 from tests.store.outsider import (
     BESIDE,
     CHAINED,
@@ -53,7 +53,10 @@ RUN = replace(
         SafetyEvent(hour(40), "resumed", "released by Ada", 4),
     ],
 )
-TOLD = facts_of(RUN, [Input(4, IDS[4], hour(40), "release", "Ada", 'a call, "all fine" \u00e9\n')])
+TOLD = replace(
+    facts_of(RUN, [Input(4, IDS[4], hour(40), "release", "Ada", 'a call, "all fine" \u00e9\n')]),
+    alerts=[Alert(hour(12), "data gap", "", "BTC/USDT: 30 bars"), *RAISED],
+)
 MARKS = daily_marks(RUN.equity)
 Announce = Callable[[int], None]
 
@@ -79,6 +82,8 @@ def cut(whole: Facts, times: Iterable[int]) -> list[Facts]:
                 outcomes=whole.outcomes.select((known > after) & (known <= until)),
                 safety_events=[one for one in whole.safety_events if after < one.time <= until],
                 inputs=[one for one in whole.inputs if after < one.time <= until],
+                decisions=[one for one in whole.decisions if row <= one.row < last],
+                alerts=[one for one in whole.alerts if after < one.time <= until],
                 reached=until,
                 bars=2 * ((until - START) // HOUR_MS + 1),
             )
@@ -139,8 +144,8 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def chained(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Every chained row of the file, and the marks: all of a run but its wall clock."""
-    return tables(path, *CHAINED, "equity_marks")
+    """Every chained row of the file, marks and alerts: all of a run but its wall clock."""
+    return tables(path, *CHAINED, "equity_marks", "alerts")
 
 
 def checkpoints(path: Path) -> list[tuple[Any, ...]]:
@@ -158,17 +163,19 @@ def events(path: Path, run_id: str = "one") -> list[tuple[str, int]]:
 def test_facts_stand_in_the_order_of_events_over_all_tables(kept: Path) -> None:
     number = {id_text(one): row for row, one in enumerate(IDS)}
     told = [
-        (row["fact"], row.get("kind"), number.get(row.get("candidate_id", "")))
+        (row["fact"], row.get("kind", row.get("agent_name")), number.get(row.get("candidate_id")))
         for row in facts(kept)
     ]
     assert told == [
-        *[("candidates", None, 0), ("verdicts", None, 0), ("orders", "submitted", 0)],
+        *[("candidates", None, 0), ("agent_decisions", "gate", 0), ("verdicts", None, 0)],
+        *[("agent_decisions", "portfolio", 0), ("orders", "submitted", 0)],
         ("fills", "entry", 0),
         *[("candidates", None, 1), ("verdicts", None, 1)],
         ("candidates", None, 2),
         *[("fills", "exit", 0), ("outcomes", None, 0)],
         *[("outcomes", None, 1), ("outcomes", None, 2)],
-        *[("candidates", None, 3), ("verdicts", None, 3), ("orders", "submitted", 3)],
+        *[("candidates", None, 3), ("agent_decisions", "gate", 3), ("verdicts", None, 3)],
+        ("orders", "submitted", 3),
         *[("orders", "cancelled", 3), ("outcomes", None, 3)],
         *[("safety_events", "daily_loss", None), ("safety_events", "reducing", None)],
         ("inputs", "release", 4),
@@ -218,6 +225,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(price=FINITE, funding=FINITE, said=SAID, flag=SAID)
 @example(price=-0.0, funding=-0.0, said="", flag="")
 @example(price=5e-324, funding=1.7976931348623157e308, said='"\\/\b\x7f\u2028', flag="\U0001f600")
+@example(price=1.0, funding=0.0, said="", flag="told of one late column, not of the other")
 def test_whatever_a_fact_says_an_outsider_reckons_its_hash(
     shared: Path, price: float, funding: float, said: str, flag: str
 ) -> None:
@@ -226,7 +234,12 @@ def test_whatever_a_fact_says_an_outsider_reckons_its_hash(
         TOLD,
         fills=[TOLD.fills[0]._replace(price=price), *TOLD.fills[1:]],
         outcomes=replace(TOLD.outcomes, funding=np.full(len(TOLD.outcomes), funding)),
-        inputs=[one._replace(reason=said)],
+        inputs=[one._replace(reason=said, agent=flag, detail=said), one],
+        safety_events=[TOLD.safety_events[0]._replace(agent=said), *TOLD.safety_events[1:]],
+        decisions=[
+            one._replace(action=price, baseline_action=funding, observation=said.encode() * 4)
+            for one in TOLD.decisions
+        ],
         verdicts=[(row, v._replace(risk_flags=(flag, said))) for row, v in TOLD.verdicts],
     )
     run_id = f"example-{time.monotonic_ns()}"
@@ -271,8 +284,14 @@ def test_a_negative_zero_is_the_same_fact_as_a_zero(path: Path) -> None:
     for name, zero in (("plus", 0.0), ("minus", -0.0)):
         fills = [fill._replace(funding_usd=zero) for fill in TOLD.fills]
         outcomes = replace(TOLD.outcomes, funding=np.full(len(TOLD.outcomes), zero))
-        attempt(path.with_name(name), [replace(TOLD, fills=fills, outcomes=outcomes)])
+        decisions = [
+            one._replace(action=zero, probability=zero, baseline_action=zero, final_action=zero)
+            for one in TOLD.decisions
+        ]
+        told = replace(TOLD, fills=fills, outcomes=outcomes, decisions=decisions)
+        attempt(path.with_name(name), [told])
         hashes.append([row["hash"] for row in facts(path.with_name(name))])
+        assert hashes[-1] == hashes_by_hand(path.with_name(name))
     assert hashes[0] == hashes[1]
 
 
@@ -287,6 +306,14 @@ def test_what_is_no_number_is_refused_before_anything_is_kept(path: Path, value:
     assert tables(path, *CHAINED, "checkpoints") == {name: [] for name in (*CHAINED, "checkpoints")}
     attempt(path, [TOLD], resume=True)
     assert len(facts(path)) == len(TOLD)
+
+
+@pytest.mark.parametrize("name", ["action", "probability", "baseline_action", "final_action"])
+def test_nor_is_a_decision_of_an_agent_that_is_no_number(path: Path, name: str) -> None:
+    bad = [*TOLD.decisions[:-1], TOLD.decisions[-1]._replace(**{name: math.nan})]
+    with pytest.raises(IntegrityError, match=rf"agent_decisions\.{name} would be nan"):
+        attempt(path, [replace(TOLD, decisions=bad)])
+    assert facts(path) == []
 
 
 @settings(max_examples=20, deadline=None)
@@ -375,8 +402,8 @@ def test_a_checkpoint_says_which_bars_it_covers_whole(path: Path) -> None:
     attempt(path, cut(TOLD, [hour(12)]))
     told = [(count, reached, bars) for _, _, count, _, reached, bars in checkpoints(path)]
     first = len(cut(TOLD, [hour(12)])[0])
-    assert first == 7
-    assert told[:3] == [(4, None, 0), (7, hour(12), 26), (11, hour(12), 26)]
+    assert first == 9
+    assert told[:4] == [(4, None, 0), (8, None, 0), (9, hour(12), 26), (13, hour(12), 26)]
     assert told[-1] == (len(TOLD), hour(59), 120)
 
 
@@ -457,6 +484,9 @@ def test_attempts_that_cut_otherwise_and_stop_anywhere_end_the_same(
         marks = rows(path, "SELECT time, seal FROM equity_marks ORDER BY id")
         assert [row["time"] for row in marks] == [mark.time for mark in MARKS]
         assert [row["seal"] for row in marks] == seals_by_hand(path, "equity_marks")
+        alerts = rows(path, "SELECT kind, seal FROM alerts ORDER BY id")
+        assert [row["kind"] for row in alerts] == [alert.kind for alert in TOLD.alerts]
+        assert [row["seal"] for row in alerts] == seals_by_hand(path, "alerts")
 
 
 def test_what_is_kept_is_not_announced_again(kept_half: Path) -> None:
@@ -485,6 +515,7 @@ CHANGES = {
     "outcomes": "status = 'unresolved', r = NULL, exit_time = NULL, exit_price = NULL,"
     " exit_reason = NULL",
     "safety_events": "time = time + 1",
+    "agent_decisions": "final_action = final_action / 2",
 }
 
 
@@ -513,7 +544,7 @@ def test_a_kept_fact_that_was_changed_stops_the_run_and_is_named(
 
 def test_a_run_that_comes_out_otherwise_stops_where_it_does(kept_half: Path) -> None:
     other = [TOLD.fills[0], TOLD.fills[1]._replace(price=104.5), *TOLD.fills[2:]]
-    with pytest.raises(IntegrityError, match="fact 8 is a row of fills") as fault:
+    with pytest.raises(IntegrityError, match="fact 10 is a row of fills") as fault:
         attempt(kept_half, [replace(TOLD, fills=other)], resume=True)
     assert '"price":104.5' in fault.value.what
     assert "code 0.1.0" in fault.value.mend
@@ -522,15 +553,15 @@ def test_a_run_that_comes_out_otherwise_stops_where_it_does(kept_half: Path) -> 
 
 def test_a_fact_too_many_or_too_few_on_the_way_is_a_difference_there(kept_half: Path) -> None:
     fewer = replace(TOLD, safety_events=TOLD.safety_events[1:])
-    with pytest.raises(IntegrityError, match="fact 17 is a row of safety_events"):
+    with pytest.raises(IntegrityError, match="fact 20 is a row of safety_events"):
         attempt(kept_half, [fewer], resume=True)
     more = replace(TOLD, safety_events=[TOLD.safety_events[0], *TOLD.safety_events])
-    with pytest.raises(IntegrityError, match="fact 18 is a row of safety_events"):
+    with pytest.raises(IntegrityError, match="fact 21 is a row of safety_events"):
         attempt(kept_half, [more], resume=True)
 
 
 def test_a_run_that_now_ends_too_early_is_not_finished(kept_half: Path) -> None:
-    with pytest.raises(IntegrityError, match=f"now ends after 7 facts, {HALF} are kept"):
+    with pytest.raises(IntegrityError, match=f"now ends after 9 facts, {HALF} are kept"):
         attempt(kept_half, cut(TOLD, [hour(12)])[:1], resume=True)
     assert events(kept_half) == [("begun", 0), ("resumed", HALF)]
 
@@ -561,7 +592,7 @@ def test_comparing_alone_finds_what_is_missing_and_what_is_too_much(kept: Path) 
         TOLD, safety_events=[*TOLD.safety_events, SafetyEvent(hour(70), "halted", "later")]
     )
     with connect_readonly(kept) as database:
-        with pytest.raises(IntegrityError, match=f"now ends after 7 facts, {len(TOLD)} are kept"):
+        with pytest.raises(IntegrityError, match=f"now ends after 9 facts, {len(TOLD)} are kept"):
             comparing(database, cut(TOLD, [hour(12)])[:1])
         with pytest.raises(IntegrityError, match=f"fact {len(TOLD) + 1} is nothing") as fault:
             comparing(database, [beyond])
@@ -574,6 +605,7 @@ def test_the_end_of_a_run_notes_its_head_and_its_seals(kept: Path) -> None:
         "head": hashes_by_hand(kept)[-1].hex(),
         "checkpoints": seals_by_hand(kept, "checkpoints")[-1].hex(),
         "equity_marks": seals_by_hand(kept, "equity_marks")[-1].hex(),
+        "alerts": seals_by_hand(kept, "alerts")[-1].hex(),
     }
     assert note["facts"] == len(TOLD)
     (state,) = rows(kept, "SELECT * FROM run_states")

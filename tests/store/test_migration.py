@@ -1,20 +1,32 @@
-"""A database of before the journal: its runs are put aside as they are, new ones work beside."""
+"""A database of an older Darwin: what it kept stays as it is, new runs work beside it."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from darwin.errors import StorageError
+from darwin.core.account import Alert
+from darwin.core.facts import Facts, Input
+from darwin.engine.marks import daily_marks
+from darwin.errors import RecordError, StorageError
+from darwin.store import schema
+from darwin.store.columns import alert_columns
 from darwin.store.db import connect, connect_readonly
+from darwin.store.journal import Journal
 from darwin.store.queries import list_runs
-from tests.store.conftest import hour, record, worked_out
-from tests.store.outsider import facts, hashes_by_hand, rows, tables
+from darwin.store.rows import add_beside
+from darwin.store.runs import begin_run, find_begun
+from darwin.store.verify import Checked, verify
+from darwin.trading.books import Books
+from tests.store.conftest import IDS, NOW, facts_of, hour, record, worked_out
+from tests.store.outsider import LATER, facts, hashes_by_hand, rows, seals_by_hand, tables, tell
+from tests.store.verified import sound_identity
 
 pytestmark = pytest.mark.slow
 
@@ -50,9 +62,8 @@ OLD = {
 """A row or two for every table of schema 0001."""
 
 
-@pytest.fixture
-def old(path: Path) -> Path:
-    """A database of schema 0001 that holds a finished run and an unfinished one."""
+def lay_out(path: Path, revision: str) -> None:
+    """Make a database of an older schema."""
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine
@@ -67,8 +78,14 @@ def old(path: Path) -> Path:
         settings.set_main_option("script_location", str(folder))
         settings.set_main_option("path_separator", "os")
         settings.attributes["connection"] = connection
-        command.upgrade(settings, "0001")
+        command.upgrade(settings, revision)
     engine.dispose()
+
+
+@pytest.fixture
+def old(path: Path) -> Path:
+    """A database of schema 0001 that holds a finished run and an unfinished one."""
+    lay_out(path, "0001")
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("PRAGMA foreign_keys = ON")
         for table, told in OLD.items():
@@ -166,3 +183,100 @@ def test_a_migration_that_fails_half_way_leaves_the_old_database(old: Path) -> N
     assert ask(old, "SELECT version_num FROM alembic_version") == [("0001",)]
     names = {name for (name,) in ask(old, "SELECT name FROM sqlite_master")}
     assert not {name for name in names if name.startswith("before_0002_")}
+
+
+# -- before there were agents
+
+RELEASED = Input(4, IDS[4], hour(40), "release", "Ada", "a call")
+HEAD_THEN = "b595fa80086b8e35cd4c0d24c6ec7d9ced0df80b47803f2e318c30c2dc183b4f"
+"""Of this run, as the code of schema 0002 recorded it."""
+TABLES_THEN = (
+    "runs", "run_events", "checkpoints", "inputs", "candidates", "verdicts", "orders", "fills",
+    "outcomes", "safety_events", "equity_marks",
+)  # fmt: skip
+
+
+def then() -> Facts:
+    """The worked-out run of a time without agents and alerts."""
+    return replace(facts_of(worked_out(), [RELEASED]), decisions=(), alerts=())
+
+
+@pytest.fixture
+def without_agents(path: Path, tmp_path: Path) -> Path:
+    """A database of schema 0002 that holds a finished run, as that schema kept it."""
+    now = tmp_path / "now.sqlite"
+    with connect(now) as database:
+        begun = begin_run(database, sound_identity(), at=NOW)
+        journal = Journal(database, begun, worked_out().playbooks)
+        journal.append(then())
+        journal.finish(daily_marks(worked_out().equity))
+    lay_out(path, "0002")
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("ATTACH ? AS now", [str(now)])
+        for table in TABLES_THEN:
+            told = raw.execute(f"PRAGMA main.table_info({table})")  # without what is reckoned
+            names = ", ".join(f'"{name}"' for _, name, *_ in told)
+            raw.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM now.{table}")
+        raw.execute(
+            "UPDATE main.run_events SET detail = json_remove(detail, '$.alerts')"
+            " WHERE kind = 'finished'"
+        )
+        raw.commit()
+    seals = seals_by_hand(path, "run_events")
+    for row, seal in zip(rows(path, "SELECT id FROM run_events ORDER BY id"), seals, strict=True):
+        tell(path, "UPDATE run_events SET seal = ? WHERE id = ?", seal, row["id"])
+    return path
+
+
+def verified(path: Path) -> Checked:
+    with connect(path) as database:
+        return verify(database, "one", lambda run: [Books(run.symbols)])
+
+
+def test_a_run_of_before_agents_keeps_every_row_and_its_chain(without_agents: Path) -> None:
+    before = tables(without_agents, *TABLES_THEN)
+    checked = verified(without_agents)
+    assert (checked.finished, checked.facts, checked.alerts) == (True, len(then()), 0)
+    assert checked.head == HEAD_THEN
+    after = tables(without_agents, *TABLES_THEN)
+    assert after == {
+        name: [row | dict.fromkeys(LATER.get(name, ())) for row in kept]
+        for name, kept in before.items()
+    }
+    assert [row["hash"] for row in facts(without_agents)] == hashes_by_hand(without_agents)
+
+
+def test_a_run_of_before_agents_comes_out_as_it_was_recorded(without_agents: Path) -> None:
+    with connect(without_agents) as database:
+        begun = find_begun(database, "one")
+        again = Journal(database, begun, worked_out().playbooks, only_compare=True)
+        again.append(then())
+        again.finish(daily_marks(worked_out().equity))
+        assert again.place.head.hex() == HEAD_THEN
+
+
+def test_a_run_of_before_agents_is_as_well_guarded_as_ever(without_agents: Path) -> None:
+    connect(without_agents).close()
+    tell(without_agents, "UPDATE safety_events SET agent_name = 'gate' WHERE kind = 'reducing'")
+    with pytest.raises(RecordError, match="of safety_events was changed"):
+        verified(without_agents)
+
+
+def test_an_alert_slipped_under_a_run_of_before_agents_is_found(without_agents: Path) -> None:
+    with connect(without_agents) as database, database.write() as connection:
+        told = alert_columns([Alert(hour(31), "drawdown", "", "made up")])
+        add_beside(connection, schema.alerts, "one", 1, told)
+    with pytest.raises(RecordError, match="alerts is missing") as fault:
+        verified(without_agents)
+    assert fault.value.table == "alerts"
+
+
+def test_a_run_with_agents_stands_beside_one_of_before(without_agents: Path) -> None:
+    record(without_agents, worked_out(), "new")
+    assert [row["hash"] for row in facts(without_agents, "new")] == hashes_by_hand(
+        without_agents, "new"
+    )
+    assert verified(without_agents).head == HEAD_THEN
+    assert rows(without_agents, "SELECT DISTINCT run_id FROM agent_decisions") == [
+        {"run_id": "new"}
+    ]

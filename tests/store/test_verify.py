@@ -23,6 +23,7 @@ from tests.store.conftest import GAPPED, HELD, NOW, SKIPPED, TAKEN, facts_of, wo
 from tests.store.outsider import BESIDE, CHAINED, facts, hashes_by_hand, plain, rows
 from tests.store.verified import (
     EVERY,
+    UNGUARDED,
     columns,
     copy_of,
     folded,
@@ -38,7 +39,8 @@ from tests.store.verified import (
 pytestmark = pytest.mark.slow
 
 Call = Callable[..., tuple[int, str, str]]
-FACTS, EVENTS, MARKS = 30, 2, 3
+FACTS, EVENTS, MARKS, ALERTS = 33, 2, 3, 2
+BATCH = 11  # facts: three checkpoints
 WHERE = "artifacts/rl_state/agent_state.sqlite"
 BASE = 1 << 40  # what the ids of the first run follow
 
@@ -48,7 +50,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A deployment with two finished runs, `one` and `two`, each in three checkpoints."""
     path = tmp_path_factory.mktemp("kept") / WHERE
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("darwin.store.journal.BATCH_FACTS", 10)
+        patch.setattr("darwin.store.journal.BATCH_FACTS", BATCH)
         sound(path, "one", "two")
     folded(path)
     return path
@@ -89,7 +91,7 @@ def test_a_sound_run_is_said_to_be_so_with_what_was_read(
     said = dict(re.findall(r"^(\S+(?: \S+)*?) {2,}(\S.*?) *$", out, re.M))
     assert said == {
         "facts": str(FACTS), "head": hashes_by_hand(path)[-1].hex(), "checkpoints": "3",
-        "equity marks": str(MARKS), "run events": str(EVENTS), "acts": "1",
+        "equity marks": str(MARKS), "alerts": str(ALERTS), "run events": str(EVENTS), "acts": "1",
         "manifest": "none in the folder of the run",
     }  # fmt: skip
     code, out, _ = darwin("verify", "two", "--json")
@@ -97,7 +99,8 @@ def test_a_sound_run_is_said_to_be_so_with_what_was_read(
     assert json.loads(out) == {
         "run_id": "two", "sound": True, "finished": True, "facts": FACTS,
         "head": hashes_by_hand(path, "two")[-1].hex(), "checkpoints": 3, "equity_marks": MARKS,
-        "run_events": EVENTS, "acts": 1, "manifest": False,
+        "alerts": ALERTS, "run_events": EVENTS, "acts": 1, "manifest": False, "recomputed": 0,
+        "without_model": 0,
     }  # fmt: skip
     assert path.read_bytes() == kept.read_bytes()
 
@@ -160,6 +163,8 @@ def test_every_column_of_every_row_is_guarded(table: str, path: Path, darwin: Ca
     assert own, "the worked-out run leaves no table empty"
     for row in (own[0], own[-1]):
         for name, kind, nullable in columns(table):
+            if name in UNGUARDED:
+                continue
             changed = other_value(row[name])
             if name in {"id", "number"}:
                 changed = row[name] + 1000
@@ -175,9 +180,17 @@ def test_every_column_of_every_row_is_guarded(table: str, path: Path, darwin: Ca
                 if name not in {"id", "run_id", "number"}:
                     seq = None if table == "runs" else row.get("seq", row["place"] % BASE)
                     assert place(told) == (table, seq), (name, value)
-                    assert re.search(r"was changed|another config", told["what"])
+                    assert re.search(r"was changed|another (config|fact before)", told["what"])
                 path.write_bytes(sound_file)
     assert darwin("verify", "one")[0] == 0
+
+
+def test_how_long_inference_took_is_guarded_by_nothing(path: Path, darwin: Call) -> None:
+    """By the wall clock, so no two runs agree on it: it stands in no hash and no export."""
+    for value in (7, None):
+        with tampering(path) as raw:
+            raw.execute("UPDATE agent_decisions SET latency_us = ?", (value,))
+        assert darwin("verify", "one")[0] == 0
 
 
 @pytest.mark.parametrize("table", EVERY)
@@ -188,7 +201,7 @@ def test_values_of_another_type_and_broken_text_are_named(
     (row,) = rows(path, f"SELECT rowid AS place, * FROM {table} WHERE run_id = 'one' LIMIT 1")
     expected = (table, None if table == "runs" else row.get("seq", row["place"] % BASE))
     for name, kind, _ in columns(table):
-        if name in {"id", "run_id"}:
+        if name in {"id", "run_id"} | UNGUARDED:
             continue
         wrong = {"INTEGER": "2.5", "REAL": "x'00ff'", "BLOB": "'text'", "TEXT": "x'ff41'"}[kind]
         tries = [(wrong, f"in {name}")]
@@ -252,8 +265,8 @@ def test_facts_cut_with_their_checkpoint_are_missed_by_the_last_event(
     path: Path, darwin: Call
 ) -> None:
     with tampering(path) as raw:
-        cut(raw, 20, "checkpoints")
-    assert place(found(darwin)) == (None, 21)
+        cut(raw, 2 * BATCH, "checkpoints")
+    assert place(found(darwin)) == (None, 2 * BATCH + 1)
 
 
 def test_a_cut_that_takes_the_last_event_along_is_missed_by_the_manifest(
@@ -261,9 +274,9 @@ def test_a_cut_that_takes_the_last_event_along_is_missed_by_the_manifest(
 ) -> None:
     write_manifest(path, manifest_of(path))
     with tampering(path) as raw:
-        cut(raw, 20, "checkpoints", "run_events")
+        cut(raw, 2 * BATCH, "checkpoints", "run_events")
     told = found(darwin)
-    assert place(told) == (None, 21)
+    assert place(told) == (None, 2 * BATCH + 1)
     assert "manifest.json" in told["what"]
 
 
@@ -276,7 +289,9 @@ def test_a_last_event_cut_alone_is_missed_by_the_manifest(path: Path, darwin: Ca
     assert "it was finished" in told["what"]
 
 
-@pytest.mark.parametrize(("table", "last"), [("checkpoints", 3), ("equity_marks", MARKS)])
+@pytest.mark.parametrize(
+    ("table", "last"), [("checkpoints", 3), ("equity_marks", MARKS), ("alerts", ALERTS)]
+)
 def test_a_row_cut_from_the_end_of_a_sealed_table_is_missed_by_the_last_event(
     table: str, last: int, path: Path, darwin: Call
 ) -> None:
@@ -303,10 +318,10 @@ def test_a_run_whose_events_are_all_gone_was_never_begun(path: Path, darwin: Cal
 def test_a_whole_batch_cut_from_the_middle_is_missed(path: Path, darwin: Call) -> None:
     with tampering(path) as raw:
         for table in CHAINED:
-            raw.execute(f"DELETE FROM {table} WHERE run_id = 'one' AND seq BETWEEN 11 AND 20")
-        raw.execute("DELETE FROM checkpoints WHERE run_id = 'one' AND facts = 20")
+            raw.execute(f"DELETE FROM {table} WHERE run_id = 'one' AND seq BETWEEN 12 AND 22")
+        raw.execute("DELETE FROM checkpoints WHERE run_id = 'one' AND facts = 22")
     told = found(darwin)
-    assert told["what"] == "fact 11 is missing, like all up to fact 20"
+    assert told["what"] == "fact 12 is missing, like all up to fact 22"
 
 
 def test_any_fact_that_is_deleted_is_missed(path: Path, darwin: Call) -> None:
@@ -470,8 +485,8 @@ def test_an_input_of_a_feed_that_nobody_asked_for_is_found(path: Path, darwin: C
         ("data_digest", "0" * 64, "runs"),
         ("head", "0" * 64, None),
         ("head", None, None),
-        ("facts", 29, None),
-        ("facts", 31, None),
+        ("facts", FACTS - 1, None),
+        ("facts", FACTS + 1, None),
         ("facts", "many", None),
     ],
 )
@@ -513,6 +528,8 @@ def hashed_anew(path: Path) -> None:
     with tampering(path) as raw:
         for fact, head in zip(facts(path), hashes, strict=True):
             raw.execute(f"UPDATE {fact['fact']} SET hash = ? WHERE id = ?", (head, fact["id"]))
+            after = "UPDATE agent_decisions SET prev_hash = ? WHERE id = ? + 1"
+            raw.execute(after, (head, fact["id"]))
         for row in rows(path, "SELECT id, facts FROM checkpoints WHERE run_id = 'one'"):
             head = hashes[row["facts"] - 1]
             raw.execute("UPDATE checkpoints SET head = ? WHERE id = ?", (head, row["id"]))
@@ -665,6 +682,24 @@ REWRITTEN = {
     ),
     "UPDATE verdicts SET candidate_id = 'ffffffffffffff00' WHERE candidate_id = '{skipped}'": (
         "verdicts", "judges no candidate that is open",
+    ),
+    "UPDATE agent_decisions SET final_action = 0.5 WHERE candidate_id = '{taken}'": (
+        "agent_decisions", "let 0.5 of the order stand where 1.0 was due",
+    ),
+    "UPDATE agent_decisions SET action = 1.0 WHERE candidate_id = '{taken}'": (
+        "agent_decisions", "has advice, which 'no model' does not go with",
+    ),
+    "UPDATE agent_decisions SET followed = 1 WHERE candidate_id = '{gapped}'": (
+        "agent_decisions", "does not say truly whether its advice was followed",
+    ),
+    "UPDATE agent_decisions SET reason = 'a whim' WHERE candidate_id = '{gapped}'": (
+        "agent_decisions", "gives a reason that does not exist",
+    ),
+    "UPDATE agent_decisions SET model_version = 'v1' WHERE candidate_id = '{gapped}'": (
+        "agent_decisions", "names another model than stood there",
+    ),
+    "UPDATE agent_decisions SET agent_name = 'oracle' WHERE candidate_id = '{gapped}'": (
+        "agent_decisions", "",
     ),
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darwin.core.agents import AGENTS, STAGES, Model
+from darwin.core.market import DAY_MS
 from darwin.errors import ConfigError, IntegrityError
 from darwin.rl.graduation.acts import demote, promote, set_stage
 from darwin.rl.graduation.checklist import Condition, State
@@ -203,6 +204,20 @@ def test_nothing_is_promoted_without_evidence_but_by_an_override(gate, condition
     assert [row["override"] for row in gate.desk.rows("graduation_events")] == [1]
 
 
+def test_nobody_overrides_unless_it_is_said(gate):
+    said = SAID | {"at": NOW}
+    lacking = [*passed("decisions"), Condition("evidence", State.MISSING, None, "")]
+    with pytest.raises(ConfigError, match="has not earned it: evidence;"):
+        promote(gate.desk.database, "gate", OURS, conditions=lacking, **said)
+    with pytest.raises(ConfigError, match="nothing is known of it"):
+        promote(gate.desk.database, "gate", OURS, **said)
+    gate.promote()
+    with pytest.raises(ConfigError, match="of 7 days"):
+        set_stage(gate.desk.database, "gate", 0.05, **said)
+    gate.demote()
+    assert [row["override"] for row in gate.desk.rows("graduation_events")] == [1, 0]
+
+
 def test_what_has_earned_it_needs_no_override(gate):
     gate.promote(conditions=passed("decisions", "evidence"), override=False)
     assert gate.live() == (True, 0.01)
@@ -273,6 +288,16 @@ class TestClimbing:
         assert self.climbs(gate) is True
         assert gate.live() == (True, 0.05)
         assert "held for 0.0 of 14 days" in self.climbs(gate, 0.10)
+
+    def test_a_millisecond_short_of_seven_days_is_too_short(self, gate):
+        self.heard(gate, [0.0, 7.0 - 1 / DAY_MS])
+        assert "held for 6.9 of 7 days" in self.climbs(gate)
+
+    def test_what_was_kept_as_the_stage_was_set_came_before_it(self, gate):
+        self.heard(gate, [0.0, 8.0])
+        (act,) = read_record(gate.desk.database, "gate").acts
+        gate.desk.checkpoint(act.at)
+        assert "held for 0.0 of 7 days" in self.climbs(gate)
 
     def test_no_stage_is_skipped(self, gate):
         self.heard(gate, [0.0, 100.0])

@@ -120,7 +120,7 @@ def test_sizing_is_compared_with_full_size_per_decision_and_annualised(desk):
     assert figures.per_year == pytest.approx(4.0)
     assert figures.sharpe == pytest.approx(sized.mean() / sized.std(ddof=1) * 2)
     assert figures.sharpe_equal_weight == pytest.approx(equal.mean() / equal.std(ddof=1) * 2)
-    assert figures.trades == 4
+    assert (figures.trades, figures.drawdown_r) == (4, pytest.approx(0.5))
 
 
 def test_the_shadow_drawdown_follows_exits_and_not_entries(desk):

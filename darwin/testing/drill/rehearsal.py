@@ -1,0 +1,56 @@
+"""What every family of faults works with: the piece of the run, and what it does without agents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from darwin.errors import StorageError
+from darwin.testing.drill.children import Children
+from darwin.testing.drill.held import Held
+from darwin.testing.drill.piece import Piece
+from darwin.testing.drill.room import RUN, TRADED, Room
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """The scene of a drill."""
+
+    folder: Path
+    piece: Piece
+    children: Children
+    bare: bytes  # orders, fills and outcomes of the run without agents, as lines
+
+    def room(self, name: str) -> Room:
+        """A fresh room."""
+        return _room(self.folder, name, self.piece, self.children)
+
+
+Family: TypeAlias = Callable[[Rehearsal], Iterator[Held]]
+"""Puts the invariants of one family of faults to the test."""
+
+
+def set_up(folder: Path, piece: Piece, children: Children) -> Rehearsal:
+    """Make the run without agents, which all others are compared with.
+
+    Raises StorageError where not even that goes well.
+    """
+    room = _room(folder, "without-agents", piece, children)
+    room.lay()
+    flaw = room.run().ends()
+    bare = room.export(RUN, "--only", TRADED)
+    if flaw or not bare:
+        raise StorageError(
+            f"the run without agents does not go well: {flaw or 'it exports nothing'}",
+            where=str(room.folder),
+            mend="`darwin run CONFIG` must go well before a drill says anything",
+        )
+    return Rehearsal(folder, piece, children, bare)
+
+
+def _room(folder: Path, name: str, piece: Piece, children: Children) -> Room:
+    own = folder / name
+    own.mkdir(parents=True)
+    return Room(own, piece.tree, children)

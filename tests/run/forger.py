@@ -1,0 +1,62 @@
+"""Change a fact and hash everything after it anew, as someone who may write the file could."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from hashlib import sha256
+
+from tests.run.command import Desk
+from tests.store.outsider import hashes_by_hand, plain
+
+
+def forge(desk: Desk, sql: str, run_id: str = "small") -> None:
+    """Run `sql`, then make chain, checkpoints, seals and the last event agree with it."""
+    path = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.row_factory = sqlite3.Row
+        raw.execute(sql)
+        raw.commit()
+        hashes = hashes_by_hand(path, run_id)
+        [number] = raw.execute("SELECT number FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        base = number << 40
+        before = raw.execute("SELECT id FROM agent_decisions").fetchall()
+        for place, made in enumerate(hashes, start=1):
+            for table in ("inputs", "candidates", "verdicts", "orders", "fills", "outcomes",
+                          "safety_events", "agent_decisions"):  # fmt: skip
+                raw.execute(f"UPDATE {table} SET hash = ? WHERE id = ?", (made, base + place))
+        for (row,) in before:
+            place = row - base
+            if place > 1:
+                raw.execute(
+                    "UPDATE agent_decisions SET prev_hash = ? WHERE id = ?",
+                    (hashes[place - 2], row),
+                )
+        _seal(raw, "checkpoints", base, lambda row: {"head": hashes[row["facts"] - 1]})
+        seals = {
+            table: _last_seal(raw, table, base)
+            for table in ("checkpoints", "equity_marks", "alerts")
+        }
+        end = json.dumps({"head": hashes[-1].hex(), **seals}, sort_keys=True)
+        _seal(raw, "run_events", base,
+              lambda row: {"detail": end} if row["kind"] == "finished" else {})  # fmt: skip
+        raw.commit()
+
+
+def _seal(raw: sqlite3.Connection, table: str, base: int, change: object) -> None:
+    seal = b""
+    rows = raw.execute(f"SELECT * FROM {table} WHERE id > ? AND id < ? ORDER BY id",
+                       (base, base + (1 << 40))).fetchall()  # fmt: skip
+    for row in rows:
+        told = dict(row) | change(row)  # type: ignore[operator]
+        seal = sha256(seal + plain({"fact": table} | told, but="seal")).digest()
+        told["seal"] = seal
+        columns = ", ".join(f'"{name}" = ?' for name in told)
+        raw.execute(f"UPDATE {table} SET {columns} WHERE id = ?", (*told.values(), row["id"]))
+
+
+def _last_seal(raw: sqlite3.Connection, table: str, base: int) -> str:
+    found = raw.execute(f"SELECT seal FROM {table} WHERE id > ? AND id < ? ORDER BY id DESC LIMIT 1",
+                        (base, base + (1 << 40))).fetchone()  # fmt: skip
+    return found[0].hex() if found else ""
