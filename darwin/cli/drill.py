@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Rehearse in DIR, new or empty, and leave all that was made there.",
 )
-def drill(config: Path, as_json: bool, keep: Path | None) -> None:
+@click.option("--only", multiple=True, metavar="FAMILY", help="Rehearse that family of faults.")
+def drill(config: Path, as_json: bool, keep: Path | None, only: tuple[str, ...]) -> None:
     """Rehearse every way in which agents, models, storage and people can fail.
 
     The run is a small piece of the one that CONFIG describes, with agents added, in a scratch
@@ -36,13 +37,18 @@ def drill(config: Path, as_json: bool, keep: Path | None) -> None:
     Examples:
       darwin drill configs/demo.json
       darwin drill configs/demo.json --keep rehearsed --json
+      darwin drill configs/demo.json --only storage --only kill
     """
     from darwin.config.load import load_config
-    from darwin.testing.drill import rehearse
+    from darwin.testing.drill import FAMILIES, rehearse
 
+    for family in only:
+        if family not in FAMILIES:
+            known = ", ".join(FAMILIES)
+            raise click.BadParameter(f"no family '{family}'; known: {known}", param_hint="--only")
     loaded = load_config(config)
     with _scratch(keep) as folder:
-        found = rehearse(loaded, folder, _tell)
+        found = rehearse(loaded, folder, _tell, only or FAMILIES)
     if as_json:
         _print_json(found)
     else:

@@ -94,13 +94,13 @@ def test_a_door_that_lets_failed_advice_stand_breaks_the_drill(tmp_path: Path) -
     assert done.returncode == 4, done.stdout + done.stderr
     told = [line for line in done.stderr.splitlines() if "hold" not in line]
     assert told[0] == "error: broken: orders, fills and outcomes are those without agents"
-    assert told[1].startswith("  at: misbehaving models; a model raises")
+    assert told[1].startswith("  at: misbehaving; models raise, ")
     assert "gate raises: " in told[1]
     assert told[2].startswith("  mend: ")
     broken = [line for line in done.stdout.splitlines() if line.startswith("BROKEN")]
     assert broken
-    assert all("raises" in line for line in broken)
-    assert (kept / "observe-gate-Raising" / "config.json").is_file()
+    assert all("gate raises" in line for line in broken)
+    assert (kept / "observe-0" / "config.json").is_file()
 
 
 @slow
@@ -113,6 +113,9 @@ def test_a_config_or_a_market_that_will_not_do_is_refused_before_anything_is_reh
     bad = drill(small(tmp_path, costs={"taker_bps": -5}), cwd=tmp_path)
     assert bad.returncode == 2
     assert "costs.taker_bps" in bad.stderr
+    other = drill(small(tmp_path), "--only", "weather", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "known: unpromoted, misbehaving" in other.stderr
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").touch()
     taken = drill(small(tmp_path), "--keep", "full", cwd=tmp_path)

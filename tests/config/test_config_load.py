@@ -174,8 +174,10 @@ def test_other_variables_are_left_alone(write: Write) -> None:
         (changed(("mode",), "live"), "not available in this version"),
         (changed(("rl", "gate_agent", "mode"), "activ"), "did you mean 'active'?"),
         (changed(("rl", "gate_agent", "policy"), "cautious-gat"), "did you mean 'cautious-gate'?"),
-        (changed(("rl", "gate_agent", "model_path"), "artifacts/rl_models/gate/v1"),
-         "write artifacts/rl_models/gate/current"),
+        (
+            changed(("rl", "gate_agent", "model_path"), "artifacts/rl_models/gate/v1"),
+            "write artifacts/rl_models/gate/current",
+        ),
     ],
 )
 def test_a_fault_comes_with_the_mend(

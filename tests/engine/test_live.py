@@ -70,13 +70,14 @@ def replayed(session: Session, inputs: Inputs | None = None) -> tuple[RunResult,
 
 
 def assert_same_run(session: Session, sizes: list[int], inputs: Inputs | None = None) -> Collected:
-    """The facts in total order, every field bit for bit."""
+    """The facts in total order, every field bit for bit, and what stands beside them."""
     result, whole = replayed(session, inputs)
     live, journal = fed(session, sizes, inputs=inputs)
     told, expected = journal.told(), whole.told()
     for mine, other in zip(told, expected, strict=False):
         assert mine == other
     assert len(told) == len(expected)
+    assert journal.of("alerts") == whole.of("alerts")
     assert live.trades == len(result.trades)
     assert live.bars == sum(map(len, session.markets))
     assert live.instants == len(result.equity.time)
@@ -155,10 +156,14 @@ def busy_session(seed: int = 3, rate: float = 0.3) -> Session:
 def test_what_is_handed_over_together_does_not_depend_on_the_chunks(rate):
     def batches(sizes: list[int]) -> list[tuple[object, ...]]:
         _, journal = fed(busy_session(rate=rate), sizes)
-        return [(b.reached, b.bars, b.data_digest, len(b), b.marks) for b in journal.batches]
+        return [
+            (b.reached, b.bars, b.data_digest, len(b), b.marks, list(b.alerts))
+            for b in journal.batches
+        ]
 
     expected = batches([1])
     assert len({digest for _, _, digest, *_ in expected}) > 20
+    assert sum(bool(alerts) for *_, alerts in expected) >= 2
     assert batches([10_000]) == expected
     assert batches([0, 3, 1, 40]) == expected
 

@@ -66,7 +66,8 @@ def deploy(desk: Desk, agent: str, *, seed: int = 0, **changes: Any) -> str:
     )
     assert done.returncode == 0, done.stderr
     [version] = desk.ask(
-        f"SELECT version FROM model_events WHERE agent_name = '{agent}' ORDER BY id DESC LIMIT 1"
+        f"SELECT version FROM model_events WHERE agent_name = '{agent}' AND kind = 'deployed'"
+        " ORDER BY id DESC LIMIT 1"
     )
     return str(version[0])
 

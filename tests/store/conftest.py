@@ -223,7 +223,7 @@ class Walked:
     def take_decisions(self) -> Sequence[Decision]:
         return self.decisions
 
-    def take_alerts(self) -> Sequence[Alert]:
+    def take_alerts(self, reached: int = 0) -> Sequence[Alert]:
         return self.alerts
 
 

@@ -328,7 +328,8 @@ def test_a_row_that_breaks_the_schema_is_an_integrity_error(recorded: Path) -> N
         database.write() as connection,
     ):
         connection.exec_driver_sql(
-            "INSERT INTO safety_events VALUES (9, 'nobody', 1, 'a', 'b', zeroblob(32))"
+            "INSERT INTO safety_events (run_id, time, kind, detail, hash)"
+            " VALUES ('nobody', 1, 'a', 'b', zeroblob(32))"
         )
     assert "FOREIGN KEY" in said(fault)
 

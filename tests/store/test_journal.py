@@ -654,7 +654,7 @@ def test_a_disk_that_fills_up_keeps_what_was_announced_and_nothing_of_the_rest(
         begun = begin_run(database, identity(), at=NOW)
         with database.read() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-            connection.exec_driver_sql(f"PRAGMA max_page_count = {(pages or 0) + 17}")
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {(pages or 0) + 14}")
         with pytest.raises(StorageError, match="disk is full"):
             Journal(database, begun, RUN.playbooks, announce=heard.append).append(wide)
     assert heard == [10]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from darwin.core.account import SafetyEvent
-from darwin.core.decision import Verdict
+from darwin.core.agents import AGENTS
+from darwin.core.decision import STAGES, Verdict
 from darwin.errors import ConfigError, IntegrityError
 from darwin.store.db import connect, connect_readonly
 from darwin.store.queries import Ending, events_of, find_run, funnel, list_runs, verdicts_of
@@ -131,9 +132,10 @@ def test_a_short_earns_when_the_price_falls(path: Path) -> None:
     [
         (BLOCKED, ["ended: position open", *5 * ["not reached"]]),
         (SKIPPED, ["passed", "ended: expert skip", *4 * ["not reached"]]),
-        (GAPPED, [*4 * ["passed"], "ended: gapped", "not reached"]),
+        (GAPPED, [*5 * ["passed"], "ended: gapped", "not reached"]),
         (NO_BAR, [*4 * ["passed"], "ended: no next bar", "not reached"]),
         (HELD, [*5 * ["passed"], "taken"]),
+        (TAKEN, [*7 * ["passed"], "taken"]),
     ],
 )
 def test_the_stages_are_passed_up_to_the_one_it_ended_at(
@@ -141,9 +143,10 @@ def test_the_stages_are_passed_up_to_the_one_it_ended_at(
 ) -> None:
     with connect_readonly(recorded) as database:
         stages = candidate(database, name).stages()
+    asked = {GAPPED: {"gate"}, TAKEN: {"gate", "portfolio"}}.get(name, set())
     assert [stage for stage, _ in stages] == [
-        "account", "expert", "sizing", "limits", "entry", "taken",
-    ]  # fmt: skip
+        stage for stage in STAGES if stage not in AGENTS or stage in asked
+    ]
     assert [state for _, state in stages] == states
 
 

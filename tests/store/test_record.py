@@ -58,6 +58,7 @@ def test_every_fact_is_read_back_as_it_was_recorded(recorded: Path) -> None:
         for name, values in columns[table].items():
             assert [row[name] for row in stored] == [values[i] for i in at], (table, name)
         links = {"id", "seq", "run_id", "hash"}
+        links |= {"prev_hash"} if table == "agent_decisions" else set()
         assert all(set(row) == {*columns[table], *links} for row in stored), table
 
 

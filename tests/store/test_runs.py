@@ -75,7 +75,7 @@ def test_a_run_says_what_it_was_made_of(recorded: Path) -> None:
         "started_at": "2024-06-01T12:00:00.000Z",
     }
     (state,) = rows(recorded, "SELECT * FROM run_states")
-    assert (state["status"], state["facts"], state["bars"]) == ("finished", 29, 120)
+    assert (state["status"], state["facts"], state["bars"]) == ("finished", 32, 120)
     assert datetime.fromisoformat(state["finished_at"]) > NOW
 
 
@@ -102,7 +102,7 @@ def test_an_unfinished_run_is_not_taken_up_by_accident(unfinished: Path) -> None
     for other in ({}, {"code_version": "0.2.0"}, OTHER_CONFIG):
         with pytest.raises(ConfigError) as fault:
             begin(unfinished, **other)
-        assert fault.value.what == "run 'one' was begun and is not finished: 29 facts are kept"
+        assert fault.value.what == "run 'one' was begun and is not finished: 32 facts are kept"
         assert fault.value.mend == "go on with --resume, or give this one another run_id"
         assert fault.value.exit_code == 2
     assert tables(unfinished, "runs", "run_events", "checkpoints") == before
@@ -112,9 +112,9 @@ def test_an_unfinished_run_is_taken_up_where_its_last_checkpoint_stands(unfinish
     (kept,) = rows(unfinished, "SELECT * FROM checkpoints")
     begun = begin(unfinished, resume=True)
     assert begun.standing is Standing.UNFINISHED
-    assert (begun.place.facts, begun.place.head) == (29, kept["head"])
+    assert (begun.place.facts, begun.place.head) == (32, kept["head"])
     assert (begun.place.reached, begun.place.bars) == (kept["reached"], 120)
-    assert events(unfinished) == [("begun", 0, "0.1.0", ""), ("resumed", 29, "0.1.0", "")]
+    assert events(unfinished) == [("begun", 0, "0.1.0", ""), ("resumed", 32, "0.1.0", "")]
 
 
 def test_a_new_run_may_be_begun_with_resume(path: Path) -> None:
@@ -128,7 +128,7 @@ def test_the_same_run_again_is_finished_already_and_nothing_is_noted(
 ) -> None:
     before = tables(recorded, "runs", "run_events", "checkpoints")
     begun = begin(recorded, resume=resume)
-    assert (begun.standing, begun.place.facts) == (Standing.FINISHED, 29)
+    assert (begun.standing, begun.place.facts) == (Standing.FINISHED, 32)
     assert begun.place.head == facts(recorded)[-1]["hash"]
     assert tables(recorded, "runs", "run_events", "checkpoints") == before
 
@@ -152,7 +152,8 @@ def test_a_finished_run_is_not_begun_with_anything_else(
         with pytest.raises(ConfigError, match="run 'one' was finished with another") as fault:
             begin(recorded, resume=resume, **other)
         assert named in fault.value.what
-        assert fault.value.mend == "give this one another run_id"
+        assert fault.value.mend.endswith("give this one another run_id")
+        assert ("leave out --feed" in fault.value.mend) == ("mode" in named)
         assert (fault.value.exit_code, fault.value.where) == (2, str(recorded))
 
 
@@ -175,8 +176,8 @@ def test_other_code_is_accepted_where_that_is_said_and_noted(unfinished: Path) -
     assert (begun.code_version, begun.identity.code_version) == ("0.2.0", "0.1.0")
     assert begun.identity.genesis() == identity().genesis()
     assert events(unfinished)[1:] == [
-        ("code accepted", 29, "0.2.0", "in place of 0.1.0"),
-        ("resumed", 29, "0.2.0", ""),
+        ("code accepted", 32, "0.2.0", "in place of 0.1.0"),
+        ("resumed", 32, "0.2.0", ""),
     ]
 
 
@@ -251,5 +252,5 @@ def test_an_unknown_run_is_not_found_but_the_closest_name_is(recorded: Path) -> 
 
 def test_the_end_of_a_run_is_no_secret(recorded: Path) -> None:
     *_, (kind, count, _, detail) = events(recorded)
-    assert (kind, count) == ("finished", 29)
-    assert set(json.loads(detail)) == {"head", "checkpoints", "equity_marks"}
+    assert (kind, count) == ("finished", 32)
+    assert set(json.loads(detail)) == {"head", "checkpoints", "equity_marks", "alerts"}

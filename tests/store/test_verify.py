@@ -699,7 +699,7 @@ REWRITTEN = {
         "agent_decisions", "names another model than stood there",
     ),
     "UPDATE agent_decisions SET agent_name = 'oracle' WHERE candidate_id = '{gapped}'": (
-        "agent_decisions", "",
+        "agent_decisions", "is no decision of an agent",
     ),
 }  # fmt: skip
 

@@ -7,20 +7,11 @@ activation, normaliser, threshold. This process never imports torch.
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import re
-import signal
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from darwin.core.market import FloatArray
 from darwin.errors import ConfigError, ModelError
@@ -30,17 +21,16 @@ from darwin.rl.serving import spec_file, weights_file
 from darwin.rl.serving.card import ModelCard
 from darwin.rl.serving.fields import Fields
 from darwin.rl.serving.spec_file import LARGEST_SCALE, LINEAR, SMALLEST_SD, Layer, ModelSpec
-from darwin.rl.serving.strict_json import quoted, read_object, refusal
+from darwin.rl.serving.strict_json import read_object, refusal
 from darwin.rl.serving.validation import validate_files
 from darwin.rl.training import foreign_child as child
 from darwin.rl.training.foreign_layers import ALGORITHMS, head_of
+from darwin.rl.training.foreign_reader import LIMITS, Limits, read_layers, require_torch
 from darwin.rl.training.foreign_zip import policy_bytes
 
 PROBES, PROBE_SEED = 256, 20_260_113
 WIDEST_PROBE = 3.0
 """Of the rows the model is asked on: each is spread by up to so many sds around the mean."""
-
-_INSTALL = 'pip install -e ".[rl]"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +52,6 @@ class Told:
     threshold: float | None = None
     training_end: str | None = None
     data_digest: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the process that reads the weights may take."""
-
-    wall_s: float = 180.0  # from its start, the import of torch included
-    cpu_s: int = 20  # once torch is there
-    memory_mib: int = 1024  # beyond what torch takes
-
-
-LIMITS: Final = Limits()
 
 
 def raw_columns(agent: str) -> Normaliser:
@@ -101,15 +79,6 @@ def read_normaliser(raw: bytes, agent: str) -> Normaliser:
     return read
 
 
-def require_torch() -> None:
-    """Raise ConfigError where torch is not installed; without importing it."""
-    if importlib.util.find_spec("torch") is None:
-        raise ConfigError(
-            "torch is not installed, and it takes torch to read a model from elsewhere",
-            mend=f"{_INSTALL}; serving models needs no torch",
-        )
-
-
 def import_zip(
     raw: bytes, told: Told, limits: Limits = LIMITS
 ) -> tuple[dict[str, bytes], ModelCard]:
@@ -120,15 +89,13 @@ def import_zip(
     """
     page, outline = PAGES[told.agent], _outline(told)
     require_torch()
-    policy = policy_bytes(raw)
-    observations = _probes(page, outline)
-    request = {
+    policy, observations = policy_bytes(raw), _probes(page, outline)
+    request: dict[str, NDArray[Any]] = {
         child.MEAN: np.array(outline.mean), child.SD: np.array(outline.sd),
         child.OBSERVATIONS: observations, child.POLICY: np.frombuffer(policy, np.uint8),
     }  # fmt: skip
     activation = told.activation or ALGORITHMS[told.algo].activation
-    words = (told.agent, told.algo, activation, str(limits.memory_mib), str(limits.cpu_s))
-    layers, outputs = _read_answer(_ask(bytes(save(request)), words, limits))
+    layers, outputs = read_layers(request, (told.agent, told.algo, activation), limits)
     chain = tuple(
         Layer(inputs, width, LINEAR if i + 1 == len(layers) else activation)
         for i, (width, inputs) in enumerate(matrix.shape for matrix, _ in layers)
@@ -161,74 +128,11 @@ def _outline(told: Told) -> ModelSpec:
     return spec
 
 
-def _probes(page: AgentSpec, spec: ModelSpec) -> NDArray[np.float32]:
-    """Rows to ask the model on, the same for the same normaliser; shape (PROBES, columns)."""
+def _probes(page: AgentSpec, spec: ModelSpec) -> FloatArray:
+    """Rows to ask the model on, the same for the same normaliser; shape (PROBES, columns).
+
+    Their values are such as 32 bits can hold.
+    """
     rng = np.random.default_rng(PROBE_SEED)
     away = rng.normal(size=(PROBES, len(page.names))) * rng.uniform(0.0, WIDEST_PROBE, (PROBES, 1))
-    return (np.array(spec.mean) + np.array(spec.sd) * away).astype(np.float32)
-
-
-def _ask(request: bytes, words: tuple[str, ...], limits: Limits) -> bytes:
-    """What the child answers. Raises ModelError for a refusal, and for a child that died."""
-    command = [sys.executable, "-B", "-P", "-m", child.__name__, *words]
-    with tempfile.TemporaryFile() as out:  # a pipe would take whatever the child has to say
-        try:
-            done = subprocess.run(  # noqa: S603  our own interpreter and module
-                command, input=request, stdout=out, stderr=subprocess.DEVNULL, env=_environment(),
-                timeout=limits.wall_s, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise _ended(f"took more than {limits.wall_s:g} s") from None
-        out.seek(0)
-        answer = out.read(child.LARGEST_ANSWER)
-    if done.returncode == child.SOUND:
-        return answer
-    raise _refused(done.returncode, answer[:500].decode("ascii", "replace"), limits)
-
-
-def _read_answer(answer: bytes) -> tuple[list[tuple[FloatArray, FloatArray]], FloatArray]:
-    """Matrix and bias of each layer, and what the last one gave; the spec checks how they fit."""
-    try:
-        tensors = {name: values.astype(np.float64) for name, values in load(answer).items()}
-        layers = [
-            (tensors[child.matrix_name(i)], tensors[child.bias_name(i)])
-            for i in range(len(tensors) // 2)
-        ]
-        outputs = tensors[child.OUTPUTS]
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise _ended("answered something else than layers") from error
-    if any(matrix.ndim != 2 for matrix, _ in layers):
-        raise _ended("answered something else than layers")
-    return layers, outputs
-
-
-def _refused(code: int, said: str, limits: Limits) -> ModelError | ConfigError:
-    """What the way a child ended means."""
-    if code == child.NO_TORCH:
-        return ConfigError(f"torch cannot be imported: {quoted(said)}", mend=_INSTALL)
-    if code == child.REFUSED:
-        what, _, mend = said.partition("\n")
-        return ModelError(what, mend=mend)
-    if code == child.FAILED:
-        what = f"policy.pth is damaged or holds more than weights ({quoted(said)})"
-        return ModelError(what, mend=_MEND)
-    ends = {
-        child.REACHED_OUT: f"was stopped when the file reached for {quoted(said)}",
-        child.NO_MEMORY: f"wanted more than {limits.memory_mib} MiB of memory",
-        -signal.SIGXCPU: f"took more than {limits.cpu_s} s of processor time",
-    }
-    return _ended(ends.get(code, f"died of signal {-code}" if code < 0 else f"ended with {code}"))
-
-
-def _ended(how: str) -> ModelError:
-    return ModelError(f"policy.pth is refused: the process that reads it {how}", mend=_MEND)
-
-
-def _environment() -> dict[str, str]:
-    """What the child is told of ours: what an interpreter needs, and no secrets."""
-    kept = {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name)}
-    return kept | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-
-_KEPT = re.compile(r"PATH|HOME|TMPDIR|LANG|LC_[A-Z]+|LD_[A-Z_]+|PYTHON[A-Z]+|[A-Z_]*BLAS_[A-Z_]+")
-_MEND = "do not load this file by other means; have its weights exported anew by whoever trained it"
+    return (np.array(spec.mean) + np.array(spec.sd) * away).astype(np.float32).astype(np.float64)

@@ -1,10 +1,11 @@
 """A process of its own that reads weights which nobody vouches for, and ends.
 
 `python -B -P -m darwin.rl.training.foreign_child AGENT ALGO ACTIVATION MEMORY_MIB CPU_S` takes a
-request on stdin and answers on stdout, both as safetensors; `foreign` starts it. Torch is imported
-and everything is done once with weights of our own, so that nothing is left to import. Then the
-process gives up what it does not need any more, for good: opening files and sockets, starting
-others, memory and time beyond its share. Only after that it reads the first byte of the request.
+request on stdin and answers on stdout, both as safetensors; `foreign_reader` starts it. Torch is
+imported and everything is done once with weights of our own, so that nothing is left to import.
+Then the process gives up what it does not need any more, for good: opening files and sockets,
+starting others, memory and time beyond its share. Only after that it reads the first byte of the
+request.
 """
 
 from __future__ import annotations
@@ -43,15 +44,13 @@ def main(agent: str, algo: str, activation: str, memory_mib: str, cpu_s: str) ->
     torch = _torch()
     _rehearse(torch)
     _give_up_the_rest(int(memory_mib) << 20, int(cpu_s))
-    answer = _answer(
-        torch, sys.stdin.buffer.read(), PAGES[agent], ALGORITHMS[algo], activation == RELU
-    )
-    leave(SOUND, answer)
+    request = sys.stdin.buffer.read()
+    leave(SOUND, answer(torch, request, PAGES[agent], ALGORITHMS[algo], activation == RELU))
 
 
 def leave(code: int, last_words: str | bytes = b"") -> NoReturn:
     """End at once: nothing of torch, and nothing that was read, has a say in it."""
-    raw = last_words.encode("ascii", "replace") if isinstance(last_words, str) else last_words
+    raw = last_words.encode("utf-8", "replace") if isinstance(last_words, str) else last_words
     while raw:
         raw = raw[os.write(1, raw) :]
     os._exit(code)
@@ -76,10 +75,14 @@ def _torch() -> Any:
     return torch
 
 
-def _answer(
+def answer(
     torch: Any, request: bytes, page: AgentSpec, algorithm: Algorithm, is_relu: bool
 ) -> bytes:
-    """The layers that lead to an action, and what they give on the rows of the request."""
+    """The layers that lead to an action, and what they give on the rows of the request.
+
+    The layers are float32 as in training; what they give is reckoned in float64, since sums of 256
+    products in float32 differ by more than the 1e-6 that validation allows. Raises ModelError.
+    """
     given = load(request)
     state = torch.load(
         io.BytesIO(given[POLICY].tobytes()), map_location="cpu", weights_only=True, mmap=False
@@ -92,15 +95,15 @@ def _answer(
         )
         for prefix in layers
     ]
-    x = torch.from_numpy((given[OBSERVATIONS].astype("f8") - given[MEAN]) / given[SD])
+    x = torch.from_numpy((given[OBSERVATIONS] - given[MEAN]) / given[SD])
     for i, (matrix, bias) in enumerate(tensors):
         x = torch.nn.functional.linear(x, matrix.double(), bias.double())
         if i + 1 < len(tensors):
             x = torch.relu(x) if is_relu else torch.tanh(x)
-    answer: dict[str, NDArray[np.float32]] = {OUTPUTS: x.float().numpy()}
+    found: dict[str, NDArray[np.float32]] = {OUTPUTS: x.float().numpy()}
     for i, (matrix, bias) in enumerate(tensors):
-        answer |= {matrix_name(i): matrix.numpy(), bias_name(i): bias.numpy()}
-    return bytes(save(answer))
+        found |= {matrix_name(i): matrix.numpy(), bias_name(i): bias.numpy()}
+    return bytes(save(found))
 
 
 def _shapes(torch: Any, state: object) -> dict[str, tuple[int, ...]]:
@@ -123,10 +126,10 @@ def _rehearse(torch: Any) -> None:
     file = io.BytesIO()
     torch.save({f"action_net.{name}": one for name, one in weights.items()}, file)
     request: dict[str, NDArray[Any]] = {
-        MEAN: np.zeros(width), SD: np.ones(width), OBSERVATIONS: np.ones((1, width), np.float32),
+        MEAN: np.zeros(width), SD: np.ones(width), OBSERVATIONS: np.ones((1, width)),
         POLICY: np.frombuffer(file.getvalue(), np.uint8),
     }  # fmt: skip
-    _answer(torch, save(request), page, ALGORITHMS["ppo"], True)
+    answer(torch, save(request), page, ALGORITHMS["ppo"], True)
 
 
 def _give_up_the_rest(memory: int, cpu_s: int) -> None:
@@ -150,12 +153,9 @@ def _give_up_the_rest(memory: int, cpu_s: int) -> None:
 
 
 def _end_if_it_reaches_out(event: str, _: tuple[Any, ...]) -> None:
-    """All that Python reports is more than the reading of weights asks for."""
-    if event not in _HARMLESS:
+    """Of all that Python reports, reading weights does nothing, unless it fails."""
+    if event != "sys.excepthook":
         leave(REACHED_OUT, event)
-
-
-_HARMLESS: Final = frozenset(("object.__getattr__", "object.__setattr__"))
 
 
 def _fail(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:

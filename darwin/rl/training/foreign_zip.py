@@ -2,7 +2,7 @@
 
 What `stable-baselines3` saves is a zip of a few files of fixed names. One of them, `policy.pth`,
 holds the weights; it is itself a zip, as torch writes them. The others hold pickled Python and are
-never read. A zip that is not laid out as these two are is refused before anything in it is unpacked.
+never read. A zip that is not laid out like these two is refused before anything in it is unpacked.
 """
 
 from __future__ import annotations

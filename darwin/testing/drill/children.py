@@ -17,6 +17,8 @@ MAIN = ("-m", "darwin.cli.main")
 PATIENCE_S = 90.0
 """How long a child may take; whichever takes longer hangs."""
 HANGS = 124
+SIGNALLED = 128
+"""An exit code from here on tells of a signal."""
 
 
 class Ended(NamedTuple):
@@ -40,7 +42,10 @@ class Ended(NamedTuple):
         if self.code != code:
             return f"exit {self.code} in place of {code}{f' ({error})' if error else ''}"
         refused = [*self.told[self.told.index(error) :]] if error else []
-        if code and code > 0 and not (1 <= len(refused) <= 3 and refused[-1].startswith("  mend:")):
+        by_its_own_will = 0 < code < SIGNALLED
+        if by_its_own_will and not (
+            refused[-1:] and refused[-1].startswith("  mend:") and len(refused) <= 3
+        ):
             return f"exit {code}, but no three lines that say what, where and how to mend it"
         return ""
 
@@ -124,4 +129,4 @@ def _clean(environment: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without what speaks of Darwin, and with the same modules."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DARWIN")}
     kept["PYTHONPATH"] = os.pathsep.join(str(Path(place).absolute()) for place in sys.path)
-    return kept | environment
+    return {**kept, **environment}

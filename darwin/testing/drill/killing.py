@@ -18,10 +18,11 @@ from darwin.testing.drill.room import RUN, Room, lively, run_words
 
 ON = ("kill", "on", "--by", "drill", "--reason", "a rehearsal")
 OFF = ("kill", "off", "--by", "drill", "--reason", "it is over")
+AFTER = "no decision after the flip is active"
 STOPPED = 128 + signal.SIGTERM
-_TAKES_S = 8.0
+_TAKES_S = 6.0
 """How long a run takes that is killed in its middle."""
-_AWAITED = 12  # decisions, before and after something is done
+_AWAITED = 8  # decisions, before and after something is done
 
 
 def killing(rehearsal: Rehearsal) -> Iterator[Held]:
@@ -60,52 +61,42 @@ def _killed_run(room: Room, rehearsal: Rehearsal, run_id: str, **environment: st
 
 
 def _by_file(rehearsal: Rehearsal) -> Iterator[Held]:
-    room = _lively_room(rehearsal, "killed-by-file")
+    room = rehearsal.feed_room("killed-by-file", *lively())
     child = _feed(room, rehearsal)
     flaw = _flip(room, child, (room.artifacts / KILL_FILE).touch) or child.ended().ends()
     did = "the file KILL is made in the middle of a run of active agents that is fed its bars"
-    flaws = {"the run": flaw or _after(room, None)}
-    yield tried("no decision after the flip is active", did, flaws)
+    yield tried(AFTER, did, {"the run": flaw or _between(room, None)})
     yield tried("verify and replay agree", did, {"the run": room.disagrees()})
 
 
 def _by_command(rehearsal: Rehearsal) -> Iterator[Held]:
-    room = _lively_room(rehearsal, "killed-by-command")
+    room = rehearsal.feed_room("killed-by-command", *lively())
     child = _feed(room, rehearsal)
-    flaw = _flip(room, child, lambda: room.darwin(*ON)) or _more(room, child)
+    flaw = _flip(room, child, lambda: room.darwin(*ON)) or _goes_on(room, child)
     child.signal(signal.SIGTERM)
     flaw = flaw or child.ended().ends(STOPPED)
-    stopped_at = _decided(room)
+    stopped_at = _last(room)
     child = _feed(room, rehearsal, "--resume")
-    again = _more(room, child)
-    room.darwin(*OFF)
+    again = _goes_on(room, child)
+    with room.held(child):
+        room.darwin(*OFF)
+        released_at = _last(room)
     again = again or child.ended().ends()
-    did = "`darwin kill on` in the middle of a run of active agents that is fed its bars"
     allowed = _input(room, ALLOWED)
-    flaws = {"the run": flaw or _after(room, allowed)}
-    yield tried("no decision after the flip is active", did, flaws)
-    did = "that run is stopped and resumed; `darwin kill off` follows"
-    latched = first(
-        again,
-        "" if allowed is not None else "it was never released",
-        "" if allowed is None or allowed > stopped_at else "it was released by the restart",
-    )
+    did = "`darwin kill on` in the middle of a run of active agents that is fed its bars"
+    yield tried(AFTER, did, {"the run": flaw or _between(room, allowed)})
+    did = "that run is stopped and resumed; later `darwin kill off`"
+    early = allowed is not None and allowed <= max(stopped_at, released_at)
+    latched = again or ("it was released before" if early else "")
     yield tried("it latches over the restart", did, {"the run": latched})
-    acted = room.count("agent_decisions", RUN, f"reason = '{Why.ACTIVE}' AND id > {allowed or 0}")
+    acted = 0 if allowed is None else _rulings(room, f"reason = '{Why.ACTIVE}' AND id > {allowed}")
     yield tried("`darwin kill off` releases it", did, {"the run": "" if acted else "none acts"})
     yield tried("verify and replay agree", did, {"the run": room.disagrees()})
 
 
-def _lively_room(rehearsal: Rehearsal, name: str) -> Room:
-    room = rehearsal.room(name)
-    room.lay(*lively())
-    room.promote()
-    return room
-
-
 def _feed(room: Room, rehearsal: Rehearsal, *more: str) -> Child:
     """Start the run, fed at a speed that leaves time to do something in its middle."""
-    markets = rehearsal.piece.session.markets
+    markets = rehearsal.piece.feed.session.markets
     first_ms = min(int(bars.time[0]) for bars in markets)
     last_ms = max(int(bars.time[-1]) for bars in markets)
     speed = (last_ms - first_ms) / 1000 / _TAKES_S
@@ -114,55 +105,48 @@ def _feed(room: Room, rehearsal: Rehearsal, *more: str) -> Child:
 
 def _flip(room: Room, child: Child, act: Callable[[], object]) -> str:
     """Kill in the middle, and see where the run heard of it; what was wrong about that."""
-    if not room.wait(child, lambda: _acted(room) >= _AWAITED):
+    if not room.wait(child, lambda: _rulings(room, f"reason = '{Why.ACTIVE}'") >= _AWAITED):
         return f"no agent acted before: {child.ended().ends()}"
-    act()
-    candidates = "SELECT id FROM candidates WHERE run_id = ? ORDER BY id DESC LIMIT 1"
-    under_way = room.ask(candidates, RUN)[0][0]
+    with room.held(child):
+        act()
+        decided = room.count("candidates")
     if not room.wait(child, lambda: _input(room, KILLED) is not None):
         return "the run never heard of it"
-    later = room.ask(
-        "SELECT COUNT(*) FROM candidates WHERE run_id = ? AND id > ? AND id < ?",
-        RUN, under_way, _input(room, KILLED),
-    )  # fmt: skip
+    late = room.count("candidates", RUN, f"id < {_input(room, KILLED)}") - decided
     # One candidate may have been under way while we did it, not yet on record.
-    return "" if later[0][0] <= 1 else f"{later[0][0]:,} candidates were decided before it heard"
+    return "" if late <= 1 else f"{late:,} candidates were decided before it heard"
 
 
-def _after(room: Room, until: int | None) -> str:
+def _between(room: Room, until: int | None) -> str:
     """Which decision between the kill and its release was made by an agent."""
     killed = _input(room, KILLED)
     if killed is None:
         return "the run never heard of it"
     between = f"id > {killed}" + ("" if until is None else f" AND id < {until}")
-    alive = room.count("agent_decisions", RUN, f"{between} AND reason <> '{Why.KILLED}'")
-    dead = room.count("agent_decisions", RUN, f"{between} AND reason = '{Why.KILLED}'")
+    alive = _rulings(room, f"{between} AND reason <> '{Why.KILLED}'")
+    dead = _rulings(room, f"{between} AND reason = '{Why.KILLED}'")
     return first(
         f"{alive:,} decisions were made by agents" if alive else "",
         "" if dead else "there was no decision after it",
     )
 
 
-def _more(room: Room, child: Child) -> str:
+def _goes_on(room: Room, child: Child) -> str:
     """Wait for some more decisions; what was wrong where none came."""
-    before = _decided(room)
-    if room.wait(child, lambda: _since(room, before) >= _AWAITED):
+    before = _last(room)
+    if room.wait(child, lambda: _rulings(room, f"id > {before}") >= _AWAITED):
         return ""
     return f"no decision followed: {child.ended().ends()}"
 
 
-def _acted(room: Room) -> int:
-    return room.count("agent_decisions", RUN, f"reason = '{Why.ACTIVE}'")
+def _rulings(room: Room, where: str) -> int:
+    return room.count("agent_decisions", RUN, where)
 
 
-def _decided(room: Room) -> int:
+def _last(room: Room) -> int:
     """The id of the last decision."""
     found = room.ask("SELECT MAX(id) FROM agent_decisions WHERE run_id = ?", RUN)
     return int(found[0][0] or 0) if found else 0
-
-
-def _since(room: Room, before: int) -> int:
-    return room.count("agent_decisions", RUN, f"id > {before}")
 
 
 def _input(room: Room, kind: str) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from darwin.core.agents import AGENTS, Why
+from darwin.core.agents import AGENTS, GATE, META_LEARNER, PORTFOLIO, Why
 from darwin.safety.breaker import BreakerSettings
 from darwin.safety.circuit import OPENED
 from darwin.testing.drill.held import Held, first, tried
@@ -19,92 +19,90 @@ MISDEEDS = {
     "WrongShape": ("gives no advice at all", Why.WRONG_SHAPE),
 }
 """By policy: what it does, and how the door rules."""
+RAISES, NAN, ILLEGAL, NO_ADVICE = MISDEEDS
 _FIFTH = BreakerSettings().failures_in_a_row
 
 
-class Trial(NamedTuple):
-    """One agent whose model misbehaves."""
+class Culprit(NamedTuple):
+    """An agent whose model misbehaves."""
 
     agent: str
     policy: str
-    mode: str
 
     @property
     def name(self) -> str:
         """In words."""
         return f"{self.agent} {MISDEEDS[self.policy][0]}"
 
-    def play(self, rehearsal: Rehearsal) -> Room:
-        """A room with that agent, the others steady; all may act where the mode lets them."""
-        room = rehearsal.room(f"{self.mode}-{self.agent}-{self.policy}")
-        others = [steady(agent, self.mode) for agent in AGENTS if agent != self.agent]
-        room.lay(played(self.policy, self.agent, self.mode), *others)
-        if self.mode == "active":
-            room.promote()
-        return room
 
-
-OBSERVING = [
-    Trial(AGENTS[number % len(AGENTS)], policy, "observe") for number, policy in enumerate(MISDEEDS)
-]
-ACTIVE = [Trial(agent, policy, "active") for policy in MISDEEDS for agent in AGENTS]
+OBSERVING = (
+    (Culprit(GATE, RAISES), Culprit(META_LEARNER, NAN)),
+    (Culprit(PORTFOLIO, ILLEGAL), Culprit(GATE, NO_ADVICE)),
+)
+ACTIVE = (
+    (Culprit(GATE, RAISES), Culprit(META_LEARNER, NAN)),
+    (Culprit(GATE, ILLEGAL), Culprit(META_LEARNER, NO_ADVICE)),
+    (Culprit(GATE, NAN), Culprit(PORTFOLIO, RAISES)),
+    (Culprit(GATE, NO_ADVICE), Culprit(PORTFOLIO, ILLEGAL)),
+    (Culprit(META_LEARNER, RAISES), Culprit(PORTFOLIO, NAN)),
+    (Culprit(META_LEARNER, ILLEGAL), Culprit(PORTFOLIO, NO_ADVICE)),
+)
+"""Two at a time, so that a run shows that their breakers do not know of each other."""
 
 
 def misbehaving(rehearsal: Rehearsal) -> Iterator[Held]:
     """Rehearse each misdeed, by agents that observe and by agents that hold all of the capital."""
-    for trials, did in (
-        (OBSERVING, "a model raises, advises NaN, an illegal action, no advice; observing"),
-        (ACTIVE, "the same by each agent, active with all of the capital"),
+    for mode, pairs, did in (
+        ("observe", OBSERVING, "models raise, advise NaN, what is illegal, nothing; observing"),
+        ("active", ACTIVE, "the same by each agent, active with all of the capital"),
     ):
         ends, trades, rulings, breakers, others = ({}, {}, {}, {}, {})
-        for trial in trials:
-            room = trial.play(rehearsal)
-            ends[trial.name] = room.run().ends() or room.disagrees()
-            trades[trial.name] = room.differs(rehearsal.bare)
-            rulings[trial.name] = _rulings(room, trial)
-            breakers[trial.name] = _breaker(room, trial)
-            others[trial.name] = _others(room, trial)
+        for number, culprits in enumerate(pairs):
+            both = ", ".join(one.name for one in culprits)
+            seats = [played(one.policy, one.agent, mode) for one in culprits]
+            (third,) = set(AGENTS) - {one.agent for one in culprits}
+            room = rehearsal.room(f"{mode}-{number}", *seats, steady(third, mode))
+            ends[both] = room.run().ends() or room.disagrees()
+            trades[both] = room.differs(rehearsal.bare)
+            others[f"{third}, as {both}"] = _untouched(room, third, mode)
+            for one in culprits:
+                rulings[one.name] = _rulings(room, one)
+                breakers[one.name] = _breaker(room, one)
         yield tried("orders, fills and outcomes are those without agents", did, trades)
         yield tried("the baseline stands, and the reason says why", did, rulings)
-        yield tried("the breaker opens at the fifth failure", did, breakers)
-        yield tried("other agents are heard on, their breakers stay closed", did, others)
+        yield tried("the breaker opens at the fifth failure, whatever others do", did, breakers)
+        yield tried("another agent is heard on, its breaker stays closed", did, others)
         yield tried("the run ends well; verify and replay agree", did, ends)
 
 
-def _rulings(room: Room, trial: Trial) -> str:
-    why = MISDEEDS[trial.policy][1]
-    found = room.reasons(agent=trial.agent)
-    followed = room.count("agent_decisions", RUN, f"agent_name = '{trial.agent}' AND followed")
+def _rulings(room: Room, one: Culprit) -> str:
+    why = MISDEEDS[one.policy][1]
+    found = room.reasons(agent=one.agent)
+    followed = room.count("agent_decisions", RUN, f"agent_name = '{one.agent}' AND followed")
+    as_due = why in found and set(found) <= {why, Why.BREAKER_OPEN}
     return first(
-        "" if why in found and set(found) <= {why, Why.BREAKER_OPEN} else
-        f"rulings were {counted(found)}",
+        "" if as_due else f"rulings were {counted(found)}",
         f"{followed:,} decisions followed it" if followed else "",
-    )  # fmt: skip
+    )
 
 
-def _breaker(room: Room, trial: Trial) -> str:
+def _breaker(room: Room, one: Culprit) -> str:
     opened = room.ask(
         "SELECT MIN(id) FROM safety_events WHERE run_id = ? AND agent_name = ? AND kind = ?",
-        RUN, trial.agent, OPENED,
+        RUN, one.agent, OPENED,
     )  # fmt: skip
     if not opened or opened[0][0] is None:
         return "its breaker never opened"
-    before = room.count(
-        "agent_decisions", RUN, f"agent_name = '{trial.agent}' AND id < {opened[0][0]}"
-    )
+    mine = f"agent_name = '{one.agent}' AND id < {opened[0][0]}"
+    before = room.count("agent_decisions", RUN, mine)
     return "" if before == _FIFTH else f"its breaker opened at decision {before:,}"
 
 
-def _others(room: Room, trial: Trial) -> str:
-    touched = room.ask(
-        "SELECT DISTINCT agent_name FROM safety_events WHERE run_id = ? AND agent_name <> ?",
-        RUN, trial.agent,
-    )  # fmt: skip
-    if touched:
-        return f"the breaker of {touched[0][0]} moved too"
-    due = {Why.ACTIVE if trial.mode == "active" else Why.OBSERVE}
-    for agent in AGENTS:
-        found = room.reasons(agent=agent)
-        if agent != trial.agent and set(found) != due:
-            return f"rulings on {agent} were {counted(found)}"
-    return ""
+def _untouched(room: Room, agent: str, mode: str) -> str:
+    touched = room.count("safety_events", RUN, f"agent_name = '{agent}'")
+    found = room.reasons(agent=agent)
+    due = {Why.ACTIVE if mode == "active" else Why.OBSERVE}
+    return first(
+        f"its breaker has {touched:,} events" if touched else "",
+        "" if set(found) == due else f"rulings were {counted(found)}",
+    )

@@ -31,8 +31,8 @@ def models(rehearsal: Rehearsal) -> Iterator[Held]:
 
 def with_a_model(rehearsal: Rehearsal, name: str) -> Room:
     """A room whose gate is served a deployed model, promoted, with all of the capital."""
-    room = rehearsal.room(name)
-    room.lay(Seat(GATE), steady(META_LEARNER, "observe"), steady(PORTFOLIO, "observe"))
+    others = [steady(agent, "observe") for agent in (META_LEARNER, PORTFOLIO)]
+    room = rehearsal.room(name, Seat(GATE), *others, promoted=False)
     deploy(room, GATE, make_model(GATE))
     room.promote()
     return room
@@ -67,8 +67,8 @@ def one_flipped_bit(file: Path) -> Iterator[None]:
 
 
 def _missing(rehearsal: Rehearsal) -> Iterator[Held]:
-    room = rehearsal.room("no-model")
-    room.lay(*(Seat(agent, mode="observe") for agent in AGENTS))
+    seats = [Seat(agent, mode="observe") for agent in AGENTS]
+    room = rehearsal.room("no-model", *seats, promoted=False)
     flaws = {
         "the run": first(
             room.run().ends(), room.rules(Why.NO_MODEL), room.differs(rehearsal.bare),
@@ -93,22 +93,15 @@ def _sound(room: Room, rehearsal: Rehearsal) -> Iterator[Held]:
 
 
 def _damaged(room: Room, rehearsal: Rehearsal) -> Iterator[Held]:
-    observing, stopped, going_on = {}, {}, {}
+    observing, stopped = {}, {}
     for number, name in enumerate(files.LOADED):
         with one_flipped_bit(serving(room) / name):
-            run_id = f"observe-{number}"
-            observing[name] = first(
-                room.run(run_id, "--set", "rl.gate_agent.mode=observe").ends(),
-                room.rules(Why.NO_MODEL, run_id, GATE),
-                room.differs(rehearsal.bare, run_id),
-            )
             stopped[name] = room.run(f"stop-{number}").ends(REFUSED)
-            run_id = f"baseline-{number}"
-            going_on[name] = first(
-                room.run(run_id, "--set", "rl.on_model_error=baseline").ends(),
-                room.rules(Why.NO_MODEL, run_id, GATE),
-                room.differs(rehearsal.bare, run_id),
-            )
+            observes = ("--set", "rl.gate_agent.mode=observe")
+            observing[name] = _goes_on(room, rehearsal, f"observe-{number}", *observes)
+    with one_flipped_bit(serving(room) / files.WEIGHTS):
+        baseline = ("--set", "rl.on_model_error=baseline")
+        going_on = {files.WEIGHTS: _goes_on(room, rehearsal, "baseline", *baseline)}
     with one_flipped_bit(serving(room) / files.ZIP):
         told = {
             "verify": room.darwin("rl", "models", "verify", GATE).ends(REFUSED),
@@ -117,10 +110,18 @@ def _damaged(room: Room, rehearsal: Rehearsal) -> Iterator[Held]:
     did = "one bit is flipped in each file of the deployed model that a run reads; "
     yield tried("refused; the run goes on as without agents", f"{did}observing", observing)
     yield tried("refused; the start stops with three lines", f"{did}active", stopped)
-    baseline = "active, rl.on_model_error 'baseline'"
-    yield tried("refused; the run goes on as without agents", f"{did}{baseline}", going_on)
+    did = "one bit is flipped in its weights; active, rl.on_model_error 'baseline'"
+    yield tried("refused; the run goes on as without agents", did, going_on)
     did = "one bit is flipped in its model.zip, which no run reads"
     yield tried("`darwin rl models verify` and `fsck` tell", did, told)
+
+
+def _goes_on(room: Room, rehearsal: Rehearsal, run_id: str, *words: str) -> str:
+    return first(
+        room.run(run_id, *words).ends(),
+        room.rules(Why.NO_MODEL, run_id, GATE),
+        room.differs(rehearsal.bare, run_id),
+    )
 
 
 def _wrong(room: Room) -> Iterator[Held]:

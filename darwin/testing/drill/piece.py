@@ -2,127 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import polars as pl
-
-from darwin.bootstrap import Wired, refuse_bad_options, wire
+from darwin.bootstrap import refuse_bad_options, wire
+from darwin.config.document import Table
 from darwin.config.load import Loaded, load_resolved
-from darwin.config.model import MarketConfig
 from darwin.core.market import Bars
-from darwin.data.convert import bar_frame, write_whole
-from darwin.engine.result import RunResult
 from darwin.engine.session import Session
 from darwin.errors import DataError
+from darwin.testing.drill import market
 
-MOST_SYMBOLS = 4
-FIRST_BARS, MOST_BARS = 1_000, 16_000  # per symbol, besides those of warming up
-ENOUGH_ASKED, ENOUGH_ORDERS = 300, 80
-"""A piece with so many verdicts and orders is long enough."""
-LEAST_ASKED, LEAST_ORDERS = 60, 12
-"""With fewer there is nothing to rehearse on: breakers and limits would have too little to say."""
+MOST_SYMBOLS = 3
+FIRST_BARS, MOST_BARS = 250, 16_000
+"""Per symbol, besides those of warming up: how long a piece is at first, and at most."""
+
+
+class Amount(NamedTuple):
+    """How much happens in a run without agents."""
+
+    asked: int  # verdicts
+    orders: int
+
+    def covers(self, other: Amount) -> bool:
+        """Whether it is at least so much."""
+        return self.asked >= other.asked and self.orders >= other.orders
+
+
+ENOUGH, LEAST = Amount(240, 80), Amount(60, 12)
+"""How much happens in a piece; with less than the least, breakers have too little to open on."""
+ENOUGH_OF_A_FEED = Amount(60, 20)
+"""A run that is fed its bars takes longer for each, so its piece is shorter."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some bars, as a config without agents and as a session."""
+
+    tree: Mapping[str, Any]
+    session: Session
+    amount: Amount
 
 
 @dataclass(frozen=True)
 class Piece:
     """What all rehearsals run."""
 
-    tree: dict[str, Any]  # the config, resolved, without agents
-    session: Session  # the same, wired, without agents
-    asked: int  # verdicts in a run without agents
-    orders: int
+    whole: Part
+    feed: Part  # of one symbol, and shorter, for runs that are fed their bars
 
 
 def cut(loaded: Loaded, folder: Path) -> Piece:
-    """Cut a piece of the config's market and write it to files in `folder`.
+    """Cut a piece of the config's market and write it into the new `folder`.
 
     Raises ConfigError and DataError as a run does, and DataError where the whole market gives too
-    few candidates to rehearse on.
+    little to rehearse on.
     """
     refuse_bad_options(loaded)
     tree = _with_a_free_expert(loaded)
     wired = wire(load_resolved(tree, loaded.source), record_features=False)
-    session, result = _long_enough(wired, loaded.config.market.warmup_bars)
+    symbols = loaded.config.market.symbols[:MOST_SYMBOLS]
+    warmup = loaded.config.market.warmup_bars
+    session, amount = _shortest(_of(wired.session, MOST_SYMBOLS), warmup, ENOUGH)
+    if not amount.covers(LEAST):
+        raise DataError(
+            f"there is too little to rehearse on: {amount.asked} verdicts and {amount.orders}"
+            f" orders, where {LEAST.asked} and {LEAST.orders} are needed",
+            where="market",
+            mend="take a longer range, or playbooks that propose more",
+        )
     folder.mkdir(parents=True)
-    for bars in session.markets:
-        _write(bars, folder)
-    tree["market"] = _market(loaded.config.market, session.markets, folder)
-    tree["artifacts_dir"], tree["run_id"] = "artifacts", "drill"
-    return Piece(tree, session, int(result.verdicts.asked.sum()), len(result.orders))
+    for symbol, bars in zip(symbols, session.markets, strict=True):
+        market.write(folder, symbol, bars)
+    tree |= {"run_id": "drill", "artifacts_dir": "artifacts"}
+    whole = Part(_over(tree, symbols, folder, None), session, amount)
+    one, enough = _shortest(_of(session, 1), warmup, ENOUGH_OF_A_FEED)
+    if not enough.covers(ENOUGH_OF_A_FEED):
+        return Piece(whole, whole)
+    start_ms = int(one.markets[0].time[0])
+    return Piece(whole, Part(_over(tree, symbols[:1], folder, start_ms), one, enough))
 
 
-def _with_a_free_expert(loaded: Loaded) -> dict[str, Any]:
-    """The config without agents, and with an expert that costs nothing and waits for nobody."""
-    tree = loaded.resolved()
+def _with_a_free_expert(loaded: Loaded) -> Table:
+    """The config with an expert that costs nothing and waits for nobody."""
+    tree = Table(loaded.resolved())
     if tree["decider"]["provider"] != "rules":
         tree["decider"] = {"provider": "rules"}
     return tree
 
 
-def _long_enough(wired: Wired, warmup_bars: int) -> tuple[Session, RunResult]:
-    """The shortest piece, by doubling, that holds enough to rehearse on."""
-    whole = wired.session.markets[:MOST_SYMBOLS]
-    longest = min(max(len(bars) for bars in whole), warmup_bars + MOST_BARS)
+def _shortest(session: Session, warmup_bars: int, enough: Amount) -> tuple[Session, Amount]:
+    """The shortest end of the markets, by doubling, in which enough happens; else all of it."""
+    longest = min(max(len(bars) for bars in session.markets), warmup_bars + MOST_BARS)
     count = FIRST_BARS
     while True:
         length = min(warmup_bars + count, longest)
-        markets = tuple(bars.slice(max(0, len(bars) - length), len(bars)) for bars in whole)
-        session = _over(wired.session, markets)
-        result = session.run()
-        asked, orders = int(result.verdicts.asked.sum()), len(result.orders)
-        if asked >= ENOUGH_ASKED and orders >= ENOUGH_ORDERS:
-            return session, result
-        if length == longest:
-            break
+        ends = tuple(_end(bars, length) for bars in session.markets)
+        part = replace(session, markets=ends)
+        result = part.run()
+        amount = Amount(int(result.verdicts.asked.sum()), len(result.orders))
+        if amount.covers(enough) or length == longest:
+            return part, amount
         count *= 2
-    if asked < LEAST_ASKED or orders < LEAST_ORDERS:
-        raise DataError(
-            f"there is too little to rehearse on: {asked} verdicts and {orders} orders in"
-            f" {length:,} bars per symbol, {LEAST_ASKED} and {LEAST_ORDERS} are needed",
-            where="market",
-            mend="take a longer range, or playbooks that propose more",
-        )
-    return session, result
 
 
-def _over(session: Session, markets: tuple[Bars, ...]) -> Session:
-    """The same session over these markets, without agents."""
-    rules = replace(session.rules, lot_size=session.rules.lot_size[: len(markets)])
-    ticks = session.tick_size[: len(markets)]
-    return replace(session, markets=markets, rules=rules, tick_size=ticks, agents=None)
+def _end(bars: Bars, length: int) -> Bars:
+    return bars.slice(max(0, len(bars) - length), len(bars))
 
 
-def _market(market: MarketConfig, markets: Sequence[Bars], folder: Path) -> dict[str, Any]:
-    symbols = [bars.symbol for bars in markets]
-    named = dict(zip(market.symbols, symbols, strict=False))
+def _of(session: Session, symbols: int) -> Session:
+    """The same session of the first so many symbols, without agents."""
+    rules = replace(session.rules, lot_size=session.rules.lot_size[:symbols])
+    return replace(
+        session, markets=session.markets[:symbols], tick_size=session.tick_size[:symbols],
+        rules=rules, agents=None,
+    )  # fmt: skip
 
-    def step(value: Any) -> Any:
-        """A rounding step by the names that the files have."""
-        if not isinstance(value, dict):
-            return value
-        return {named[symbol]: each for symbol, each in value.items() if symbol in named} or None
 
-    return {
-        "provider": "files",
-        "path": str(folder.absolute()),
-        "symbols": symbols,
-        "timeframe": market.timeframe,
-        "warmup_bars": market.warmup_bars,
-        "max_gap_bars": market.max_gap_bars,
-        "calendar": market.calendar,
-        "funding": market.funding and all(bars.funding is not None for bars in markets),
-        "tick_size": step(market.tick_size),
-        "lot_size": step(market.lot_size),
+def _over(
+    tree: Mapping[str, Any], symbols: tuple[str, ...], folder: Path, start_ms: int | None
+) -> dict[str, Any]:
+    """The config over bars that were cut, from `start_ms` on."""
+    start = None
+    if start_ms is not None:
+        start = datetime.fromtimestamp(start_ms / 1000, UTC).isoformat()
+    changes = {
+        "provider": market.PROVIDER, "path": str(folder.absolute()), "symbols": symbols,
+        "start": start, "end": None,
+    }  # fmt: skip
+    steps = {
+        name: {symbol: step for symbol, step in given.items() if symbol in symbols} or None
+        for name in ("tick_size", "lot_size")
+        if isinstance(given := tree["market"][name], Mapping)
     }
-
-
-def _write(bars: Bars, folder: Path) -> None:
-    name = bars.symbol.replace("/", "").replace(":", "_")
-    write_whole(bar_frame(bars), folder / f"{name}-{bars.timeframe.name}.parquet")
-    if bars.funding is not None:
-        stamps = pl.Series(bars.funding.time).cast(pl.Datetime("ms", "UTC"))
-        frame = pl.DataFrame({"timestamp": stamps, "funding_rate": bars.funding.rate})
-        write_whole(frame, folder / f"{name}-8h-funding.parquet")
+    return {**tree, "market": {**tree["market"], **changes, **steps}}

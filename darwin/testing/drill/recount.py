@@ -83,7 +83,8 @@ class Books:
 
     def count_of(self, symbol: str) -> int:
         """How many positions and orders a symbol has."""
-        return sum(e.symbol == symbol for e in (*self.open.values(), *self.pending.values()))
+        held = [d.symbol for d in self.open.values()] + [o.symbol for o in self.pending.values()]
+        return held.count(symbol)
 
     def _worth(self, deal: Deal, instant: int) -> float:
         """A long unit of an open position: its close, less the funding it still owes."""

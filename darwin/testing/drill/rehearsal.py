@@ -10,8 +10,8 @@ from typing import TypeAlias
 from darwin.errors import StorageError
 from darwin.testing.drill.children import Children
 from darwin.testing.drill.held import Held
-from darwin.testing.drill.piece import Piece
-from darwin.testing.drill.room import RUN, TRADED, Room
+from darwin.testing.drill.piece import Part, Piece
+from darwin.testing.drill.room import RUN, TRADED, Room, Seat
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,23 @@ class Rehearsal:
     children: Children
     bare: bytes  # orders, fills and outcomes of the run without agents, as lines
 
-    def room(self, name: str) -> Room:
-        """A fresh room."""
-        return _room(self.folder, name, self.piece, self.children)
+    def room(self, name: str, *seats: Seat, promoted: bool = True, **changes: object) -> Room:
+        """A fresh room with these agents, which may act as far as their config lets them."""
+        return self._furnished(name, self.piece.whole, seats, promoted, changes)
+
+    def feed_room(self, name: str, *seats: Seat) -> Room:
+        """The same for a run that is fed its bars, of which there are fewer."""
+        return self._furnished(name, self.piece.feed, seats, True, {})
+
+    def _furnished(
+        self, name: str, part: Part, seats: tuple[Seat, ...], promoted: bool,
+        changes: dict[str, object],
+    ) -> Room:  # fmt: skip
+        room = _empty_room(self.folder, name, part, self.children)
+        room.lay(*seats, **changes)
+        if promoted:
+            room.promote()
+        return room
 
 
 Family: TypeAlias = Callable[[Rehearsal], Iterator[Held]]
@@ -37,7 +51,7 @@ def set_up(folder: Path, piece: Piece, children: Children) -> Rehearsal:
 
     Raises StorageError where not even that goes well.
     """
-    room = _room(folder, "without-agents", piece, children)
+    room = _empty_room(folder, "without-agents", piece.whole, children)
     room.lay()
     flaw = room.run().ends()
     bare = room.export(RUN, "--only", TRADED)
@@ -50,7 +64,7 @@ def set_up(folder: Path, piece: Piece, children: Children) -> Rehearsal:
     return Rehearsal(folder, piece, children, bare)
 
 
-def _room(folder: Path, name: str, piece: Piece, children: Children) -> Room:
+def _empty_room(folder: Path, name: str, part: Part, children: Children) -> Room:
     own = folder / name
     own.mkdir(parents=True)
-    return Room(own, piece.tree, children)
+    return Room(own, part.tree, children)

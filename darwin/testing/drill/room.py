@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +21,8 @@ from darwin.rl.agents.pages import PAGES
 from darwin.rl.graduation import acts
 from darwin.rl.registry.registry import Registry
 from darwin.rl.serving.rules import RULES
-from darwin.store.db import connect
-from darwin.testing.drill.children import MAIN, PATIENCE_S, Child, Children, Ended
+from darwin.store.db import Database, connect
+from darwin.testing.drill.children import PATIENCE_S, Child, Children, Ended
 
 RUN = "drill"
 """The name of a room's run, where it has but one."""
@@ -95,9 +96,13 @@ class Room:
         tree = {**self.tree, **changes, "rl": rl if seats else None}
         (self.folder / CONFIG).write_text(json.dumps(tree, indent=2), "utf-8")
 
-    def start(self, *words: str, program: tuple[str, ...] = MAIN, **environment: str) -> Child:
+    def start(self, *words: str, **environment: str) -> Child:
         """Start `darwin` on these words."""
-        return self.children.start(words, self.folder, environment, program)
+        return self.children.start(words, self.folder, environment)
+
+    def start_as(self, program: tuple[str, ...], *words: str) -> Child:
+        """Start what the interpreter is to run in its place on these words."""
+        return self.children.start(words, self.folder, {}, program)
 
     def darwin(self, *words: str, **environment: str) -> Ended:
         """Run `darwin` on these words, to its end."""
@@ -122,13 +127,18 @@ class Room:
             return f"{len(lines):,} orders, fills and outcomes in place of {len(due):,}"
         return f"orders, fills or outcomes are others from line {at + 1:,} of {len(due):,} on"
 
+    def verified(self, run_id: str = RUN) -> str:
+        """What `darwin verify` objects to; empty: nothing."""
+        flaw = self.darwin("verify", run_id).ends()
+        return f"verify: {flaw}" if flaw else ""
+
     def disagrees(self, run_id: str = RUN) -> str:
         """What `darwin verify` and `darwin replay` object to; empty: nothing."""
-        for command in ("verify", "replay"):
-            flaw = self.darwin(command, run_id).ends()
-            if flaw:
-                return f"{command}: {flaw}"
-        return ""
+        flaw = self.verified(run_id)
+        if flaw:
+            return flaw
+        flaw = self.darwin("replay", run_id).ends()
+        return f"replay: {flaw}" if flaw else ""
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of the database as it is now; none where there is no such table yet."""
@@ -175,13 +185,38 @@ class Room:
             for one in agents.terms.agents if agents else ():
                 name = one.page.name
                 rule = agents.policies.stand_in(name) if agents else None
-                model: Model | None = rule.model if rule else None
-                if model is None:
-                    model = Registry(models_dir(config, name), database).shelf(name).serving
+                shelf = Registry(models_dir(config, name), database).shelf(name)
+                model = rule.model if rule else shelf.serving
                 if model is not None:
-                    signed = {"by": "drill", "reason": "a rehearsal", "at": datetime.now(UTC)}
-                    acts.promote(database, name, model, override=True, **signed)
-                    acts.set_stage(database, name, WHOLE, override=True, **signed)
+                    _promote(database, name, model)
+
+    @contextmanager
+    def held(self, child: Child) -> Iterator[None]:
+        """Let a run stand still between two of its transactions while something is done."""
+        child.signal(signal.SIGSTOP)
+        while self._is_being_written() and child.runs:
+            child.signal(signal.SIGCONT)
+            time.sleep(_LOOK_EVERY_S)
+            child.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            child.signal(signal.SIGCONT)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the write lock of the database, as a careless process might."""
+        with closing(sqlite3.connect(self.database, isolation_level=None, timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+
+    def _is_being_written(self) -> bool:
+        try:
+            with self.locked():
+                return False
+        except sqlite3.OperationalError:
+            return True
 
     def wait(self, child: Child, until: Callable[[], bool]) -> bool:
         """Wait until something is so; False where the child ends before, or it takes too long."""
@@ -195,6 +230,12 @@ class Room:
     def wait_for_facts(self, child: Child, more_than: float) -> bool:
         """Wait until more facts of its run are kept; False where the child ends before."""
         return self.wait(child, lambda: self.kept() > more_than)
+
+
+def _promote(database: Database, agent: str, model: Model) -> None:
+    now = datetime.now(UTC)
+    acts.promote(database, agent, model, by="drill", reason="a rehearsal", at=now, override=True)
+    acts.set_stage(database, agent, WHOLE, by="drill", reason="a rehearsal", at=now, override=True)
 
 
 def run_words(run_id: str) -> tuple[str, ...]:

@@ -74,9 +74,7 @@ class TardyPolicies:
 
 def slow(rehearsal: Rehearsal) -> Iterator[Held]:
     """Feed a run whose active agents are too slow now and then, and have it replayed."""
-    room = rehearsal.room("slow")
-    room.lay(*lively())
-    room.promote()
+    room = rehearsal.feed_room("slow", *lively())
     due = _feed(room.loaded())
     did = f"{due:,} answers of active agents come late, on a live timeline under a fake clock"
     ruled = room.reasons().get(Why.TIMED_OUT, 0)

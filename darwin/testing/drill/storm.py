@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+from darwin.config.rl import RlConfig
 from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO, TO_SKIP, TO_TAKE, Why
 from darwin.core.market import HOUR_MS
 from darwin.safety.circuit import OPENED
@@ -25,15 +26,14 @@ class Said(NamedTuple):
 
 def storm(rehearsal: Rehearsal) -> Iterator[Held]:
     """Rehearse a meta-learner that always overrides, and one that wants to a third of the time."""
-    rate = rehearsal.piece.tree["rl"]["max_override_rate"] if rehearsal.piece.tree["rl"] else 0.2
+    rl = RlConfig.model_validate(rehearsal.piece.whole.tree["rl"] or {})
+    rate = rl.max_override_rate
     ends, limits, trips = {}, {}, {}
     for one_in, did in ((1, "every verdict"), (3, "every third")):
-        room = rehearsal.room(f"overrides-one-in-{one_in}")
-        room.lay(
-            steady(GATE), played("Contrary", META_LEARNER, one_in=one_in), steady(PORTFOLIO),
-        )  # fmt: skip
-        room.promote()
-        ends[did] = room.run().ends() or room.disagrees()
+        contrary = played("Contrary", META_LEARNER, one_in=one_in)
+        name = f"overrides-one-in-{one_in}"
+        room = rehearsal.room(name, steady(GATE), contrary, steady(PORTFOLIO))
+        ends[did] = room.run().ends() or room.verified()
         limits[did] = _limit(_said(room, rehearsal), rate)
         if one_in == 1:
             trips[did] = _trip(room)
@@ -41,12 +41,12 @@ def storm(rehearsal: Rehearsal) -> Iterator[Held]:
     at_most = f"standing overrides keep to {rate:.0%} of the decisions in every window"
     yield tried(at_most, did, limits)
     yield tried("wanting far too many opens its breaker", did.split(",")[0], trips)
-    yield tried("the run ends well; verify and replay agree", did, ends)
+    yield tried("the run ends well; verify agrees", did, ends)
 
 
 def _said(room: Room, rehearsal: Rehearsal) -> list[Said]:
     """All its sound answers, in order."""
-    bar_ms = rehearsal.piece.session.markets[0].timeframe.ms
+    bar_ms = rehearsal.piece.whole.session.markets[0].timeframe.ms
     rows = room.ask(
         "SELECT d.bar_time, d.action, v.take, d.reason FROM agent_decisions AS d"
         " JOIN verdicts AS v USING (run_id, candidate_id)"

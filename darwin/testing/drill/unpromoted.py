@@ -13,8 +13,7 @@ from darwin.testing.drill.room import lively
 
 def unpromoted(rehearsal: Rehearsal) -> Iterator[Held]:
     """Rehearse agents that only their config calls active."""
-    room = rehearsal.room("unpromoted")
-    room.lay(*lively())
+    room = rehearsal.room("unpromoted", *lively(), promoted=False)
     ended = room.run()
     did = "all agents are 'active' in the config, without a promotion on record"
     yield tried("nothing acts", did, {"the run": ended.ends() or room.rules(Why.OBSERVE)})

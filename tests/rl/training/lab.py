@@ -20,6 +20,7 @@ WATCH = """
 
     with open(os.environ["PYTHONWATCHED"], "r+b") as file:
         page = mmap.mmap(file.fileno(), 0)  # written to without a file or a system call
+    page.seek(page.find(bytes(1)))
 
     def watch(event, words):
         seen = f"{event} {words}" if event not in ("import", "exec") else event

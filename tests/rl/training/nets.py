@@ -5,6 +5,7 @@ Torch is imported when a net is made; a test that makes one skips where there is
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Sequence
 from itertools import pairwise
@@ -57,10 +58,10 @@ class Net:
         return sb3_zip(self.saved(), **members)
 
     def outputs(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What torch gives for standardised rows, in the precision the model was trained in."""
+        """What torch gives for standardised rows."""
         with self._torch.no_grad():
-            given = self._acting(self._torch.from_numpy(rows.astype(np.float32)))
-        return given.numpy().astype(np.float64)
+            given = copy.deepcopy(self._acting).double()(self._torch.from_numpy(rows))
+        return given.numpy()
 
     def _sequence(self, *widths: int) -> Any:
         """Linear layers with an activation after each."""

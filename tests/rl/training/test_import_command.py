@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
+from darwin.cli.rl_import import import_
 from darwin.rl.agents.pages import PAGES
 from darwin.rl.serving.policy import policy_of
+from darwin.rl.training.foreign_layers import ALGORITHMS
+from darwin.rl.training.foreign_reader import _environment
 from tests.rl.training.lab import Lab
 from tests.rl.training.nets import Net
-from tests.rl.training.zips import sb3_zip
 
 slow = pytest.mark.slow
 
@@ -40,7 +45,6 @@ def assert_gives_what_torch_gives(lab: Lab, net: Net, agent: str, normaliser=Non
     "agent, algo, head",
     [
         ("gate", "ppo", "categorical"),
-        ("meta_learner", "a2c", "categorical"),
         ("gate", "dqn", "argmax_q"),
         ("portfolio", "sac", "tanh_gaussian"),
         ("portfolio", "ppo", "clipped_gaussian"),
@@ -48,9 +52,8 @@ def assert_gives_what_torch_gives(lab: Lab, net: Net, agent: str, normaliser=Non
 )
 def test_a_model_is_imported_deployed_and_gives_what_torch_gives(lab, agent, algo, head):
     net, normaliser = Net(algo, agent), lab.normaliser(agent)
-    told = lab.bring(
-        net.zip(), agent, algo, "--normaliser", lab.file("n.json", json.dumps(normaliser).encode())
-    )
+    given = lab.file("n.json", json.dumps(normaliser).encode())
+    told = lab.bring(net.zip(), agent, algo, "--normaliser", given)
     assert (told["agent"], told["head"], told["observe_only"]) == (agent, head, True)
     assert [layer[1] for layer in told["layers"]] == [*net.hidden, PAGES[agent].outputs]
     assert sorted(path.name for path in Path("made").iterdir()) == [
@@ -63,46 +66,19 @@ def test_a_model_is_imported_deployed_and_gives_what_torch_gives(lab, agent, alg
 
 
 @slow
-def test_what_is_told_of_a_model_stands_in_its_spec(lab):
-    net = Net("ppo", "gate", hidden=(), seed=2)
-    told = lab.bring(
-        net.zip(), "gate", "ppo", "--no-normaliser", "--activation", "relu", "--threshold", "0.7",
-        "--training-end", "2024-05-01T00:00:00Z", "--training-data", "ab" * 32,
+def test_what_is_told_of_a_model_is_part_of_it(lab):
+    net = Net("a2c", "meta_learner", relu=True, hidden=(32, 16, 8))
+    lab.bring(
+        net.zip(), "meta_learner", "a2c", "--no-normaliser", "--activation", "relu",
+        "--threshold", "0.7", "--training-end", "2024-05-01T00:00:00Z",
+        "--training-data", "ab" * 32,
     )  # fmt: skip
-    assert told["layers"] == [[net.columns, 2, "linear"]]
     spec = json.loads(Path("made/spec.json").read_text())
     assert (spec["threshold"], spec["training_end"]) == (0.7, "2024-05-01T00:00:00Z")
     assert (spec["data_digest"], spec["held_out"]) == ("ab" * 32, None)
     assert set(spec["normaliser"]["sd"]) == {1.0}
-
-
-@slow
-def test_another_activation_than_the_algorithms_own_can_be_told(lab):
-    net = Net("a2c", "gate", relu=True)
-    lab.bring(net.zip(), "gate", "a2c", "--no-normaliser", "--activation", "relu")
-    lab.say("deploy", "gate", "made", "--by", "Ada")
-    assert_gives_what_torch_gives(lab, net, "gate")
-
-
-@slow
-def test_the_same_zip_gives_the_same_model(lab):
-    raw = Net("dqn", "meta_learner").zip()
-    lab.bring(raw, "meta_learner", "dqn")
-    first = {path.name: path.read_bytes() for path in Path("made").iterdir()}
-    for path in Path("made").iterdir():
-        path.unlink()
-    lab.bring(raw, "meta_learner", "dqn")
-    assert {path.name: path.read_bytes() for path in Path("made").iterdir()} == first
-
-
-@slow
-def test_weights_in_other_precisions_and_as_parameters_are_taken(lab):
-    net = Net("ppo", "gate")
-    torch = pytest.importorskip("torch")
-    kinds = [torch.float64, torch.float16, torch.bfloat16, torch.float32]
-    state = {name: tensor.to(kinds[i % 4]) for i, (name, tensor) in enumerate(net.state().items())}
-    lab.bring(sb3_zip(net.saved(state)), "gate", "ppo")
-    assert Path("made/spec.json").exists()
+    lab.say("deploy", "meta_learner", "made", "--by", "Ada")
+    assert_gives_what_torch_gives(lab, net, "meta_learner")
 
 
 @slow
@@ -110,8 +86,8 @@ def test_the_command_never_imports_torch(lab):
     zip_file = lab.file("model.zip", Net("ppo", "gate").zip())
     code = (
         "import sys; from darwin.cli.rl_models import models;"
-        f"words = ['import', 'gate', {zip_file!r}, '--algo', 'ppo', '--no-normaliser', '-o', 'made'];"
-        "models(words, standalone_mode=False);"
+        f"words = ['import', 'gate', {zip_file!r}, '--no-normaliser', '--algo', 'ppo'];"
+        "models([*words, '-o', 'made'], standalone_mode=False);"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run(
@@ -157,15 +133,9 @@ class TestBeforeTorchIsAsked:
         "words", [("--activation", "relu"), ("--normaliser", "n", "--no-normaliser")]
     )
     def test_exactly_one_normaliser_is_told(self, lab, words):
-        import click
-
+        given = ["gate", lab.file("model.zip", b""), "--algo", "ppo", "-o", "made", *words]
         with pytest.raises(click.UsageError, match="--no-normaliser"):
-            from darwin.cli.rl_import import import_
-
-            zip_file = lab.file("model.zip", b"")
-            import_.main(
-                ["gate", zip_file, "--algo", "ppo", "-o", "made", *words], standalone_mode=False
-            )
+            import_.main(given, standalone_mode=False)
 
     @pytest.mark.parametrize(
         "content, said",
@@ -183,8 +153,6 @@ class TestBeforeTorchIsAsked:
     )
     def test_a_normaliser_is_read_strictly(self, lab, content, said):
         given = lab.file("n.json", content)
-        import re
-
         assert re.search(said, lab.bring(b"", "gate", "ppo", "--normaliser", given, code=3))
 
     def test_a_folder_that_holds_something_is_not_written_into(self, lab):
@@ -197,15 +165,16 @@ class TestBeforeTorchIsAsked:
         words = ("--algo", "ppo", "--no-normaliser", "-o", "made")
         assert "nowhere.zip is no file" in lab.say("import", "gate", "nowhere.zip", *words, code=3)
         assert "is no file" in lab.say("import", "gate", str(lab.folder), *words, code=3)
-        import os
-
         os.mkfifo("pipe.zip")
         assert "pipe.zip is no file" in lab.say("import", "gate", "pipe.zip", *words, code=3)
 
 
-def test_the_child_gets_no_secrets(monkeypatch):
-    from darwin.rl.training.foreign import _environment
+def test_every_algorithm_can_be_named():
+    (option,) = (one for one in import_.params if one.name == "algo")
+    assert set(option.type.choices) == set(ALGORITHMS)
 
+
+def test_the_child_gets_no_secrets(monkeypatch):
     for name in ("EXCHANGE_API_KEY", "DARWIN_TOKEN", "AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY"):
         monkeypatch.setenv(name, "secret")
     assert "secret" not in _environment().values()

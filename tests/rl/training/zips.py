@@ -38,7 +38,6 @@ def payloads(canary: Path) -> dict[str, Payload]:
         "Popen": Payload(subprocess.Popen, ["touch", str(canary)]),
         "open": Payload(open, str(canary), "w"),
         "mkdir": Payload(os.mkdir, str(canary)),
-        "import": Payload(__import__, "antigravity"),
     }
 
 
