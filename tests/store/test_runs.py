@@ -152,7 +152,8 @@ def test_a_finished_run_is_not_begun_with_anything_else(
         with pytest.raises(ConfigError, match="run 'one' was finished with another") as fault:
             begin(recorded, resume=resume, **other)
         assert named in fault.value.what
-        assert fault.value.mend == "give this one another run_id"
+        assert fault.value.mend.endswith("give this one another run_id")
+        assert ("leave out --feed" in fault.value.mend) == ("mode" in named)
         assert (fault.value.exit_code, fault.value.where) == (2, str(recorded))
 
 
