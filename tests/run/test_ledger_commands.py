@@ -46,7 +46,7 @@ def told(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 def contents(desk: Desk) -> dict[Path, bytes]:
-    """Every file of a desk but for SQLite's shared memory; its write-ahead log only if it is used."""
+    """Every file of a desk, but for what SQLite lays beside an open database."""
     files = {file: file.read_bytes() for file in desk.folder.rglob("*") if file.is_file()}
     return {
         file: content
