@@ -1,9 +1,9 @@
 """`python -m bench.mutants [FILE...]`: break each line of safety and the door, see a test go red.
 
 Every mutant is one small change of one file: a statement left out, a comparison turned, a
-constant moved, a condition negated, `and` for `or`. Each runs in a child that has the changed module
-in place of the real one and the tests of that file; a mutant under which all of them pass has
-survived and is listed. `make mutants` runs all files.
+constant moved, a condition negated, `and` for `or`. Each runs in a child that has the changed
+module in place of the real one and the tests of that file; a mutant under which all of them pass
+has survived and is listed. `make mutants` runs all files.
 """
 
 from __future__ import annotations
@@ -111,8 +111,9 @@ def survives(module: str, mutant: Mutant, tests: tuple[str, ...]) -> bool:
     """Whether all tests pass with the mutant in place; in a child, ended when it takes too long."""
     child = os.fork()
     if not child:
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-            os._exit(_run(module, mutant, tests))
+        with Path(os.devnull).open("w") as nowhere:  # noqa: SIM117
+            with redirect_stdout(nowhere), redirect_stderr(nowhere):
+                os._exit(_run(module, mutant, tests))
     give_up = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up:
         ended, status = os.waitpid(child, os.WNOHANG)

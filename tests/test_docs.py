@@ -36,6 +36,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 RUNNABLE = [ROOT / "README.md", DOCS / "adding.md"]
 SET_UP = ("make ", ". .venv/bin/activate")  # shown on runnable pages and not run here
+JUDGED = {"darwin rl status": (0, 10, 11)}  # an agent that lacks evidence is an answer, no error
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -275,7 +276,8 @@ def run_page(page: Path, folder: Path) -> None:
                 timeout=300,
                 check=False,
             )
-            assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
+            codes = next((JUDGED[one] for one in JUDGED if command.startswith(one)), (0,))
+            assert done.returncode in codes, f"$ {command}\n{done.stdout}{done.stderr}"
             if shown:
                 assert [*map(shape, done.stdout.splitlines())] == [*map(shape, shown)]
 

@@ -42,7 +42,7 @@ class AgentConfig(Block):
         if path is not None and name and path.split("/")[-2:] != [name, "current"]:
             raise fault(
                 f"must end in {name}/current: which version serves is not the config's to say",
-                f"write artifacts/rl_models/{name}/current; `darwin rl rollback` leads it elsewhere",
+                f"write artifacts/rl_models/{name}/current; `darwin rl rollback` moves it",
             )
         return path
 

@@ -247,7 +247,7 @@ class Live:
             inputs=_drained(step.inputs),
             decisions=step.take_decisions(),
             marks=_drained(self._marks),
-            alerts=step.take_alerts(),
+            alerts=step.take_alerts(now.time),
             data_digest=self._digest.upto(now.instant + 1),
         )
         self._row += len(candidates)

@@ -58,8 +58,8 @@ class Walked(Protocol):
         """What agents decided since the last time; it is not asked for again."""
         ...
 
-    def take_alerts(self) -> Sequence[Alert]:
-        """What a person should look at since the last time."""
+    def take_alerts(self, reached: int) -> Sequence[Alert]:
+        """What a person should look at up to bar `reached`, since the last time."""
         ...
 
 
@@ -124,7 +124,7 @@ class Scribe:
             bars=sum(int(np.searchsorted(b.time, reached, side="right")) for b in self._markets),
             inputs=self._since("inputs"),
             decisions=self._walked.take_decisions(),
-            alerts=self._walked.take_alerts(),
+            alerts=self._walked.take_alerts(reached),
         )
         self._row, self._outcome = row, outcome
         self._journal.append(facts)

@@ -198,7 +198,7 @@ class _InBulk:
         """No agent takes part."""
         return ()
 
-    def take_alerts(self) -> list[Alert]:
+    def take_alerts(self, reached: int) -> list[Alert]:
         """Bars that are missing; nothing else can come up."""
         taken, self._alerts = self._alerts, []
         return taken

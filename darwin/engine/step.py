@@ -140,11 +140,14 @@ class Step:
             self.consulted.append(ConsultedColumns.of_decisions(taken))
         return taken
 
-    def take_alerts(self) -> list[Alert]:
-        """Hand out what a person should look at since the last time."""
-        taken = self.alerts[:]
-        self.alerts.clear()
-        return taken
+    def take_alerts(self, reached: int) -> list[Alert]:
+        """Hand out what a person should look at up to bar `reached`, in the order of time.
+
+        However often it is asked, all answers together are in the same order.
+        """
+        taken = [alert for alert in self.alerts if alert.time <= reached]
+        self.alerts[:] = [alert for alert in self.alerts if alert.time > reached]
+        return sorted(taken, key=lambda alert: alert.time)
 
     def on_gaps(self, found: Sequence[tuple[int, str]]) -> None:
         """Hear where bars are missing, in the order of time."""

@@ -1,4 +1,4 @@
-"""Small agents for tests of the door: pages that need no features, policies that follow a script."""
+"""Small agents for tests of the door: pages without features, policies that follow a script."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darwin.core.agents import (
-    AGENTS, GATE, KEEP, META_LEARNER, PASS, PORTFOLIO, TO_SKIP, TO_TAKE, Advice, Model, Standing,
+    AGENTS,
+    GATE,
+    KEEP,
+    META_LEARNER,
+    PASS,
+    PORTFOLIO,
+    TO_SKIP,
+    TO_TAKE,
+    Advice,
+    Model,
+    Standing,
 )  # fmt: skip
 from darwin.core.candidate import Candidate, CandidateTable
 from darwin.core.facts import ALLOWED, KILLED, STANDING, Input

@@ -17,7 +17,16 @@ from darwin.core.decision import Reason, Verdict
 from darwin.core.market import FloatArray
 from darwin.engine.session import Session
 from tests.engine.doors import (
-    GATE, META_LEARNER, ONE, PORTFOLIO, TWO, Script, always, seated, standing, terms,
+    GATE,
+    META_LEARNER,
+    ONE,
+    PORTFOLIO,
+    TWO,
+    Script,
+    always,
+    seated,
+    standing,
+    terms,
     whimsical_policy,
 )  # fmt: skip
 from tests.engine.live_runs import Collected, fed, whimsical
@@ -156,9 +165,7 @@ def test_below_full_capital_a_skip_still_asks_the_expert_and_at_full_capital_it_
     assert 0.02 < audited < 0.09
 
 
-def test_a_gated_candidate_ends_at_the_gate_an_override_at_the_meta_learner_a_zero_at_the_portfolio() -> (
-    None
-):
+def test_what_an_agent_leaves_nothing_of_ends_at_its_stage() -> None:
     def reasons(agent: str, action: float) -> set[str]:
         agents = terms({agent: always(action)}, max_override_rate=1.0)
         session = replace(market(decider=None), agents=agents)

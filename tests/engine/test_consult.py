@@ -12,8 +12,22 @@ import pytest
 
 from darwin.core.account import Account, Alert, SafetyEvent
 from darwin.core.agents import (
-    AGENTS, GATE, KEEP, META_LEARNER, PASS, PORTFOLIO, SKIP, TO_SKIP, TO_TAKE, Advice, Decision,
-    Mode, Model, Role, Ruling, Why,
+    AGENTS,
+    GATE,
+    KEEP,
+    META_LEARNER,
+    PASS,
+    PORTFOLIO,
+    SKIP,
+    TO_SKIP,
+    TO_TAKE,
+    Advice,
+    Decision,
+    Mode,
+    Model,
+    Role,
+    Ruling,
+    Why,
 )  # fmt: skip
 from darwin.core.candidate import Candidate
 from darwin.core.decision import Verdict
@@ -106,8 +120,8 @@ def test_active_promoted_and_with_all_the_capital_its_advice_stands() -> None:
     assert told.ask(1) == Ruling(0.0, True, Why.ACTIVE)
     page = Plain(GATE)
     assert told.last._replace(observation=b"") == Decision(
-        1, GATE, Role.SERVING, Mode.ACTIVE, SKIP, 0.8, PASS, 0.0, True, Why.ACTIVE, ONE, page.schema,
-        b"", 0,
+        1, GATE, Role.SERVING, Mode.ACTIVE, SKIP, 0.8, PASS, 0.0, True, Why.ACTIVE, ONE,
+        page.schema, b"", 0,
     )  # fmt: skip
 
 

@@ -57,6 +57,6 @@ def _seal(raw: sqlite3.Connection, table: str, base: int, change: object) -> Non
 
 
 def _last_seal(raw: sqlite3.Connection, table: str, base: int) -> str:
-    found = raw.execute(f"SELECT seal FROM {table} WHERE id > ? AND id < ? ORDER BY id DESC LIMIT 1",
+    found = raw.execute(f"SELECT seal FROM {table} WHERE id BETWEEN ? AND ? ORDER BY id DESC",
                         (base, base + (1 << 40))).fetchone()  # fmt: skip
     return found[0].hex() if found else ""

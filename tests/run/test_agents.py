@@ -12,7 +12,14 @@ import pytest
 
 from darwin.core.agents import AGENTS
 from tests.run.agents import (
-    demote, deploy, kill_file, models, promote, reasons, rules, traded,
+    demote,
+    deploy,
+    kill_file,
+    models,
+    promote,
+    reasons,
+    rules,
+    traded,
 )  # fmt: skip
 from tests.run.command import Desk, clean_environment
 
@@ -331,7 +338,8 @@ def test_a_decision_that_does_not_follow_is_named_though_the_chain_was_made_anew
     (desk.run_dir() / "manifest.json").unlink()
     forge(
         desk,
-        "UPDATE agent_decisions SET action = 1 - action WHERE id = (SELECT max(id) FROM agent_decisions)",
+        "UPDATE agent_decisions SET action = 1 - action"
+        " WHERE id = (SELECT max(id) FROM agent_decisions)",
     )
     done = desk.darwin("verify", "small")
     assert done.returncode == 4

@@ -313,7 +313,7 @@ def test_a_kind_that_does_not_exist_is_refused(only: str, words: str, finished: 
 def test_an_export_of_an_unfinished_run_says_so_beside_its_facts(fed: Desk) -> None:
     done = fed.darwin("ledger", "export", "one")
     assert done.returncode == 0
-    assert done.stderr == "note: run 'one' is not finished; these are its 30 facts\n"
+    assert done.stderr == "note: run 'one' is not finished; these are its 33 facts\n"
     assert len(done.stdout.splitlines()) == 30
 
 

@@ -118,7 +118,7 @@ def _refuse_members(archive: zipfile.ZipFile, what: str, may_be: Callable[[str],
     seen: set[str] = set()
     for member in archive.infolist():
         name, kind = member.orig_filename, stat.S_IFMT(member.external_attr >> 16)
-        if not may_be(name) or name != member.filename:
+        if not may_be(name):  # the name as it stands there, not cut or turned as the library does
             raise _fault(f"holds {quoted(name)}, which is no part of a model", what)
         if name in seen:
             raise _fault(f"holds {quoted(name)} twice", what)

@@ -100,9 +100,9 @@ class Room:
         """Start `darwin` on these words."""
         return self.children.start(words, self.folder, environment)
 
-    def start_as(self, program: tuple[str, ...], *words: str) -> Child:
-        """Start what the interpreter is to run in its place on these words."""
-        return self.children.start(words, self.folder, {}, program)
+    def start_on_a_full_disk(self, most_bytes: int, *words: str) -> Child:
+        """The same where no file may grow beyond `most_bytes`: what a full disk comes to."""
+        return self.children.start(words, self.folder, {}, most_bytes)
 
     def darwin(self, *words: str, **environment: str) -> Ended:
         """Run `darwin` on these words, to its end."""

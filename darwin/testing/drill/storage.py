@@ -17,13 +17,6 @@ MOMENTS = (0.2, 0.4, 0.6)
 """Of all facts, at which a run is killed."""
 REFUSED = 4
 _TELLS = "final_action <> baseline_action AND agent_name <> 'meta_learner'"
-_SHORT_OF_ROOM = """
-import resource, sys
-most = int(sys.argv.pop(1))
-resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-from darwin.cli.main import main
-main()
-"""
 
 
 def storage(rehearsal: Rehearsal) -> Iterator[Held]:
@@ -77,8 +70,7 @@ def _locked(room: Room, whole: bytes, due: int) -> Iterator[tuple[str, str]]:
 def _full(room: Room, whole: bytes, undisturbed: Room) -> Iterator[tuple[str, str]]:
     """Half of what the whole run writes is too little for its write-ahead log."""
     written = sum(file.stat().st_size for file in undisturbed.database.parent.iterdir())
-    program = ("-c", _SHORT_OF_ROOM, str(written // 2))
-    ended = room.start_as(program, *FEED).ended()
+    ended = room.start_on_a_full_disk(written // 2, *FEED).ended()
     kept = room.kept()
     yield (
         "it stops with exit 4 and three lines",
