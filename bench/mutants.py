@@ -113,7 +113,11 @@ def survives(module: str, mutant: Mutant, tests: tuple[str, ...]) -> bool:
     if not child:
         with Path(os.devnull).open("w") as nowhere:  # noqa: SIM117
             with redirect_stdout(nowhere), redirect_stderr(nowhere):
-                os._exit(_run(module, mutant, tests))
+                code = 1
+                try:
+                    code = _run(module, mutant, tests)
+                finally:
+                    os._exit(code)
     give_up = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -139,7 +143,18 @@ def _run(module: str, mutant: Mutant, tests: tuple[str, ...]) -> int:
     parent, _, name = module.rpartition(".")
     importlib.import_module(parent)
     setattr(sys.modules[parent], name, made)
-    quiet = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow"]
+    quiet = [
+        "-q",
+        "-x",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-m",
+        "not slow",
+    ]
     for one in tests:
         code = int(pytest.main([*quiet, one]))
         if code:
@@ -159,7 +174,10 @@ def main() -> None:
     rows, left = [], []
     for file in wanted:
         module = file.removesuffix(".py").replace("/", ".")
-        every = list(mutants((ROOT / file).read_text()))
+        source = (ROOT / file).read_text()
+        if not survives(module, Mutant(0, "unchanged", ast.parse(source)), TARGETS[file]):
+            raise SystemExit(f"the tests of {file} are red without any mutant")
+        every = list(mutants(source))
         alive = [one for one in every if survives(module, one, TARGETS[file])]
         left += [f"{file}:{one.line}: {one.what}" for one in alive]
         killed = len(every) - len(alive)

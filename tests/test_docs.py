@@ -323,24 +323,50 @@ def test_every_column_of_the_csv_files_is_explained(tour: Path) -> None:
         assert [column for column in columns if f"`{column}`" not in text] == []
 
 
+@pytest.fixture(scope="module")
+def watched(tour: Path) -> Path:
+    """A second run of the tour, one with agents and so with columns that came later."""
+    words = ["run", "configs/demo.json", "--set", "run_id=watched", "--set", "market.bars=2000"]
+    done = subprocess.run(
+        [sys.executable, "-m", "darwin.cli.main", *words],
+        cwd=tour,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return tour
+
+
 @pytest.mark.slow
-def test_an_outsider_checks_the_chain_as_the_page_shows(tour: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("run_id", "table", "change"),
+    [
+        ("btc-breakout", "fills", "units = units * 2"),
+        ("watched", "agent_decisions", "final_action = final_action / 2"),
+        ("watched", "inputs", "detail = NULL"),
+    ],
+)
+def test_an_outsider_checks_the_chain_as_the_page_shows(
+    run_id: str, table: str, change: str, watched: Path, tmp_path: Path
+) -> None:
     (script,) = (f for f in fences(DOCS / "recording.md") if f.name == "check_chain.py")
     (tmp_path / script.name).write_text(script.text, "utf-8")
     database = tmp_path / "copy.sqlite"
-    shutil.copy(tour / "artifacts" / "rl_state" / "agent_state.sqlite", database)
+    shutil.copy(watched / "artifacts" / "rl_state" / "agent_state.sqlite", database)
 
     def check() -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, script.name, database.name, "btc-breakout"]
+        words = [sys.executable, script.name, database.name, run_id]
         return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    kept = metrics(tour, "btc-breakout")["run"]
+    kept = metrics(watched, run_id)["run"]
     assert check().stdout == f"{kept['facts']} facts, head {kept['head']}\n"
     with closing(sqlite3.connect(database)) as raw:
-        ((seq,),) = raw.execute("SELECT max(seq) FROM fills WHERE run_id = 'btc-breakout'")
-        raw.execute(f"UPDATE fills SET units = units * 2 WHERE seq = {seq}")
+        ((seq,),) = raw.execute(f"SELECT max(seq) FROM {table} WHERE run_id = ?", [run_id])
+        raw.execute(f"UPDATE {table} SET {change} WHERE run_id = ? AND seq = ?", [run_id, seq])
         raw.commit()
-    assert check().stderr == f"fact {seq} is not what was recorded: row {seq} of fills\n"
+    assert check().stderr == f"fact {seq} is not what was recorded: row {seq} of {table}\n"
     assert check().returncode == 1
 
 

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 import numpy as np
 import pytest
 
 from darwin.brokers.simulated import SimulatedBroker
 from darwin.core.account import Account
+from darwin.core.agents import AGENTS, GATE, META_LEARNER, PASS, PORTFOLIO, TO_SKIP, TO_TAKE, Advice
 from darwin.core.candidate import Candidate, Exits, Scan, Trailing
 from darwin.core.clock import Clock
 from darwin.core.decision import Reason, Verdict
 from darwin.core.features import FeatureFrame
 from darwin.core.market import DAY_MS, Bars, FloatArray
 from darwin.core.trade import Fill, Order, Phase
+from darwin.engine.consult import Terms
 from darwin.engine.proposals import Quiet, Setup
 from darwin.engine.result import RunResult
 from darwin.engine.session import Session
@@ -28,6 +31,7 @@ from darwin.testing.builders import make_bars
 from darwin.trading.costs import Costs
 from darwin.trading.limits import Limits
 from darwin.trading.sizing import Sizing
+from tests.engine.doors import Does, always, seated, terms
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "BNB/USDT", "SOL/USDT", "XRP/USDT")
 START_USD = 100_000.0
@@ -87,7 +91,8 @@ FOR_GOOD = Limits(
 )
 
 
-def play(limits: Limits, sizing: Sizing, costs: Costs) -> RunResult:
+def play(limits: Limits, sizing: Sizing, costs: Costs, agents: Terms | None = None) -> RunResult:
+    """The run of an expert that takes everything, with `agents` that hold all of the capital."""
     setups = (
         Setup("always", Always(), Exits(0.8, 1.6, 8)),
         Setup("always#2", Always(), Exits(1.5, None, 24, Trailing(0.5, 1.0))),
@@ -102,7 +107,8 @@ def play(limits: Limits, sizing: Sizing, costs: Costs) -> RunResult:
         ),
         frame_of=Frame,
         quiet=Quiet(warmup_bars=400),
-    ).run()
+        agents=agents,
+    ).run(inputs=None if agents is None else seated(*AGENTS))
 
 
 def market(symbol: str, seed: int) -> Bars:
@@ -117,7 +123,7 @@ def market(symbol: str, seed: int) -> Bars:
     return replace(bars, **{name: getattr(bars, name)[there] for name in columns})
 
 
-@pytest.mark.parametrize(
+WORLDS = pytest.mark.parametrize(
     ("limits", "sizing", "costs", "refusals"),
     [
         pytest.param(
@@ -144,12 +150,41 @@ def market(symbol: str, seed: int) -> Bars:
         ),
     ],
 )
+
+
+@WORLDS
 def test_no_hard_limit_is_ever_broken(limits, sizing, costs, refusals):
     result = play(limits, sizing, costs)
     assert len(result.candidates) >= 20_000
     assert {Reason[name] for name in refusals} <= {Reason(code) for code in set(result.reasons)}
     assert len(result.trades) > 50
     assert_limits_kept(result, limits)
+
+
+def extreme(agent: str) -> Does:
+    """All or nothing, by the digits of what it sees, and mostly all."""
+
+    def answer(observation: np.ndarray) -> Advice:
+        drawn = crc32(observation.tobytes())
+        if agent == META_LEARNER:
+            return Advice(TO_SKIP if drawn % 8 == 0 else TO_TAKE, 1.0)
+        return Advice(float(drawn % 8 != 0), 1.0 if agent == GATE else None)
+
+    return Does(answer)
+
+
+@WORLDS
+@pytest.mark.parametrize("always_all", [True, False])
+def test_agents_at_the_extremes_break_no_hard_limit(always_all, limits, sizing, costs, refusals):
+    everything = {GATE: always(PASS), META_LEARNER: always(TO_TAKE), PORTFOLIO: always(1.0)}
+    policies = everything if always_all else {agent: extreme(agent) for agent in AGENTS}
+    result = play(limits, sizing, costs, terms(policies, max_override_rate=1.0))
+    assert len(result.trades) > 50
+    assert_limits_kept(result, limits)
+    asked = Counter(result.consulted.agent.tolist())
+    assert set(asked) == {0, 1, 2}
+    assert result.consulted.followed.mean() > 0.9
+    assert sum(asked.values()) > 50_000
 
 
 def assert_limits_kept(result: RunResult, limits: Limits) -> None:

@@ -314,7 +314,7 @@ def test_an_export_of_an_unfinished_run_says_so_beside_its_facts(fed: Desk) -> N
     done = fed.darwin("ledger", "export", "one")
     assert done.returncode == 0
     assert done.stderr == "note: run 'one' is not finished; these are its 33 facts\n"
-    assert len(done.stdout.splitlines()) == 30
+    assert len(done.stdout.splitlines()) == 33
 
 
 def test_an_export_into_a_file_is_whole_and_the_same(finished: Desk, tmp_path: Path) -> None:

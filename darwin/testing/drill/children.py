@@ -25,8 +25,8 @@ HANGS = 124
 SIGNALLED = 128
 """An exit code from here on tells of a signal."""
 _MAIN = "darwin.cli.main"
-_IMPORTED = (
-    _MAIN, "darwin.cli.run", "darwin.cli.verify", "darwin.cli.ledger", "darwin.cli.report_page",
+_IMPORTED = (  # not main itself: it may be what runs this very process, which a child imports anew
+    "darwin.cli.run", "darwin.cli.verify", "darwin.cli.ledger", "darwin.cli.report_page",
     "darwin.testing.drill.market",
 )  # fmt: skip
 
