@@ -432,6 +432,16 @@ def test_the_check_of_a_config_refuses_what_a_run_would(desk, change):
     assert (checked.returncode, checked.stderr) == (2, desk.darwin("run", config).stderr)
 
 
+@pytest.mark.parametrize("agents", [{}, {"rl": agent(policy="cautious-gate")}], ids=str)
+@pytest.mark.parametrize("how", [(), ("--feed",)], ids=str)
+def test_a_run_that_is_over_leaves_all_it_has_kept_in_the_one_file(desk, agents, how):
+    """So that a copy of the database alone is a copy of the run."""
+    done = desk.darwin("run", desk.config(market={"bars": 600}, **agents), *how)
+    assert done.returncode == 0, done.stderr
+    state = desk.folder / "artifacts" / "rl_state"
+    assert [path.name for path in state.glob("*.sqlite*")] == ["agent_state.sqlite"]
+
+
 def test_a_folder_that_cannot_be_written_is_a_storage_fault(desk):
     (desk.folder / "artifacts").write_text("a file where a folder should be")
     done = desk.darwin("run", desk.config())

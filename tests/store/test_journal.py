@@ -110,11 +110,12 @@ def attempt(
     resume: bool = False,
     marks: Sequence[EquityMark] | None = MARKS,
     run_id: str = "one",
+    alert: Callable[[Alert], None] = lambda alert: None,
 ) -> None:
     """Make the run from its first bar on; finished unless `marks` is None."""
     with connect(path) as database:
         begun = begin_run(database, identity(run_id), at=NOW, resume=resume)
-        journal = Journal(database, begun, RUN.playbooks, announce=announce)
+        journal = Journal(database, begun, RUN.playbooks, announce=announce, alert=alert)
         for piece in pieces:
             journal.append(piece)
         if marks is not None:
@@ -432,6 +433,21 @@ def test_nothing_new_is_neither_kept_nor_announced(path: Path) -> None:
     assert len(nothing) == 0
     attempt(path, [nothing, *cut(TOLD, [])], heard.append)
     assert heard == [row[2] for row in checkpoints(path)] == [len(TOLD)]
+
+
+def test_an_alert_is_heard_once_and_when_it_is_kept(path: Path) -> None:
+    heard: list[Alert] = []
+
+    def hear(alert: Alert) -> None:
+        heard.append(alert)
+        kept = rows(path, "SELECT kind FROM alerts ORDER BY id")
+        assert [one.kind for one in heard] == [row["kind"] for row in kept][: len(heard)]
+
+    pieces = cut(TOLD, [hour(13), hour(47)])
+    attempt(path, pieces[:1], marks=None, alert=hear)
+    assert heard == TOLD.alerts[:1]
+    attempt(path, [*cut(TOLD, [hour(5)])], resume=True, alert=hear)
+    assert heard == TOLD.alerts
 
 
 class Stops:

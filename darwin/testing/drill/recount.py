@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from darwin.bootstrap import rules_of
 from darwin.core.clock import Clock
-from darwin.core.market import DAY_MS, FloatArray
+from darwin.core.market import DAY_MS, Bars, FloatArray
 from darwin.core.trade import Phase
 from darwin.engine.marks import funding_by_instant
-from darwin.engine.session import Session
 from darwin.engine.step import Rules
-from darwin.testing.drill.room import Room
+from darwin.testing.drill.room import RUN, Room
 
 A_HAIR = 1.0 + 1e-9
 _NEVER_MS = 1 << 62
@@ -98,12 +99,15 @@ class Books:
         return float(self.clock.close[self.symbols.index(symbol)][instant])
 
 
-def broken_limit(room: Room, run_id: str, session: Session) -> str:
-    """The first order of a run that a hard limit forbids; empty: none."""
-    orders, books = _read(room, run_id, session)
+def broken_limit(room: Room, markets: Sequence[Bars]) -> str:
+    """What the run of a room did first that a hard limit of its config forbids; empty: nothing."""
+    rules = rules_of(room.loaded().config)
+    orders, books = _read(room, rules, markets)
     if not orders:
         return "there was no order"
-    rules = session.rules
+    far = _beyond_collar(rules, orders, books.deals)
+    if far:
+        return far
     watch, per_day = _Watch(rules), Counter[int]()
     for instant, time in enumerate(books.clock.time.tolist()):
         books.settle_until(time)
@@ -177,27 +181,38 @@ class _Watch:
         return "the daily loss had stopped entries" if self._lost_today else ""
 
 
-def _read(room: Room, run_id: str, session: Session) -> tuple[list[Order], Books]:
+def _beyond_collar(rules: Rules, orders: Sequence[Order], deals: Sequence[Deal]) -> str:
+    """The first entry further from the price of its order than a fill may be; empty: none."""
+    collar, asked = rules.limits.price_collar_fraction, {o.candidate: o.price for o in orders}
+    for deal in deals:
+        if deal.kind == "entry" and collar is not None:
+            moved = abs(deal.mid_price / asked[deal.candidate] - 1.0)
+            if not moved <= collar * A_HAIR:
+                return f"the entry of candidate {deal.candidate} is {moved:.2%} away"
+    return ""
+
+
+def _read(room: Room, rules: Rules, markets: Sequence[Bars]) -> tuple[list[Order], Books]:
     orders = room.ask(
         "SELECT candidate_id, symbol, time, units, price FROM orders"
-        " WHERE run_id = ? AND kind = 'submitted' ORDER BY id", run_id,
+        " WHERE run_id = ? AND kind = 'submitted' ORDER BY id", RUN,
     )  # fmt: skip
     cancels = room.ask(
         "SELECT candidate_id, time FROM orders WHERE run_id = ? AND kind = 'cancelled' ORDER BY id",
-        run_id,
+        RUN,
     )
     deals = room.ask(
         "SELECT candidate_id, kind, symbol, CASE side WHEN 'long' THEN 1 ELSE -1 END, time, phase,"
         " units, price, mid_price, fee_usd + funding_usd FROM fills WHERE run_id = ? ORDER BY id",
-        run_id,
+        RUN,
     )
-    clock, symbols = Clock.of(session.markets), [bars.symbol for bars in session.markets]
-    paid = zip(symbols, funding_by_instant(session.markets, clock), strict=True)
+    clock, symbols = Clock.of(markets), [bars.symbol for bars in markets]
+    paid = zip(symbols, funding_by_instant(markets, clock), strict=True)
     books = Books(
         clock,
         symbols,
         {symbol: series for symbol, series in paid if series is not None},
-        session.rules.starting_equity_usd,
+        rules.starting_equity_usd,
         [Deal(*row) for row in deals],
         [(candidate, time) for candidate, time in cancels],
     )
