@@ -13,6 +13,7 @@ from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, Val
 from darwin.config.explain import faults_within, unknown_option
 from darwin.config.faults import Fault, Path, parse_path, refusal
 from darwin.config.model import RunConfig
+from darwin.config.rl import AgentConfig
 from darwin.errors import ConfigError
 
 Find = Callable[[str, str], Callable[..., Any]]
@@ -75,7 +76,8 @@ def option_faults(
     """Find what the plug-ins of `config` refuse: names, unknown options, types and bounds.
 
     `find(kind, name)` returns a factory or raises ConfigError (`darwin.plugins.factory`).
-    Playbooks and decider are built and dropped; of the provider only the name is looked up.
+    Playbooks, decider and rules in the place of models are built and dropped; of the provider only
+    the name is looked up.
     """
     faults: list[Fault] = []
     _find(find, "provider", config.market.provider, ("market", "provider"), faults)
@@ -87,7 +89,27 @@ def option_faults(
     if decider is not None:
         options = config.decider.options
         faults += attempt(decider, options, ("decider",), handed_to_decider)[1]
+    for key in ("gate_agent", "portfolio_agent", "meta_learner_agent"):
+        agent = getattr(config.rl, key, None)
+        if agent is not None:
+            faults += _rule_faults(agent, ("rl", key), find)
     return faults
+
+
+def _rule_faults(agent: AgentConfig, path: Path, find: Find) -> list[Fault]:
+    """What is wrong with the rule in the place of an agent's model, and with its parameters."""
+    if agent.policy is None:
+        what, mend = "have no meaning without a policy", "name the policy, or leave them out"
+        return [Fault((*path, "params"), what, mend)] if agent.params else []
+    faults: list[Fault] = []
+    rule = _find(find, "policy", agent.policy, (*path, "policy"), faults)
+    if rule is None:
+        return faults
+    whose = getattr(rule, "AGENT", agent.name)
+    if whose != agent.name:
+        what = f"is a rule for the {whose} agent"
+        return [Fault((*path, "policy"), what, "name one for this agent, or leave it out")]
+    return attempt(rule, agent.params, (*path, "params"))[1]
 
 
 def _find(

@@ -34,18 +34,6 @@ class AgentConfig(Block):
     policy: Name | None = None  # a rule in the place of a model; None: the model that serves
     params: Options = Field(default_factory=dict)  # of that rule
 
-    @field_validator("model_path")
-    @classmethod
-    def _names_what_serves(cls, path: str | None, info: ValidationInfo) -> str | None:
-        """Which version serves is told by the registry, so the path can only say where it is."""
-        name = info.data.get("name")
-        if path is not None and name and path.split("/")[-2:] != [name, "current"]:
-            raise fault(
-                f"must end in {name}/current: which version serves is not the config's to say",
-                f"write artifacts/rl_models/{name}/current; `darwin rl rollback` moves it",
-            )
-        return path
-
 
 class RlConfig(Block):
     """All learned agents and what bounds them together; an agent of None takes no part."""
@@ -67,4 +55,11 @@ class RlConfig(Block):
         expected = str(info.field_name).removesuffix("_agent")
         if agent is not None and agent.name != expected:
             raise fault(f"must be '{expected}' here", f'write "{expected}"', ("name",))
+        path = None if agent is None else agent.model_path
+        if path is not None and path.split("/")[-2:] != [expected, "current"]:
+            raise fault(
+                f"must end in {expected}/current: which version serves is not the config's to say",
+                f"write artifacts/rl_models/{expected}/current; `darwin rl rollback` moves it",
+                ("model_path",),
+            )
         return agent

@@ -115,9 +115,16 @@ REQUIRED: tuple[KeyPath, ...] = (
     ("playbooks", 1, "exits", "trailing", "distance_atr"),
     ("decider", "provider"),
     ("rl", "gate_agent", "name"),
+    ("rl", "gate_agent", "policy"),  # whose parameters FULL has
     ("rl", "portfolio_agent", "name"),
     ("rl", "meta_learner_agent", "name"),
 )
+
+
+MISSED_BY: dict[KeyPath, KeyPath] = {
+    ("rl", "gate_agent", "policy"): ("rl", "gate_agent", "params"),
+}
+"""Keys whose absence is a fault of another one."""
 
 
 def full() -> dict[str, Any]:
@@ -202,7 +209,8 @@ def mutations() -> Iterator[Mutation]:
         )
         yield Mutation("twice", shown, text_with_twice(path), (shown,))
         if path in REQUIRED:
-            yield Mutation("dropped", shown, json.dumps(without(path)), (shown,))
+            missed = key_path(MISSED_BY.get(path, path))
+            yield Mutation("dropped", shown, json.dumps(without(path)), (missed,))
         for label, other in _other_types(value):
             yield Mutation(label, shown, json.dumps(changed(path, other)), (shown,))
         for word in ("NaN", "Infinity", "-Infinity", "1e999"):
