@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,20 +85,22 @@ def keep(
         )
 
     journal = Journal(database, run, wired.playbooks, announce=announce, alert=alert)
-    sources = outside(loaded, wired, database, run, log)
-    if run.identity.mode == "feed":
-        feed(wired, database, run, journal, sources, speed)
-        journal.finish()
-        return again(wired, database, find_begun(database, run.run_id))
-    inputs = Heard(database, run, *sources) if sources else None
-    result = walk(wired, run.run_id, journal, inputs)
-    journal.finish(daily_marks(result.equity))
-    return result
+    with outside(loaded, wired, database, run, log) as sources:
+        if run.identity.mode == "feed":
+            feed(wired, database, run, journal, sources, speed)
+            journal.finish()
+        else:
+            inputs = Heard(database, run, *sources) if sources else None
+            result = walk(wired, run.run_id, journal, inputs)
+            journal.finish(daily_marks(result.equity))
+            return result
+    return again(wired, database, find_begun(database, run.run_id))
 
 
+@contextmanager
 def outside(
     loaded: Loaded, wired: Wired, database: Database, run: Begun, log: Logger
-) -> list[Source]:
+) -> Iterator[list[Source]]:
     """What a run listens to while it goes on, its agents seated; warnings go to stderr and log.
 
     Raises ModelError where an agent that may act has a model that is refused.
@@ -105,12 +109,13 @@ def outside(
     from darwin.cli.progress import say
 
     if wired.agents is None:
-        return []
-    board = switchboard(loaded.config, wired.agents, database, run)
-    for warning in (*board.warnings, *warnings(loaded.config, board.begin())):
-        log.warning("RL %s", warning)
-        say(f"warning: {warning}")
-    return [board]
+        yield []
+        return
+    with closing(switchboard(loaded.config, wired.agents, database, run)) as board:
+        for warning in (*board.warnings, *warnings(loaded.config, board.begin())):
+            log.warning("RL %s", warning)
+            say(f"warning: {warning}")
+        yield [board]
 
 
 def again(wired: Wired, database: Database, run: Begun) -> RunResult:

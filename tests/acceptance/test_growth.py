@@ -8,21 +8,25 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from darwin.brokers.simulated import SimulatedBroker
+from darwin.core.agents import AGENTS
 from darwin.core.candidate import Exits, Scan
 from darwin.core.features import FeatureFrame
 from darwin.deciders.rules import RulesDecider
 from darwin.engine.proposals import Quiet, Setup
+from darwin.engine.result import RunResult
 from darwin.engine.session import Session
 from darwin.engine.step import Rules
 from darwin.testing.builders import make_bars
 from darwin.trading.costs import Costs
 from darwin.trading.limits import Limits
 from darwin.trading.sizing import Sizing
+from tests.engine.doors import seated, terms, whimsical_policy
 from tests.engine.worlds import NO_LIMITS, FlatFrame
 
 
@@ -89,7 +93,26 @@ def test_watching_losses_adds_calls_per_day_not_per_bar():
     assert calls_of(many.run) - calls_of(few.run) < 20 * more_bars / 24 < more_bars
 
 
-def test_twice_the_candidates_cost_twice_the_calls():
-    counts = [calls_of(session(32_000, m, NO_LIMITS).run) for m in (250, 500, 1_000)]
+@pytest.mark.parametrize("agents", [False, True])
+def test_twice_the_candidates_cost_twice_the_calls(agents):
+    def run(candidates: int) -> RunResult:
+        alone = session(32_000, candidates, NO_LIMITS)
+        return watched(alone) if agents else alone.run()
+
+    counts = [calls_of(partial(run, candidates)) for candidates in (250, 500, 1_000)]
     growth = np.diff(counts)
     assert 1.9 * growth[0] <= growth[1] <= 2.1 * growth[0]
+
+
+def watched(alone: Session) -> RunResult:
+    """Run it with three agents that act."""
+    policies = {name: whimsical_policy(name) for name in AGENTS}
+    return replace(alone, agents=terms(policies)).run(inputs=seated(*AGENTS, stage=0.5))
+
+
+def test_agents_cost_calls_per_candidate_not_per_bar():
+    few, many = (session(bars, 400, NO_LIMITS) for bars in (4_000, 40_000))
+    assert len(watched(few).consulted) > 800
+    asked = calls_of(partial(watched, few))
+    assert asked > 2 * calls_of(few.run)
+    assert calls_of(partial(watched, many)) <= 1.1 * asked

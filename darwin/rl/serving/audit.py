@@ -55,7 +55,9 @@ class Audit:
 
     def _flaw(self, row: Mapping[str, Any]) -> str:
         """What is wrong with a decision; empty: nothing."""
-        page = PAGES[row["agent_name"]]
+        page = PAGES.get(row["agent_name"])
+        if page is None:
+            return "is no decision of an agent that exists"
         try:
             why = Why(row["reason"])
         except ValueError:

@@ -102,6 +102,10 @@ class Switchboard:
             self._found, self._unchecked = self._resolve(not killed), killed
         return self._standings if self._found is None else self._found
 
+    def close(self) -> None:
+        """Let go of the database."""
+        self._watch.close()
+
     def look(self, candidate: Candidate) -> Sequence[Input]:
         """What changed since the last time, in the order in which it must take effect."""
         changed = self._changed()

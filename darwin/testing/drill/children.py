@@ -24,7 +24,8 @@ PATIENCE_S = 120.0
 HANGS = 124
 SIGNALLED = 128
 """An exit code from here on tells of a signal."""
-_MAIN = "darwin.cli.main"
+DARWIN = "darwin.cli.main:main"
+"""What a child calls; whatever else it may be is a function without arguments."""
 _IMPORTED = (  # not main itself: it may be what runs this very process, which a child imports anew
     "darwin.cli.run", "darwin.cli.verify", "darwin.cli.ledger", "darwin.cli.report_page",
     "darwin.testing.drill.market",
@@ -106,6 +107,8 @@ class Children:
         words: Sequence[str],
         folder: Path,
         environment: Mapping[str, str],
+        *,
+        calls: str = DARWIN,
         most_bytes: int | None = None,
     ) -> Child:
         """Start `darwin` on `words`, in `folder`; no file of it may grow beyond `most_bytes`."""
@@ -114,8 +117,8 @@ class Children:
                 raise StoppedError("the drill was stopped")
             number = len(self._started)
             said = folder / f"said-{number:03d}.out", folder / f"said-{number:03d}.err"
-            known = (tuple(words), folder, _clean(environment), said, most_bytes)
-            process = self._context.Process(target=_be_darwin, args=known, daemon=True)
+            known = (calls, tuple(words), folder, _clean(environment), said, most_bytes)
+            process = self._context.Process(target=_act, args=known, daemon=True)
             process.start()
             self._started.append(process)
         return Child(process, *said)
@@ -130,14 +133,15 @@ class Children:
             process.join()
 
 
-def _be_darwin(
+def _act(
+    calls: str,
     words: tuple[str, ...],
     folder: Path,
     environment: dict[str, str],
     said: tuple[Path, Path],
     most_bytes: int | None,
 ) -> None:
-    """Do what `darwin` does, and end as it does."""
+    """Be a process that does nothing but to call that on these words, and ends as it does."""
     for number, file in enumerate(said, start=1):
         file.touch()
         os.dup2(os.open(file, os.O_WRONLY), number)
@@ -147,7 +151,8 @@ def _be_darwin(
     sys.argv = ["darwin", *words]
     if most_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-    importlib.import_module(_MAIN).main()
+    module, _, name = calls.partition(":")
+    getattr(importlib.import_module(module), name)()
 
 
 def _clean(environment: Mapping[str, str]) -> dict[str, str]:

@@ -40,7 +40,7 @@ def extremes(rehearsal: Rehearsal) -> Iterator[Held]:
     for number, (name, (seats, tight)) in enumerate(TRIALS.items()):
         wide = rehearsal.piece.whole.tree["limits"]
         changes = {"decider": GREEDY, "limits": {**wide, **tight}}
-        room = rehearsal.room(f"extremes-{number}", *seats, **changes)
+        room = rehearsal.room(f"extremes-{number}", *seats, changes=changes)
         ends[name] = room.run().ends() or room.verified()
         refused = room.count("candidates", where="stage = 'limits'")
         limits[name] = first(

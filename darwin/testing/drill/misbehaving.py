@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from darwin.core.agents import AGENTS, GATE, META_LEARNER, PORTFOLIO, Why
 from darwin.safety.breaker import BreakerSettings
 from darwin.safety.circuit import OPENED
 from darwin.testing.drill.held import Held, first, tried
 from darwin.testing.drill.rehearsal import Rehearsal
-from darwin.testing.drill.room import RUN, Room, counted, played, steady
+from darwin.testing.drill.room import NOT_JUDGED, RUN, Room, played, steady
 
 MISDEEDS = {
     "Raising": ("raises", Why.RAISED),
@@ -57,6 +57,8 @@ def misbehaving(rehearsal: Rehearsal) -> Iterator[Held]:
         ("active", ACTIVE, "the same by each agent, active with all of the capital"),
     ):
         ends, trades, rulings, breakers, others = ({}, {}, {}, {}, {})
+        calm = rehearsal.room(f"{mode}-calm", *(steady(agent, mode) for agent in AGENTS))
+        calm.run()
         for number, culprits in enumerate(pairs):
             both = ", ".join(one.name for one in culprits)
             seats = [played(one.policy, one.agent, mode) for one in culprits]
@@ -64,24 +66,22 @@ def misbehaving(rehearsal: Rehearsal) -> Iterator[Held]:
             room = rehearsal.room(f"{mode}-{number}", *seats, steady(third, mode))
             ends[both] = room.run().ends() or room.disagrees()
             trades[both] = room.differs(rehearsal.bare)
-            others[f"{third}, as {both}"] = _untouched(room, third, mode)
+            others[f"{third}, as {both}"] = _disturbed(room, calm, third, mode)
             for one in culprits:
                 rulings[one.name] = _rulings(room, one)
                 breakers[one.name] = _breaker(room, one)
         yield tried("orders, fills and outcomes are those without agents", did, trades)
         yield tried("the baseline stands, and the reason says why", did, rulings)
         yield tried("the breaker opens at the fifth failure, whatever others do", did, breakers)
-        yield tried("another agent is heard on, its breaker stays closed", did, others)
+        yield tried("another agent and its breaker are as if all were well", did, others)
         yield tried("the run ends well; verify and replay agree", did, ends)
 
 
 def _rulings(room: Room, one: Culprit) -> str:
     why = MISDEEDS[one.policy][1]
-    found = room.reasons(agent=one.agent)
     followed = room.count("agent_decisions", RUN, f"agent_name = '{one.agent}' AND followed")
-    as_due = why in found and set(found) <= {why, Why.BREAKER_OPEN}
     return first(
-        "" if as_due else f"rulings were {counted(found)}",
+        room.rules(why, agent=one.agent, also=NOT_JUDGED),
         f"{followed:,} decisions followed it" if followed else "",
     )
 
@@ -98,11 +98,27 @@ def _breaker(room: Room, one: Culprit) -> str:
     return "" if before == _FIFTH else f"its breaker opened at decision {before:,}"
 
 
-def _untouched(room: Room, agent: str, mode: str) -> str:
-    touched = room.count("safety_events", RUN, f"agent_name = '{agent}'")
-    found = room.reasons(agent=agent)
-    due = {Why.ACTIVE if mode == "active" else Why.OBSERVE}
+def _disturbed(room: Room, calm: Room, agent: str, mode: str) -> str:
+    """What became otherwise of an agent whose model is as it should be; empty: nothing."""
+    due = Why.ACTIVE if mode == "active" else Why.OBSERVE
     return first(
-        f"its breaker has {touched:,} events" if touched else "",
-        "" if set(found) == due else f"rulings were {counted(found)}",
+        calm.rules(due, agent=agent, also=NOT_JUDGED),
+        "" if _rulings_on(room, agent) == _rulings_on(calm, agent) else "rulings on it are others",
+        "" if _events_of(room, agent) == _events_of(calm, agent) else "its breaker moved too",
     )
+
+
+def _rulings_on(room: Room, agent: str) -> list[tuple[Any, ...]]:
+    query = (
+        "SELECT candidate_id, action, final_action, reason FROM agent_decisions"
+        " WHERE run_id = ? AND agent_name = ? ORDER BY id"
+    )
+    return room.ask(query, RUN, agent)
+
+
+def _events_of(room: Room, agent: str) -> list[tuple[Any, ...]]:
+    query = (
+        "SELECT time, kind, detail FROM safety_events WHERE run_id = ? AND agent_name = ?"
+        " ORDER BY id"
+    )
+    return room.ask(query, RUN, agent)

@@ -44,7 +44,6 @@ class Part:
 
     tree: Mapping[str, Any]
     session: Session
-    amount: Amount
 
 
 @dataclass(frozen=True)
@@ -78,12 +77,12 @@ def cut(loaded: Loaded, folder: Path) -> Piece:
     for symbol, bars in zip(symbols, session.markets, strict=True):
         market.write(folder, symbol, bars)
     tree |= {"run_id": "drill", "artifacts_dir": "artifacts"}
-    whole = Part(_over(tree, symbols, folder, None), session, amount)
+    whole = Part(_over(tree, symbols, folder, None), session)
     one, enough = _shortest(_of(session, 1), warmup, ENOUGH_OF_A_FEED)
     if not enough.covers(ENOUGH_OF_A_FEED):
         return Piece(whole, whole)
     start_ms = int(one.markets[0].time[0])
-    return Piece(whole, Part(_over(tree, symbols[:1], folder, start_ms), one, enough))
+    return Piece(whole, Part(_over(tree, symbols[:1], folder, start_ms), one))
 
 
 def _with_a_free_expert(loaded: Loaded) -> Table:

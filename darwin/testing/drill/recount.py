@@ -145,9 +145,9 @@ def _flaw(rules: Rules, books: Books, order: Order, instant: int) -> str:
 def _too_many(rules: Rules, at_this_bar: int, on_this_day: int) -> str:
     limits = rules.limits
     if at_this_bar > (limits.max_orders_per_bar or at_this_bar):
-        return f"the {at_this_bar}th at one bar"
+        return f"number {at_this_bar} at one bar"
     if on_this_day > (limits.max_orders_per_day or on_this_day):
-        return f"the {on_this_day}th on one day"
+        return f"number {on_this_day} on one day"
     return ""
 
 

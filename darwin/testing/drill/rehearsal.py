@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from darwin.errors import StorageError
 from darwin.testing.drill.children import Children
 from darwin.testing.drill.held import Held
 from darwin.testing.drill.piece import Part, Piece
-from darwin.testing.drill.room import RUN, TRADED, Room, Seat
+from darwin.testing.drill.room import AS_IS, RUN, TRADED, Room, Seat
 
 
 @dataclass(frozen=True)
@@ -23,20 +23,25 @@ class Rehearsal:
     children: Children
     bare: bytes  # orders, fills and outcomes of the run without agents, as lines
 
-    def room(self, name: str, *seats: Seat, promoted: bool = True, **changes: object) -> Room:
-        """A fresh room with these agents, which may act as far as their config lets them."""
+    def room(
+        self, name: str, *seats: Seat, promoted: bool = True, changes: Mapping[str, object] = AS_IS
+    ) -> Room:
+        """A fresh room with these agents, which may act as far as their config lets them.
+
+        `changes` are top-level keys of the config.
+        """
         return self._furnished(name, self.piece.whole, seats, promoted, changes)
 
     def feed_room(self, name: str, *seats: Seat) -> Room:
         """The same for a run that is fed its bars, of which there are fewer."""
-        return self._furnished(name, self.piece.feed, seats, True, {})
+        return self._furnished(name, self.piece.feed, seats, True, AS_IS)
 
     def _furnished(
         self, name: str, part: Part, seats: tuple[Seat, ...], promoted: bool,
-        changes: dict[str, object],
+        changes: Mapping[str, object],
     ) -> Room:  # fmt: skip
         room = _empty_room(self.folder, name, part, self.children)
-        room.lay(*seats, **changes)
+        room.lay(*seats, changes=changes)
         if promoted:
             room.promote()
         return room

@@ -16,7 +16,7 @@ from typing import Any
 from darwin.bootstrap.agents import agents_of
 from darwin.config.load import Loaded, load_config
 from darwin.config.places import models_dir
-from darwin.core.agents import AGENTS, Model
+from darwin.core.agents import AGENTS, Model, Why
 from darwin.rl.agents.pages import PAGES
 from darwin.rl.graduation import acts
 from darwin.rl.registry.registry import Registry
@@ -28,6 +28,10 @@ RUN = "drill"
 """The name of a room's run, where it has but one."""
 CONFIG = "config.json"
 TRADED = "orders,fills,outcomes"
+NOT_JUDGED = frozenset((Why.BREAKER_OPEN, Why.NOT_FINITE, Why.OUT_OF_RANGE))
+"""Why a model is not asked; no market is so good that it may not happen in it."""
+AS_IS: Mapping[str, object] = {}
+"""No change to the config."""
 WHOLE = 1.0
 """All of the capital."""
 _NO_TIMEOUT_MS = 60_000.0  # a busy machine must not look like a slow model
@@ -84,7 +88,7 @@ class Room:
         """Its database."""
         return self.artifacts / "rl_state" / "agent_state.sqlite"
 
-    def lay(self, *seats: Seat, **changes: Any) -> None:
+    def lay(self, *seats: Seat, changes: Mapping[str, object] = AS_IS) -> None:
         """Write the config with these agents; `changes` are top-level keys."""
         rl = {
             key: value
@@ -102,7 +106,11 @@ class Room:
 
     def start_on_a_full_disk(self, most_bytes: int, *words: str) -> Child:
         """The same where no file may grow beyond `most_bytes`: what a full disk comes to."""
-        return self.children.start(words, self.folder, {}, most_bytes)
+        return self.children.start(words, self.folder, {}, most_bytes=most_bytes)
+
+    def call(self, function: str) -> Ended:
+        """Have a function called, `module:name`, in a process that stands in this room."""
+        return self.children.start((), self.folder, {}, calls=function).ended()
 
     def darwin(self, *words: str, **environment: str) -> Ended:
         """Run `darwin` on these words, to its end."""
@@ -168,10 +176,16 @@ class Room:
         )
         return dict(self.ask(query, run_id, agent))
 
-    def rules(self, reason: str, run_id: str = RUN, agent: str = "%") -> str:
-        """What is wrong where every ruling should have that reason; empty: nothing."""
+    def rules(
+        self, why: Why, run_id: str = RUN, agent: str = "%", *, also: frozenset[Why] = frozenset()
+    ) -> str:
+        """What is wrong where every ruling should have that reason; empty: nothing.
+
+        Some may have one of `also` in its place.
+        """
         found = self.reasons(run_id, agent)
-        return "" if set(found) == {reason} else f"rulings were {counted(found)}, not '{reason}'"
+        as_due = why in found and set(found) <= {why, *also}
+        return "" if as_due else f"rulings were {counted(found)}, not '{why}'"
 
     def loaded(self) -> Loaded:
         """Its config, for this process, which stands in another folder."""

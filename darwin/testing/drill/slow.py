@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from darwin.bootstrap import code_version, live, wire
 from darwin.bootstrap.agents import switchboard
 from darwin.config.compare import canonical, digest
-from darwin.config.load import Loaded
+from darwin.config.load import load_config
 from darwin.config.places import state_db_path
 from darwin.core.agents import Advice, Model, Why
 from darwin.core.facts import TIMEOUT
@@ -24,7 +26,7 @@ from darwin.store.journal import Journal
 from darwin.store.runs import RunIdentity, begin_run
 from darwin.testing.drill.held import Held, first, tried
 from darwin.testing.drill.rehearsal import Rehearsal
-from darwin.testing.drill.room import RUN, lively
+from darwin.testing.drill.room import CONFIG, RUN, lively
 from darwin.testing.policies import Stopwatch
 
 _TOO_LONG = 2.0  # times the time-out
@@ -75,7 +77,8 @@ class TardyPolicies:
 def slow(rehearsal: Rehearsal) -> Iterator[Held]:
     """Feed a run whose active agents are too slow now and then, and have it replayed."""
     room = rehearsal.feed_room("slow", *lively())
-    due = _feed(room.loaded())
+    fed = room.call(f"{__name__}:{feed_late.__name__}")
+    due = 0 if fed.ends() else int(fed.out)
     did = f"{due:,} answers of active agents come late, on a live timeline under a fake clock"
     ruled = room.reasons().get(Why.TIMED_OUT, 0)
     heard = room.reasons().get(Why.ACTIVE, 0)
@@ -85,6 +88,7 @@ def slow(rehearsal: Rehearsal) -> Iterator[Held]:
         "each late answer is ruled 'inference timed out', and no other",
         did,
         {"fed": first(
+            fed.ends(),
             "" if ruled == due > 0 else f"{ruled:,} were ruled so",
             f"{followed:,} of them stood" if followed else "",
             "" if heard else "no answer in time was heard",
@@ -95,12 +99,13 @@ def slow(rehearsal: Rehearsal) -> Iterator[Held]:
     yield tried("a replay without any clock gives the same facts", did, {"fed": room.disagrees()})
 
 
-def _feed(loaded: Loaded) -> int:
-    """Feed the whole run under a fake clock; gives how many answers came too late."""
-    wired, clock = wire(loaded), Stopwatch()
+def feed_late() -> None:
+    """Feed the run of the config here under a fake clock; print how many answers came too late."""
+    loaded, clock = load_config(Path(CONFIG), (), {}), Stopwatch()
+    wired = wire(loaded)
     agents = wired.agents
     if agents is None:
-        return 0
+        return
     late = TardyPolicies(agents.policies, clock, _TOO_LONG * agents.timeout_ns / 1e6)
     terms = replace(agents.terms, policies=late, stopwatch_ns=clock)
     wired = replace(wired, session=replace(wired.session, agents=terms))
@@ -125,4 +130,4 @@ def _feed(loaded: Loaded) -> int:
             timeline.feed(chunk)
         timeline.finish()
         journal.finish()
-    return late.too_slow
+    sys.stdout.write(f"{late.too_slow}\n")

@@ -16,7 +16,7 @@ RESUME = (*FEED, "--resume")
 MOMENTS = (0.2, 0.4, 0.6)
 """Of all facts, at which a run is killed."""
 REFUSED = 4
-_TELLS = "final_action <> baseline_action AND agent_name <> 'meta_learner'"
+_CHANGES = "final_action <> baseline_action AND agent_name <> 'meta_learner'"
 
 
 def storage(rehearsal: Rehearsal) -> Iterator[Held]:
@@ -25,7 +25,7 @@ def storage(rehearsal: Rehearsal) -> Iterator[Held]:
     flaw = first(
         undisturbed.run().ends(),
         "" if undisturbed.reasons().get(Why.ACTIVE) else "no agent acts",
-        "" if undisturbed.count("agent_decisions", RUN, _TELLS) else "they change nothing",
+        "" if undisturbed.count("agent_decisions", RUN, _CHANGES) else "they change nothing",
     )
     whole, due = undisturbed.export(), undisturbed.kept()
     did = "all agents active with all of the capital, undisturbed"

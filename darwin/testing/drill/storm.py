@@ -11,7 +11,7 @@ from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO, TO_SKIP, TO_TAKE, 
 from darwin.core.market import HOUR_MS
 from darwin.safety.circuit import OPENED
 from darwin.safety.overrides import ENOUGH, STORM, WINDOW_DECISIONS
-from darwin.testing.drill.held import Held, first, tried
+from darwin.testing.drill.held import Held, tried
 from darwin.testing.drill.rehearsal import Rehearsal
 from darwin.testing.drill.room import RUN, Room, played, steady
 
@@ -87,16 +87,11 @@ def _trip(room: Room) -> str:
         RUN, META_LEARNER,
     )  # fmt: skip
     kinds = [kind for _, kind in events]
-    if kinds[:2] != [STORM, OPENED]:
-        return f"its breaker saw {', '.join(kinds[:2]) or 'nothing'}"
-    asked = room.count(
-        "agent_decisions", RUN, f"agent_name = '{META_LEARNER}' AND id < {events[0][0]}"
-    )
-    touched = room.ask(
-        "SELECT DISTINCT agent_name FROM safety_events WHERE run_id = ? AND agent_name <> ?",
-        RUN, META_LEARNER,
-    )  # fmt: skip
-    return first(
-        "" if asked == ENOUGH else f"it was seen after {asked:,} decisions",
-        f"the breaker of {touched[0][0]} moved too" if touched else "",
-    )
+    if STORM not in kinds:
+        return "it was not seen"
+    at = kinds.index(STORM)
+    if kinds[at : at + 2] != [STORM, OPENED]:
+        return "its breaker did not open"
+    sound = f"agent_name = '{META_LEARNER}' AND action IS NOT NULL AND id < {events[at][0]}"
+    asked = room.count("agent_decisions", RUN, sound)
+    return "" if asked == ENOUGH else f"it was seen after {asked:,} sound answers"

@@ -8,7 +8,7 @@ from darwin.core.agents import AGENTS, Why
 from darwin.testing.drill.children import Ended
 from darwin.testing.drill.held import Held, tried
 from darwin.testing.drill.rehearsal import Rehearsal
-from darwin.testing.drill.room import lively
+from darwin.testing.drill.room import NOT_JUDGED, lively
 
 
 def unpromoted(rehearsal: Rehearsal) -> Iterator[Held]:
@@ -16,7 +16,8 @@ def unpromoted(rehearsal: Rehearsal) -> Iterator[Held]:
     room = rehearsal.room("unpromoted", *lively(), promoted=False)
     ended = room.run()
     did = "all agents are 'active' in the config, without a promotion on record"
-    yield tried("nothing acts", did, {"the run": ended.ends() or room.rules(Why.OBSERVE)})
+    ruled = room.rules(Why.OBSERVE, also=NOT_JUDGED)
+    yield tried("nothing acts", did, {"the run": ended.ends() or ruled})
     trades = {"the run": room.differs(rehearsal.bare)}
     yield tried("orders, fills and outcomes are those without agents", did, trades)
     warned = {agent: _warning(ended, agent) for agent in AGENTS}
