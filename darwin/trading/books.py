@@ -29,6 +29,7 @@ class Books:
         self._folds: dict[str, Callable[[int, Mapping[str, Any]], str]] = {
             "candidates": self._candidate,
             "verdicts": self._verdict,
+            "agent_decisions": self._decision,
             "orders": self._order,
             "fills": self._fill,
             "outcomes": self._outcome,
@@ -69,6 +70,9 @@ class Books:
 
     def _verdict(self, seq: int, row: Mapping[str, Any]) -> str:
         return "" if row["candidate_id"] in self._open else "judges no candidate that is open"
+
+    def _decision(self, seq: int, row: Mapping[str, Any]) -> str:
+        return "" if row["candidate_id"] in self._open else "is about no candidate that is open"
 
     def _order(self, seq: int, row: Mapping[str, Any]) -> str:
         if row["kind"] == "submitted":

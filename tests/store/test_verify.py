@@ -677,10 +677,10 @@ REWRITTEN = {
     "UPDATE candidates SET stage = 'entry', reason = 'gapped' WHERE candidate_id = '{gapped}'": (
         "orders", "is a second order of its candidate, or of none that is open",
     ),
-    "UPDATE outcomes SET candidate_id = 'ffffffffffffff00' WHERE candidate_id = '{skipped}'": (
+    "UPDATE outcomes SET candidate_id = 'ffffffffffffff0' || 0 WHERE candidate_id = '{skipped}'": (
         "outcomes", "is a second outcome of its candidate, or of none that is open",
     ),
-    "UPDATE verdicts SET candidate_id = 'ffffffffffffff00' WHERE candidate_id = '{skipped}'": (
+    "UPDATE verdicts SET candidate_id = 'ffffffffffffff0' || 0 WHERE candidate_id = '{skipped}'": (
         "verdicts", "judges no candidate that is open",
     ),
     "UPDATE agent_decisions SET final_action = 0.5 WHERE candidate_id = '{taken}'": (
@@ -697,6 +697,10 @@ REWRITTEN = {
     ),
     "UPDATE agent_decisions SET model_version = 'v1' WHERE candidate_id = '{gapped}'": (
         "agent_decisions", "names another model than stood there",
+    ),
+    "UPDATE agent_decisions SET candidate_id = '00000000000000ff'"
+    " WHERE candidate_id = '{gapped}'": (
+        "agent_decisions", "is about no candidate that is open",
     ),
     "UPDATE agent_decisions SET agent_name = 'oracle' WHERE candidate_id = '{gapped}'": (
         "agent_decisions", "is no decision of an agent",

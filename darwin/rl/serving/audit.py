@@ -13,7 +13,7 @@ import numpy as np
 
 from darwin.core.agents import Advice, Mode, Model, Role, Standing, Why
 from darwin.core.facts import ALLOWED, KILLED, STANDING
-from darwin.core.ports import Policies
+from darwin.core.ports import Policies, Policy
 from darwin.errors import ConfigError, ModelError, RecordError
 from darwin.rl.agents.pages import PAGES
 
@@ -76,22 +76,26 @@ class Audit:
     def _advised_otherwise(self, row: Mapping[str, Any], model: Model | None) -> str:
         if row["action"] is None:
             return ""
-        advice = self._again(row, model)
-        if advice is None:
+        policy = self._policy(row["agent_name"], model)
+        if policy is None:
             self.without_model += 1
             return ""
+        try:
+            advice = policy.advise(np.frombuffer(row["observation"], dtype="<f4"))
+        except (ModelError, ValueError) as fault:
+            return f"has an observation that its model does not take ({fault})"
         self.recomputed += 1
         told = (row["action"], row["probability"])
         if _alike(advice, told):
             return ""
         return f"does not follow from its observation and model: {told} then, {tuple(advice)} now"
 
-    def _again(self, row: Mapping[str, Any], model: Model | None) -> Advice | None:
+    def _policy(self, agent: str, model: Model | None) -> Policy | None:
+        """The model named, if it is still to be had."""
         if self._policies is None or model is None:
             return None
         try:
-            policy = self._policies.policy(row["agent_name"], model)
-            return policy.advise(np.frombuffer(row["observation"], dtype="<f4"))
+            return self._policies.policy(agent, model)
         except (ConfigError, ModelError):
             return None
 
