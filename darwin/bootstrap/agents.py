@@ -20,7 +20,7 @@ from darwin.core.agents import AGENTS, Model, Standing
 from darwin.core.ports import Policy
 from darwin.engine.consult import Terms
 from darwin.engine.seat import AgentTerms
-from darwin.errors import ConfigError, ModelError
+from darwin.errors import ModelError
 from darwin.rl.agents.pages import PAGES
 from darwin.rl.graduation.record import earned, read_record
 from darwin.rl.registry.adoption import start
@@ -185,12 +185,8 @@ def _named(config: RunConfig) -> dict[str, AgentConfig]:
     rl = config.rl
     if rl is None or not rl.enabled:
         return {}
-    given = {
-        "gate": rl.gate_agent,
-        "meta_learner": rl.meta_learner_agent,
-        "portfolio": rl.portfolio_agent,
-    }
-    return {name: agent for name in AGENTS if (agent := given[name]) is not None}
+    given = ((name, getattr(rl, f"{name}_agent")) for name in AGENTS)
+    return {name: agent for name, agent in given if agent is not None}
 
 
 def _stand_in(name: str, agent: AgentConfig) -> StandIn:
@@ -199,12 +195,6 @@ def _stand_in(name: str, agent: AgentConfig) -> StandIn:
     rule: Policy = options.build(plugins.factory("policy", agent.policy or ""), agent.params, path)
     model = getattr(rule, "model", None)
     if isinstance(model, Model):
-        if getattr(rule, "AGENT", name) != name:
-            raise ConfigError(
-                f"the rule '{agent.policy}' is one for the {getattr(rule, 'AGENT', '')} agent",
-                where=f"rl.{name}_agent.policy",
-                mend="name a rule for this agent, or leave it out to be served a model",
-            )
         return StandIn(model, rule)
     kind = type(rule)
     told: list[tuple[str, str]] = []

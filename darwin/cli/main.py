@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import NoReturn
 
 import click
 
 from darwin import __version__
+from darwin.cli.lazy import LazyGroup
 from darwin.rl.cli.door import leave_through
 
 COMMANDS = {
@@ -28,23 +28,9 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports one when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name all commands, in order."""
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command called `cmd_name`."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, places=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="darwin")
 def darwin() -> None:
     """Learned agents take over trading decisions: watched first, always behind one door.

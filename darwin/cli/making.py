@@ -197,15 +197,16 @@ def report_on(
 
 
 def _without_agents(result: RunResult, wired: Wired) -> RunResult | None:
-    """The same run without agents, with the same releases; None where they changed nothing."""
-    if not (result.consulted.followed & (result.consulted.share != 1.0)).any():
+    """The same run without agents, with the same releases; None where they changed no order."""
+    if not result.consulted.followed.any():
         return None
     from darwin.core.facts import RELEASE
     from darwin.store.acts import Journaled
 
     releases = [one for one in result.inputs if one.kind == RELEASE]
     alone = replace(wired.session, agents=None)
-    return alone.run(inputs=Journaled(releases) if releases else None)
+    twin = alone.run(inputs=Journaled(releases) if releases else None)
+    return None if list(twin.orders) == list(result.orders) else twin
 
 
 def write_run_files(folder: Path, loaded: Loaded, wired: Wired, run: Begun, report: Report) -> None:

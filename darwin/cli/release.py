@@ -5,26 +5,12 @@ from __future__ import annotations
 import click
 
 from darwin.cli.deployment import database_options, database_path, open_database
-
-_LONGEST = 200
-
-
-def _said(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """A line that a person wrote, as it will stand in the record."""
-    text = value.strip()
-    if not text:
-        raise click.BadParameter("is empty; it is recorded for whoever reads it later")
-    if len(text) > _LONGEST:
-        raise click.BadParameter(f"has {len(text)} characters, {_LONGEST} at most are recorded")
-    if not text.isprintable():
-        raise click.BadParameter("holds a character that cannot be printed; write one plain line")
-    return text
+from darwin.rl.cli.signed import signed
 
 
 @click.command()
 @click.argument("run_id")
-@click.option("--by", required=True, metavar="NAME", callback=_said, help="Who says so.")
-@click.option("--reason", required=True, metavar="TEXT", callback=_said, help="And why.")
+@signed
 @database_options
 def release(
     run_id: str, by: str, reason: str, artifacts_dir: str, db: str | None, as_json: bool

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from darwin.cli.lazy import LazyGroup
 
 COMMANDS = {
     "demote": "darwin.rl.cli.promotion:demote",
@@ -16,23 +16,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports one when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name all commands, in order."""
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command called `cmd_name`."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
-
-
-@click.group(cls=LazyGroup)
+@click.group(cls=LazyGroup, places=COMMANDS)
 def rl() -> None:
     """See how learned agents do; promote, demote and limit them; keep their models.
 

@@ -13,6 +13,10 @@ _HEADS = (
 _LAST_KILL = 'SELECT kind, "by", reason FROM kill_events ORDER BY id DESC LIMIT 1'
 
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What the driver raises on a file that it cannot read; its complaint may be no text either."""
+
+
 class Kill(NamedTuple):
     """The last word of a person on the kill switch."""
 
@@ -24,8 +28,8 @@ class Kill(NamedTuple):
 class LogWatch:
     """Looks at the logs through a connection of its own; an unchanged file costs a few µs.
 
-    Everything raises sqlite3.Error where the file cannot be read; whoever asks decides what to make
-    of that.
+    Everything raises one of `UNREADABLE` where the file cannot be read; whoever asks decides what
+    to make of that.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,9 +50,9 @@ class LogWatch:
         return grown
 
     def last_kill(self) -> Kill | None:
-        """What was last said of the kill switch; None: nothing ever was."""
+        """What was last said of the kill switch; None: nothing ever was. A damaged word kills."""
         row = self._connection().execute(_LAST_KILL).fetchone()
-        return None if row is None else Kill(row[0] == "on", row[1], row[2])
+        return None if row is None else Kill(row[0] != "off", row[1], row[2])
 
     def close(self) -> None:
         """Let go of the file."""

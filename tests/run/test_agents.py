@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from darwin.bootstrap.agents import agents_of
+from darwin.config.load import load_config
 from darwin.core.agents import AGENTS
 from tests.run.agents import (
     demote,
@@ -344,3 +346,26 @@ def test_a_decision_that_does_not_follow_is_named_though_the_chain_was_made_anew
     done = desk.darwin("verify", "small")
     assert done.returncode == 4
     assert "does not follow from its observation and model" in done.stderr
+
+
+@pytest.mark.parametrize(("action", "differs"), [(2.0, True), (0.0, False)])
+def test_a_twin_is_shown_where_an_agent_changed_an_order_and_nowhere_else(
+    action: float, differs: bool, desk: Desk
+) -> None:
+    """Overriding skips leaves whole orders that the twin does not have; keeping changes none."""
+    agent = {
+        "name": "meta_learner", "mode": "active", "policy": "darwin.testing.policies:Constant",
+        "params": {"action": action},
+    }  # fmt: skip
+    block = {"enabled": True, "meta_learner_agent": agent, "max_override_rate": 1.0}
+    loaded = load_config(desk.folder / desk.config(rl=block))
+    agents = agents_of(loaded.config)
+    assert agents is not None
+    rule = agents.policies.stand_in("meta_learner")
+    assert rule is not None
+    promote(desk, "meta_learner", stage=1.0, model=rule.model)
+    run(desk, "small")
+    twin = desk.metrics()["twin"]
+    assert (twin is not None) == differs
+    if differs:
+        assert twin["net_pnl_usd"] != desk.metrics()["net_pnl_usd"]

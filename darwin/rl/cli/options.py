@@ -29,14 +29,19 @@ class Deployment(NamedTuple):
     @classmethod
     def of(cls, artifacts_dir: str, db: str | None, models_dir: str | None) -> Deployment:
         """A path below `artifacts/` means `<artifacts_dir>/…`."""
-        return cls(*(_placed(artifacts_dir, one) for one in (db or DATABASE, models_dir or MODELS)))
+        return cls(*(placed(artifacts_dir, one) for one in (db or DATABASE, models_dir or MODELS)))
 
 
 def model_options(command: Command) -> Command:
     """Add what names the models of a deployment, and `--json`."""
+    models = click.option("--models-dir", metavar="DIR", help="The models, if elsewhere.")
+    return database_options(models(command))
+
+
+def database_options(command: Command) -> Command:
+    """Add what names the database of a deployment, and `--json`."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        click.option("--models-dir", metavar="DIR", help="The models, if elsewhere."),
         click.option("--db", metavar="FILE", help="The database, if it is not in its usual place."),
         click.option(
             "--artifacts-dir",
@@ -100,7 +105,8 @@ def open_registry(
         yield Registry(where.models_dir, database)
 
 
-def _placed(artifacts_dir: str, path: str) -> Path:
+def placed(artifacts_dir: str, path: str) -> Path:
+    """Where a path of the command line is; one below `artifacts/` means `<artifacts_dir>/…`."""
     first, _, rest = path.partition("/")
     return Path(artifacts_dir) / rest if first == ARTIFACTS else Path(path)
 

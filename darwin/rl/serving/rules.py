@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -37,7 +38,7 @@ REVISION = 1
 
 
 @dataclass(frozen=True)
-class Rule:
+class Rule(ABC):
     """What rules have in common. Implements `core.ports.Policy`, but for what a rule says."""
 
     AGENT: ClassVar[str]
@@ -77,9 +78,9 @@ class Rule:
             return Advice(math.nan, math.nan)
         return self.judge(*seen)
 
+    @abstractmethod
     def judge(self, *seen: float) -> Advice:
         """What the rule says, seeing the columns `SEES`."""
-        raise NotImplementedError
 
     @cached_property
     def _places(self) -> tuple[int, ...]:

@@ -6,7 +6,6 @@ same at the same places and no ruling hangs on anything that is not on record.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from darwin.core.agents import Standing
 from darwin.core.candidate import Candidate
 from darwin.core.facts import ALLOWED, KILLED, STANDING, Input
 from darwin.safety.switch import OFF, KillSwitch, Reading, unreadable
-from darwin.store.watch import LogWatch
+from darwin.store.watch import UNREADABLE, LogWatch
 
 KILL_FILE = "KILL"
 """Its name below the artifacts; that it exists is enough."""
@@ -50,7 +49,7 @@ class Sources:
     def _read_record(self) -> tuple[Reading, bool]:
         try:
             last = self._watch.last_kill()
-        except sqlite3.Error as fault:
+        except UNREADABLE as fault:
             return unreadable("the log of kills", type(fault).__name__), True
         if last is None or not last.on:
             return OFF, False
@@ -129,7 +128,7 @@ class Switchboard:
     def _changed(self) -> bool:
         try:
             return self._watch.changed()
-        except sqlite3.Error:
+        except UNREADABLE:
             return True
 
     def _standing_now(self, at: tuple[int, int, int], *, check: bool) -> list[Input]:

@@ -1,33 +1,12 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from darwin.rl.cli.door import leave_through
-from darwin.store.db import connect
 from darwin.testing.models import make_model
-from tests.rl.graduation.desk import Desk
 from tests.store.conftest import darwin  # noqa: F401
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    """A database in which nothing has happened."""
-    path = tmp_path_factory.mktemp("empty") / "state.sqlite"
-    connect(path).close()
-    return path
-
-
-@pytest.fixture
-def desk(tmp_path, empty_database):
-    path = tmp_path / "artifacts" / "rl_state" / "agent_state.sqlite"
-    path.parent.mkdir(parents=True)
-    shutil.copy(empty_database, path)
-    desk = Desk(path)
-    yield desk
-    desk.database.close()
 
 
 @pytest.fixture

@@ -1,0 +1,80 @@
+"""The kill switch as a running process reads it: what cannot be understood kills."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from darwin.rl.serving.switchboard import KILL_FILE, Sources
+from darwin.safety.switch import OFF
+from darwin.store.db import connect
+from darwin.store.kill_log import switch_off, switch_on
+from darwin.store.watch import LogWatch
+
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A database in which the switch was thrown and released."""
+    path = tmp_path / "state.sqlite"
+    with connect(path) as database:
+        switch_on(database, by="Ada", reason="a test", at=WHEN)
+        switch_off(database, by="Ada", reason="it was one", at=WHEN)
+    return path
+
+
+def sources(path: Path) -> tuple[Sources, LogWatch]:
+    watch = LogWatch(path)
+    return Sources(OFF, path.parent, watch), watch
+
+
+def test_a_released_switch_kills_nothing_and_a_thrown_one_is_seen_at_the_next_look(
+    path: Path,
+) -> None:
+    looking, watch = sources(path)
+    assert not looking.look(changed=watch.changed()).killed
+    assert not watch.changed()
+    with connect(path) as database:
+        switch_on(database, by="Ada", reason="again", at=WHEN)
+    assert watch.changed()
+    switch = looking.look(changed=True)
+    assert (switch.killed, switch.why) == (True, "switched on by Ada: again")
+
+
+def test_the_file_kills_while_it_is_there(path: Path) -> None:
+    looking, _ = sources(path)
+    (path.parent / KILL_FILE).touch()
+    assert looking.look(changed=False).sources == ("file",)
+    (path.parent / KILL_FILE).unlink()
+    assert not looking.look(changed=False).killed
+
+
+def damaged_word(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("PRAGMA ignore_check_constraints = ON")
+        raw.execute("UPDATE kill_events SET kind = 'o\x1ff' WHERE id = 2")
+        raw.commit()
+
+
+def no_text(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("UPDATE kill_events SET reason = CAST(x'ff' AS TEXT) WHERE id = 2")
+        raw.commit()
+
+
+def no_database(path: Path) -> None:
+    path.write_bytes(b"no database at all" * 400)
+
+
+@pytest.mark.parametrize("damage", [damaged_word, no_text, no_database, Path.unlink])
+def test_a_record_that_cannot_be_read_kills(path: Path, damage: Callable[[Path], object]) -> None:
+    damage(path)
+    looking, _ = sources(path)
+    switch = looking.look(changed=True)
+    assert (switch.killed, switch.sources) == (True, ("record",))
