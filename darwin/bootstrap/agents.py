@@ -16,7 +16,7 @@ from darwin.config import options
 from darwin.config.model import RunConfig
 from darwin.config.places import models_dir
 from darwin.config.rl import AgentConfig
-from darwin.core.agents import AGENTS, Model, Standing
+from darwin.core.agents import Model, Standing
 from darwin.core.ports import Policy
 from darwin.engine.consult import Terms
 from darwin.engine.seat import AgentTerms
@@ -183,10 +183,7 @@ def warnings(config: RunConfig, standings: Mapping[str, Standing]) -> list[str]:
 def _named(config: RunConfig) -> dict[str, AgentConfig]:
     """The agents that take part, in the order in which they are asked."""
     rl = config.rl
-    if rl is None or not rl.enabled:
-        return {}
-    given = ((name, getattr(rl, f"{name}_agent")) for name in AGENTS)
-    return {name: agent for name, agent in given if agent is not None}
+    return rl.agents() if rl is not None and rl.enabled else {}
 
 
 def _stand_in(name: str, agent: AgentConfig) -> StandIn:

@@ -89,10 +89,8 @@ def option_faults(
     if decider is not None:
         options = config.decider.options
         faults += attempt(decider, options, ("decider",), handed_to_decider)[1]
-    for key in ("gate_agent", "portfolio_agent", "meta_learner_agent"):
-        agent = getattr(config.rl, key, None)
-        if agent is not None:
-            faults += _rule_faults(agent, ("rl", key), find)
+    for name, agent in (config.rl.agents() if config.rl is not None else {}).items():
+        faults += _rule_faults(agent, ("rl", f"{name}_agent"), find)
     return faults
 
 

@@ -26,8 +26,7 @@ def state_db_path(config: RunConfig) -> Path:
 
 def models_dir(config: RunConfig, agent: str) -> Path:
     """The folder of all models, of which `<agent>/current` is what `model_path` names."""
-    rl = config.rl
-    given = rl and getattr(rl, f"{agent}_agent")
+    given = config.rl.agents().get(agent) if config.rl is not None else None
     named = given.model_path if given else None
     path = inside_artifacts(
         named or f"{ARTIFACTS}/rl_models/{agent}/{CURRENT}", config.artifacts_dir

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from darwin.config.block import Block
 from darwin.config.roots import inside_artifacts
 from darwin.config.values import Name, Options, Share, fault
+from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO
 from darwin.errors import ConfigError
 
 
@@ -46,6 +47,15 @@ class RlConfig(Block):
     max_override_rate: Share = 0.2
     timeout_ms: Annotated[float, Field(gt=0, le=60_000)] = 50.0  # of an inference, live
     on_model_error: Literal["stop", "baseline"] = "stop"  # an active agent's model is refused
+
+    def agents(self) -> dict[str, AgentConfig]:
+        """Those that have a block, by name, in the order in which they are asked."""
+        given = {
+            GATE: self.gate_agent,
+            META_LEARNER: self.meta_learner_agent,
+            PORTFOLIO: self.portfolio_agent,
+        }
+        return {name: agent for name, agent in given.items() if agent is not None}
 
     @field_validator("gate_agent", "portfolio_agent", "meta_learner_agent")
     @classmethod

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from darwin.core.facts import RELEASE
 from darwin.errors import ConfigError, IntegrityError, RecordError
-from darwin.store import chain, indexes, schema
+from darwin.store import chain, indexes, logs, schema
 from darwin.store.db import Database
 from darwin.store.layout import require_layout
 from darwin.store.queries import unknown_run
@@ -139,6 +139,7 @@ class _Reading:
         self._require_asked(asked)
         if manifest is not None:
             self._require_manifest(manifest, finished=end is not None)
+        logs.require_sound(self._source)
         indexes.require_agreement(self._source, self._run_id, self._number)
         require_layout(self._source)
         return Checked(

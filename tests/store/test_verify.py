@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine
 
+from darwin.store import logs
 from darwin.store.db import connect
 from darwin.store.journal import Journal
 from darwin.store.migrate import upgrade
 from darwin.store.runs import begin_run
+from darwin.store.schema import LOGS
 from tests.store.conftest import GAPPED, HELD, NOW, SKIPPED, TAKEN, facts_of, worked_out
 from tests.store.outsider import BESIDE, CHAINED, facts, hashes_by_hand, plain, rows
 from tests.store.verified import (
@@ -191,6 +193,38 @@ def test_how_long_inference_took_is_guarded_by_nothing(path: Path, darwin: Call)
         with tampering(path) as raw:
             raw.execute("UPDATE agent_decisions SET latency_us = ?", (value,))
         assert darwin("verify", "one")[0] == 0
+
+
+WHO = {"by": "Ada", "reason": "tried", "at": "2026-01-02T03:04:05Z"}
+SERVING = {"agent_name": "gate", "version": "gate_v1", "manifest_sha256": "ab" * 32}
+LOGGED: dict[str, dict[str, object]] = {
+    "model_events": SERVING | WHO | {"kind": "deployed", "zip_sha256": "cd" * 32},
+    "graduation_events": SERVING | WHO | {"kind": "promoted", "scope": "deployment", "override": 1},
+    "rollout_events": {"agent_name": "gate", "stage": 0.01, "override": 0} | WHO,
+    "kill_events": {"kind": "on"} | WHO,
+}
+
+
+@pytest.mark.parametrize("table", sorted(LOGS))
+def test_every_column_of_the_deployments_logs_is_guarded(
+    table: str, path: Path, darwin: Call
+) -> None:
+    with connect(path) as database, database.write() as connection:
+        for _ in range(3):
+            logs.append(connection, LOGS[table], **LOGGED[table])
+    folded(path)
+    sound_file = path.read_bytes()
+    assert darwin("verify", "one")[0] == 0
+    (row,) = rows(path, f"SELECT * FROM {table} WHERE id = 2")
+    for name, value in row.items():
+        with tampering(path) as raw:
+            changed = 1000 if name == "id" else other_value(value)
+            raw.execute(f'UPDATE {table} SET "{name}" = ? WHERE id = 2', (changed,))
+        assert place(found(darwin)) == (table, 2), name
+        path.write_bytes(sound_file)
+    with tampering(path) as raw:
+        raw.execute(f"DELETE FROM {table} WHERE id = 2")
+    assert place(found(darwin)) == (table, 2)
 
 
 @pytest.mark.parametrize("table", EVERY)
