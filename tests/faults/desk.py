@@ -18,13 +18,16 @@ from typing import Any
 
 import pytest
 
+from darwin.core.agents import AGENTS
 from darwin.errors import ConfigError
+from darwin.rl.serving.audit import Audit
 from darwin.store.db import connect, connect_readonly
 from darwin.store.export import export_lines
 from darwin.store.runs import RunIdentity, find_begun
 from darwin.store.verify import verify
 from darwin.trading.books import Books
 from tests.faults.patient import GO, WAITING
+from tests.run.agents import promote, rules
 from tests.run.command import Desk, clean_environment
 
 SMALL_BATCHES = str(Path(__file__).with_name("small_batches.py"))
@@ -52,8 +55,16 @@ class FaultyDesk(Desk):
         return self.state / "agent_state.sqlite"
 
     def lay(self, bars: int = 1500) -> None:
-        """Write the config that all these runs have, with an expert that does not wait."""
-        self.config(market={"bars": bars}, decider={"provider": "patient:Patient"})
+        """Write the config of most of these runs: an expert that does not wait, watching agents."""
+        self._write(bars, rules("observe"))
+
+    def lay_acting(self) -> None:
+        """The config of the runs that are fed: promoted agents with all of the capital."""
+        self._write(FED_BARS, rules("active"))
+        promote(self, *AGENTS, stage=1.0)
+
+    def _write(self, bars: int, rl: dict[str, Any]) -> None:
+        self.config(market={"bars": bars}, decider={"provider": "patient:Patient"}, rl=rl)
         self.go()
 
     def go(self) -> None:
@@ -150,13 +161,13 @@ def may_trace() -> bool:
 
 def undisturbed(desk: FaultyDesk, *how: str) -> Undisturbed:
     """Make the run, in peace but watched."""
-    assert desk.darwin(*RUN, *how).returncode == 0  # nothing is left to be compiled
+    warm = FaultyDesk(desk.folder / "warm")
+    warm.folder.mkdir()
+    warm.lay(FED_BARS)
+    assert warm.darwin(*RUN, *how).returncode == 0  # nothing is left to be compiled
     trace = desk.folder / "trace"
-    if may_trace():
-        shutil.rmtree(desk.folder / "artifacts")
-        (desk.folder / WAITING).unlink(missing_ok=True)  # the folder shall have seen no run yet
-        watched = desk.darwin(*RUN, *how, under=traced(trace))
-        assert watched.returncode == 0, watched.stderr
+    watched = desk.darwin(*RUN, *how, under=traced(trace) if may_trace() else ())
+    assert watched.returncode == 0, watched.stderr
     return Undisturbed(
         lines=desk.export(),
         marks=desk.ask("SELECT * FROM equity_marks"),
@@ -166,9 +177,9 @@ def undisturbed(desk: FaultyDesk, *how: str) -> Undisturbed:
     )
 
 
-def books(run: RunIdentity) -> list[Books]:
+def books(run: RunIdentity) -> list[Books | Audit]:
     """What its facts must add up to."""
-    return [Books(run.symbols)]
+    return [Books(run.symbols), Audit(None)]
 
 
 def announced(said: str) -> int:

@@ -7,7 +7,6 @@ import time
 import pytest
 
 from tests.faults.desk import (
-    FED_BARS,
     RESUME,
     RUN,
     assert_resumes,
@@ -51,7 +50,7 @@ def test_a_run_killed_as_it_calls_the_system_ends_as_if_it_had_not_been(point, d
 def test_a_fed_run_killed_as_it_calls_the_system_ends_as_if_it_had_not_been(
     point, desk, fed_run, tmp_path
 ):
-    desk.lay(FED_BARS)
+    desk.lay_acting()
     _kill_and_resume(point, desk, fed_run, tmp_path, "--feed")
 
 
