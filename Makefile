@@ -1,6 +1,6 @@
 # demo   install the core, run the demonstration     test   install everything, run all tests
 # fast   the tests without torch and slow ones       check  format, lint, types, floors
-# sweep  the rest of 200 kills, 60 disk faults and the long soak: `make test` does a part of each
+# sweep  the rest of 200 kills, 60 disk faults, 1,000 bit flips and more: `make test` does a part
 # mutants  break each line of safety and the door; list what no test notices
 # bench  the figures of docs/performance.md          docs   check that the pages' links and commands hold
 PYTHON ?= python3

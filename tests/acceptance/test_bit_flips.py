@@ -101,7 +101,9 @@ def assert_named(bit: int, code: int, out: str, err: str) -> None:
     assert (told["seq"] is None) == (told["table"] == "runs"), (bit, err)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [0, 1, 2, *(pytest.param(part, marks=pytest.mark.sweep) for part in range(3, PARTS))]
+)
 def test_every_flipped_bit_that_changes_a_row_is_found(
     part: int, kept: Kept, desk: Desk, darwin: Call
 ) -> None:

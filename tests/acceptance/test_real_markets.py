@@ -51,7 +51,13 @@ def run(desk, market_dir):
     ("symbols", "bars", "least"),
     [
         pytest.param(["BTCUSDT"], 70_356, 1_000, id="bitcoin"),
-        pytest.param(FIVE, 70_356 + 2 * 49_648 + 14_616 + 49_680, 5_000, id="five together"),
+        pytest.param(
+            FIVE,
+            70_356 + 2 * 49_648 + 14_616 + 49_680,
+            5_000,
+            id="five together",
+            marks=pytest.mark.sweep,
+        ),
     ],
 )
 def test_a_run_is_complete_repeatable_and_true_to_its_outcomes(desk, run, symbols, bars, least):

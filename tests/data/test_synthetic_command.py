@@ -71,7 +71,7 @@ def test_what_cannot_be_meant_is_refused_in_three_lines(darwin, tmp_path, option
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_stylised_facts_lie_within_their_ranges_over_five_seeds(darwin):
     ended = darwin("data", "synth", "--facts", "--json")
     told = json.loads(ended.out)

@@ -38,7 +38,7 @@ def test_a_bracket_at_random_bars_earns_nothing_but_the_price_of_stop_first(stop
     assert lies_within_the_price_of_stop_first(resolve(bars, setups), setups)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_breakouts_and_reversals_earn_nothing_either():
     bars = market(bars=400_000, seed=22).bars(BTC)
     highest = np.lib.stride_tricks.sliding_window_view(bars.high, 20).max(axis=1)

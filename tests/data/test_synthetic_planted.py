@@ -72,7 +72,7 @@ def noise_of_auc(won: np.ndarray) -> float:
     return float(np.sqrt((1.0 / won.sum() + 1.0 / (~won).sum()) / 12.0))
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_a_linear_score_of_causal_features_attains_what_is_claimed_out_of_sample():
     short = []
     for seed in (31, 32, 33):

@@ -28,6 +28,11 @@ from tests.run.command import clean_environment
 pytestmark = pytest.mark.slow
 
 
+def _some(values, each_run):
+    """Those of `each_run` belong to each run of the tests, the others to `make sweep`."""
+    return [pytest.param(one, marks=() if one in each_run else pytest.mark.sweep) for one in values]
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_run_that_is_asked_to_stop_can_be_resumed(number, code, desk, run, tmp_path):
     process = desk.start_until_it_waits(*RUN)
@@ -42,7 +47,9 @@ def test_a_run_that_is_asked_to_stop_can_be_resumed(number, code, desk, run, tmp
 # Descriptors
 
 
-@pytest.mark.parametrize("files", [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 40])
+@pytest.mark.parametrize(
+    "files", _some([5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 40], each_run=(7, 10, 13, 40))
+)
 def test_a_run_that_may_open_few_files_stops_with_a_clear_word_or_not_at_all(
     files, desk, run, tmp_path
 ):
@@ -121,7 +128,9 @@ def _mounted(desk, script):
     return done
 
 
-@pytest.mark.parametrize("kib", [40, 100, 170, 240, 400, 600, 800, 1000])
+@pytest.mark.parametrize(
+    "kib", _some([40, 100, 170, 240, 400, 600, 800, 1000], each_run=(100, 400, 1000))
+)
 def test_a_disk_that_is_full_stops_a_run_that_goes_on_when_there_is_room(kib, desk, run):
     done = _mounted(
         desk,
@@ -222,7 +231,12 @@ _WORLDS = [
 
 
 @pytest.mark.parametrize(
-    ("world", "stopped"), list(product(range(len(_WORLDS)), [False, True])), ids=str
+    ("world", "stopped"),
+    [
+        pytest.param(world, stopped, marks=() if stopped == world % 2 else pytest.mark.sweep)
+        for world, stopped in product(range(len(_WORLDS)), [False, True])
+    ],
+    ids=str,
 )
 def test_the_same_run_comes_out_the_same_everywhere(world, stopped, tmp_path, run):
     """In another folder, time zone, order of hashes, on one core, stopped or not."""

@@ -53,7 +53,9 @@ def test_fed_bar_by_bar_and_replayed_at_once_the_exports_are_the_same_bytes(desk
     assert len(decided) > desk.metrics("fed")["candidates"]  # one for each decision, and fills
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.sweep)]
+)
 def test_a_feed_that_is_stopped_goes_on_where_it_was(desk, number):
     config = desk.config(market=BARS)
     assert desk.darwin("run", config).returncode == 0
