@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -26,6 +28,7 @@ from darwin.rl.graduation.record import earned, read_record
 from darwin.rl.registry.adoption import start
 from darwin.rl.registry.registry import Registry
 from darwin.rl.serving.policies import ServedPolicies, StandIn
+from darwin.rl.serving.rules import Rule
 from darwin.rl.serving.switchboard import Sources, Switchboard
 from darwin.rl.serving.validation import validate_files
 from darwin.safety.switch import VARIABLE, disabled_by
@@ -190,12 +193,30 @@ def _stand_in(name: str, agent: AgentConfig) -> StandIn:
     """The rule that a config puts in the place of a model. Raises ConfigError."""
     path = f"rl.{name}_agent.params"
     rule: Policy = options.build(plugins.factory("policy", agent.policy or ""), agent.params, path)
-    model = getattr(rule, "model", None)
-    if isinstance(model, Model):
-        return StandIn(model, rule)
+    if isinstance(rule, Rule) and type(rule).__module__ == Rule.__module__:
+        return StandIn(rule.model, rule)
+    kind = type(rule)
+    return StandIn(Model(f"rule.{kind.__name__}", _digest(rule, name, agent)), rule)
+
+
+def _digest(rule: Policy, name: str, agent: AgentConfig) -> str:
+    """SHA-256 of what an outsider's rule answers by, 64 hex digits.
+
+    Its class and the file that defines it, the parameters of the config and, of a dataclass, what
+    these came to. So a promotion is of this very rule: whoever changes it begins anew. What else
+    its code reads from elsewhere no digest can see.
+    """
     kind = type(rule)
     told: list[tuple[str, str]] = []
     if is_dataclass(rule) and not isinstance(rule, type):
         told = sorted((one.name, repr(getattr(rule, one.name))) for one in fields(rule))
-    text = f"{kind.__module__}:{kind.__qualname__} {told} on {PAGES[name].schema}"
-    return StandIn(Model(f"rule.{kind.__name__}", hashlib.sha256(text.encode()).hexdigest()), rule)
+    given = json.dumps(agent.params, sort_keys=True)
+    text = f"{kind.__module__}:{kind.__qualname__} {given} {told} on {PAGES[name].schema}"
+    return hashlib.sha256(text.encode() + b"\0" + _source(kind)).hexdigest()
+
+
+def _source(kind: type) -> bytes:
+    """The file in which a class is defined; nothing where there is none."""
+    module = sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None)
+    return Path(file).read_bytes() if file is not None and Path(file).is_file() else b""

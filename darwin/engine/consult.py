@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -275,14 +276,20 @@ def _advise(
             return None, Why.OUT_OF_RANGE, ""
         advice = policy.advise(observation)
         flaw = _flaw(page, advice)
-    except Exception as fault:  # noqa: BLE001  the door: whatever a model raises is a failure of it
+    # the door: whatever a model raises is a failure of it, also that it wants to leave
+    except (Exception, SystemExit, GeneratorExit) as fault:  # noqa: BLE001
         return None, Why.RAISED, _said(fault)
     return (advice, Why.ACTIVE, "") if flaw is None else (None, flaw, "")
 
 
-def _said(fault: Exception) -> str:
-    """The words of an exception, without addresses: a replay must say the same."""
-    words = _ADDRESS.sub("0x", f"{type(fault).__name__}: {fault}")
+def _said(fault: BaseException) -> str:
+    """The words of an exception, without addresses: a replay must say the same.
+
+    An exception that fails to say itself is named all the same, and what is no UTF-8 is spelt out.
+    """
+    lines = traceback.format_exception_only(fault)
+    first = next((line for line in lines if not line.startswith(" ")), type(fault).__name__)
+    words = _ADDRESS.sub("0x", first.strip()).encode("utf-8", "backslashreplace").decode()
     return words[:_SAID_AT_MOST]
 
 

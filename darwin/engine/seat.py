@@ -52,6 +52,7 @@ class Sight:
         observation = np.empty(known + len(rest), np.float32)
         observation[:known] = columns
         observation[known:] = rest
+        observation.flags.writeable = False  # what is recorded is what was shown
         return observation
 
     def _turn_to(self, row: int) -> int:

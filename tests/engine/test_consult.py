@@ -238,6 +238,46 @@ def test_an_exception_is_written_down_in_words_that_a_replay_repeats() -> None:
     assert len(event.detail) < 200
 
 
+class WordlessError(RuntimeError):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (SystemExit(0), "SystemExit: 0"),
+        (GeneratorExit(), "GeneratorExit"),
+        (ValueError("\udc80"), r"ValueError: \udc80"),
+        (WordlessError(), "WordlessError: <exception str() failed>"),
+        (SyntaxError("odd", ("file", 1, 1, "text")), "SyntaxError: odd"),
+    ],
+    ids=lambda one: type(one).__name__ if isinstance(one, BaseException) else "",
+)
+def test_whatever_a_model_raises_is_a_failure_that_can_be_written_down(
+    fault: BaseException, words: str
+) -> None:
+    def fall(_: object) -> None:
+        raise fault
+
+    told = hall(Does(fall)).stand()
+    assert told.ask(1).why is Why.RAISED
+    [event] = told.events
+    assert words in event.detail
+    event.detail.encode()
+
+
+def test_a_model_cannot_change_what_is_recorded_of_what_it_saw() -> None:
+    def spoil(observation: Any) -> Advice:
+        observation[:] = 0.0
+        return Advice(SKIP, 1.0)
+
+    sound, spoilt = hall(always(SKIP)).stand(), hall(Does(spoil)).stand()
+    sound.ask(1)
+    assert spoilt.ask(1).why is Why.RAISED
+    assert spoilt.last.observation == sound.last.observation
+
+
 def test_what_is_no_exception_of_the_model_goes_through() -> None:
     def stop(_: object) -> None:
         raise KeyboardInterrupt

@@ -120,6 +120,46 @@ def test_after_a_promotion_one_per_cent_of_the_order_obeys_and_at_full_capital_a
     assert units < full
 
 
+_OUTSIDER = """
+from darwin.core.agents import Advice
+
+class Mine:
+    def __init__(self, skip: bool = False):
+        self.skip = skip
+
+    def strangeness(self, observation):
+        return 0.0
+
+    def advise(self, observation):
+        return Advice(0.0 if self.skip else 1.0, None)
+"""
+
+
+@pytest.mark.parametrize("change", ["params", "code"])
+def test_a_promotion_is_of_the_very_rule_with_its_parameters_and_its_code(
+    change: str, desk: Desk
+) -> None:
+    def once(run_id: str, skip: bool) -> None:
+        agent = {"name": "gate", "mode": "active", "policy": "mine:Mine", "params": {"skip": skip}}
+        desk.config(rl={"enabled": True, "gate_agent": agent})
+        done = desk.darwin(
+            "run", "config.json", "--set", f"run_id={run_id}", PYTHONPATH=str(desk.folder)
+        )
+        assert done.returncode == 0, done.stderr
+
+    (desk.folder / "mine.py").write_text(_OUTSIDER)
+    once("first", skip=False)
+    assert desk.darwin(
+        "rl", "promote", "gate", "--by", "Ada", "--reason", "a test", "--override"
+    ).returncode == 0  # fmt: skip
+    once("promoted", skip=False)
+    assert set(reasons(desk, "promoted")) == {("gate", "active")}
+    if change == "code":
+        (desk.folder / "mine.py").write_text(_OUTSIDER.replace("self.skip else", "True else"))
+    once("other", skip=change == "params")
+    assert set(reasons(desk, "other")) == {("gate", "observe")}
+
+
 def test_at_full_capital_whole_decisions_differ_and_after_a_demotion_none_does(desk: Desk) -> None:
     desk.config()
     run(desk, "absent")
