@@ -21,8 +21,6 @@ Find = Callable[[str, str], Callable[..., Any]]
 _CLOSED = ConfigDict(allow_inf_nan=False, extra="forbid")
 _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _CHANGE = "change it, or leave it out for its default"
-_UNFIT = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError)
-"""What the code of a plug-in raises where options do not suit it, beside ValueError."""
 _NOTHING: Mapping[str, object] = {}
 
 
@@ -65,8 +63,6 @@ def attempt(
         return factory(**values, **extra), []
     except ConfigError as error:
         return None, [Fault(path, f"is refused: {error.what}", error.mend or _CHANGE)]
-    except _UNFIT as error:
-        return None, [Fault(path, f"is refused: {type(error).__name__}: {error}", _CHANGE)]
     except ValueError as error:
         name, _, rest = str(error).partition(" ")
         if name in options:
