@@ -32,6 +32,12 @@ def quotient(numerator: FloatArray, denominator: FloatArray, *, times: float = 1
     return values
 
 
+def bounded_quotient(numerator: FloatArray, denominator: FloatArray, *, times: float) -> FloatArray:
+    """tanh of `quotient`."""
+    values: FloatArray = np.tanh(quotient(numerator, denominator, times=times))
+    return values
+
+
 def minus(one: FloatArray, other: FloatArray) -> FloatArray:
     """Difference, row by row."""
     return one - other
@@ -104,6 +110,20 @@ def log_above(x: FloatArray, *, floor: float) -> FloatArray:
     """Natural logarithm of x + floor, for x ≥ 0."""
     values: FloatArray = np.log(x + floor)
     return values
+
+
+def log_beyond(
+    x: FloatArray, expected_by: FloatArray, mean: FloatArray, *, floor: float, slope: float
+) -> FloatArray:
+    """ln(x + floor) − slope · ln(expected_by + floor); 0 where `mean` is 0."""
+    values: FloatArray = np.log(x + floor) - slope * np.log(expected_by + floor)
+    values[mean == 0.0] = 0.0
+    return values
+
+
+def product(one: FloatArray, other: FloatArray) -> FloatArray:
+    """one · other."""
+    return one * other
 
 
 def square(x: FloatArray) -> FloatArray:

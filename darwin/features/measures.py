@@ -11,14 +11,17 @@ import math
 from darwin.core.market import DAY_MS, MINUTE_MS
 from darwin.features.arithmetic import (
     affine,
+    bounded_quotient,
     contrast,
     fraction_alive,
     in_atr,
     log_above,
+    log_beyond,
     log_ratio,
     minus,
     on_the_clock,
     place_between,
+    product,
     quotient,
     root,
     square,
@@ -30,6 +33,7 @@ _ATR = "atr_14"
 _VOLATILITY_BARS = 168
 _VOLUME_BARS = 168
 _SMALLEST_VOLUME = 0.01  # of its mean: where the logarithm of a dry bar ends
+_VOLUME_PER_RANGE = 0.9
 _MONDAY = 3.0 / 7.0  # the epoch was a Thursday
 
 
@@ -216,6 +220,50 @@ def log_volume() -> Formula:
 def log_volume_z(bars: int) -> Formula:
     """Logarithm of relative volume, as a z-score over {bars} bars; 0 without volume."""
     return recall(window_z, "log_volume", bars=bars)
+
+
+@define
+def mean_range(bars: int) -> Formula:
+    """Mean of high minus low over {bars} bars."""
+    return recall(window_mean, "bar_range", bars=bars)
+
+
+@define
+def range_level(short: int, long: int) -> Formula:
+    """Mean range of {short} bars over that of {long}; 0 in a dead market."""
+    return rowwise(quotient, f"mean_range_{short}", f"mean_range_{long}")
+
+
+@define
+def volume_surprise(short: int, long: int) -> Formula:
+    """Logarithm of volume, {short} bars against {long}, beyond what their ranges make one expect.
+
+    In hourly BTC, ETH and BNB log-volume rises by 0.88 to 0.98 per unit of log-range within a week.
+    0 without volume.
+    """
+    return rowwise(
+        log_beyond, f"volume_level_{short}_{long}", f"range_level_{short}_{long}",
+        f"mean_volume_{long}", floor=_SMALLEST_VOLUME, slope=_VOLUME_PER_RANGE,
+    )  # fmt: skip
+
+
+@define
+def steady_move(bars: int) -> Formula:
+    """Log return over {bars} bars over the root of their summed squares, through tanh: −1..1."""
+    return rowwise(
+        bounded_quotient, f"log_return_{bars}", f"realised_vol_{bars}",
+        times=1.0 / math.sqrt(bars),
+    )  # fmt: skip
+
+
+@define
+def backed_move(bars: int, short: int) -> Formula:
+    """Steady move over {bars} bars, times the volume surprise of the last {short}.
+
+    Whether volume stands behind a move tells whether it goes on or turns: Llorente, Michaely, Saar
+    and Wang 2002, "Dynamic volume-return relation of individual stocks".
+    """
+    return rowwise(product, f"steady_move_{bars}", f"volume_surprise_{short}_{_VOLUME_BARS}")
 
 
 @define

@@ -118,6 +118,21 @@ def test_a_return_in_volatilities_is_what_its_name_says() -> None:
     np.testing.assert_allclose(Frame(bars)["return_in_vol_8"][-1], expected, rtol=1e-10)
 
 
+def test_a_backed_move_is_a_steady_move_with_the_volume_that_ranges_do_not_explain() -> None:
+    bars = walk(600)
+    steps = np.diff(np.log(bars.close))[-32:]
+    spans = bars.high - bars.low
+
+    def level(x: np.ndarray) -> float:
+        return float(np.log(x[-16:].mean() / x[-168:].mean() + 0.01))
+
+    surprise = level(bars.volume) - 0.9 * level(spans)
+    steady = np.tanh(steps.sum() / np.sqrt((steps**2).sum()))
+    found = [Frame(bars)[name][-1] for name in
+             ("volume_surprise_16_168", "steady_move_32", "backed_move_32_16")]  # fmt: skip
+    np.testing.assert_allclose(found, [surprise, steady, steady * surprise], rtol=1e-9)
+
+
 def test_the_version_changes_with_names_order_numbers_definitions_and_revision(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -184,6 +199,9 @@ REVISION_1 = [
     0.0410757923852,
     0.0764381896165,
     0.0346067828647,
+    -0.161461215428,
+    0.0935712252191,
+    -0.0151081237529,
     0.0568973146706,
     -0.0102216387684,
     0.0189027050487,

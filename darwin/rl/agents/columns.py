@@ -18,8 +18,8 @@ from darwin.features.formula import expand, higher
 REVISION = 1
 
 DIRECTIONAL = (
-    "return_in_vol", "gap_in_atr", "close_location", "ema_distance", "ema_slope", "macd_in_atr",
-    "di_balance", "rsi_balance", "channel_place", "bollinger_z",
+    "return_in_vol", "steady_move", "backed_move", "gap_in_atr", "close_location", "ema_distance",
+    "ema_slope", "macd_in_atr", "di_balance", "rsi_balance", "channel_place", "bollinger_z",
 )  # fmt: skip
 """Features that change their sign when the market is turned upside down, by how they begin."""
 
