@@ -29,6 +29,10 @@ $(VENV)/torch.stamp: $(VENV)/dev.stamp
 		"$$(sed -n 's/.*"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)"
 	touch $@
 
+$(VENV)/rl.stamp: $(VENV)/torch.stamp
+	$(PIP) install --quiet --editable ".[rl]"
+	touch $@
+
 $(VENV)/bench.stamp: $(VENV)/dev.stamp bench/requirements.txt
 	$(PIP) install --quiet --requirement bench/requirements.txt
 	touch $@
@@ -36,7 +40,7 @@ $(VENV)/bench.stamp: $(VENV)/dev.stamp bench/requirements.txt
 demo: $(VENV)/core.stamp
 	$(BIN)/darwin run configs/demo.json
 
-setup: $(VENV)/torch.stamp
+setup: $(VENV)/rl.stamp
 
 test: setup
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not sweep"

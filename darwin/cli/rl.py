@@ -13,6 +13,7 @@ COMMANDS = {
     "rollback": "darwin.rl.cli.rollback_model:rollback",
     "rollout": "darwin.rl.cli.rollout:rollout",
     "status": "darwin.rl.cli.graduation_status:status",
+    "train": "darwin.rl.cli.train_agent:train",
 }
 
 

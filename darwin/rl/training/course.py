@@ -1,0 +1,227 @@
+"""One course of training: rows cut in time, seeds trained, a threshold, one look at the test."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from darwin.core.market import FloatArray
+from darwin.rl.agents.spec import AgentSpec
+from darwin.rl.serving.spec_file import CATEGORICAL, HeldOut
+from darwin.rl.training import supervised
+from darwin.rl.training.export import files_of, merged
+from darwin.rl.training.gains import Gains, departs, gains
+from darwin.rl.training.network import Network, actions_of, scores
+from darwin.rl.training.recipes import Recipe
+from darwin.rl.training.rows import Normaliser, Rows, without_strange
+from darwin.rl.training.splits import Cuts, Split, cuts_of, split
+from darwin.rl.training.trainer import Budget, Evaluation, Job, Trained, train
+
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a course is asked to do."""
+
+    recipe: Recipe
+    timesteps: int
+    eval_freq: int
+    seed: int = 0
+    seeds: int = 3  # networks, trained alike but for their seed, that are merged into one
+    embargo_ms: int = 24 * HOUR_MS
+    test_from: int | None = None  # ms UTC
+    device: str = "cpu"
+    patience: int | None = None
+    budget: Budget | None = None
+
+    def digest(self) -> str:
+        """SHA-256 over all that it says, 64 hex digits."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+class Seed(NamedTuple):
+    """One network of a course."""
+
+    seed: int
+    trained: Trained
+
+
+@dataclass(frozen=True)
+class Course:
+    """What came of it; gains are on the test, which was looked at once."""
+
+    page: AgentSpec
+    plan: Plan
+    rows: Rows  # all that were read
+    parts: Split
+    normaliser: Normaliser
+    seeds: tuple[Seed, ...]
+    network: Network
+    threshold: float | None
+    actions: FloatArray  # on the test, (n,)
+    test: Gains
+    of_seeds: tuple[float, ...]  # learned gain on the test of each network alone
+    learner: Gains  # of the supervised learner
+    files: dict[str, bytes] = field(repr=False)
+
+    @property
+    def learned(self) -> bool:
+        """Whether the test shows a learned gain: its 95 % interval lies above zero."""
+        return self.test.learned.low > 0.0
+
+    @property
+    def beats_the_learner(self) -> bool:
+        """Whether the network gained more than the supervised learner did."""
+        return self.test.learned.value > self.learner.learned.value
+
+    def verdict(self) -> str:
+        """What a careful reader takes away, one sentence or two."""
+        low, high = self.test.learned.low, self.test.learned.high
+        gain = self.test.learned.value
+        told = f"{gain:+.4f} R per decision, 95 % interval {low:+.4f} to {high:+.4f}"
+        if not self.learned:
+            return f"Nothing learnable found: the learned gain is {told}."
+        beside = "" if self.beats_the_learner else (
+            " It does not beat the supervised learner on the same rows"
+            f" ({self.learner.learned.value:+.4f} R)."
+        )  # fmt: skip
+        return f"Learned: {told} beyond a rival that is as busy at random.{beside}"
+
+
+Told = Callable[[int, int, Evaluation | None], None]
+"""(seed, steps, evaluation) of a course under way."""
+
+
+def run_course(
+    rows: Rows,
+    plan: Plan,
+    *,
+    folder: Path | None = None,
+    tensorboard: Path | None = None,
+    tell: Told = lambda seed, steps, evaluation: None,
+) -> Course:
+    """Train on `rows` as `plan` says. Raises ConfigError where rows are too few to be cut.
+
+    With a folder each seed keeps its checkpoints there, and what is found there is gone on with.
+    """
+    page = rows.page
+    parts = split(rows, cuts_of(rows, plan.embargo_ms, plan.test_from))
+    known, normaliser = without_strange(parts.train)
+    rate = page.departure_rate
+    recipe = replace(plan.recipe, departure_rate=rate)
+    ridge = supervised.fit(known, parts.validation, normaliser, rate or 0.0)
+    beside = gains(parts.validation, supervised.act(ridge, parts.validation, rate or 0.0))
+    seeds = []
+    for seed in range(plan.seed, plan.seed + plan.seeds):
+        job = Job(
+            known, parts.validation, normaliser, recipe, seed, plan.timesteps, plan.eval_freq,
+            device=plan.device, patience=plan.patience, budget=plan.budget,
+            tensorboard=None if tensorboard is None else tensorboard / f"seed_{seed}",
+            folder=None if folder is None else folder / f"seed_{seed}",
+            baselines={"supervised_gain_r": beside.learned.value},
+        )  # fmt: skip
+        seeds.append(Seed(seed, train(job, partial(tell, seed))))
+    network = _joined(seeds)
+    threshold = threshold_of(network, parts.validation, normaliser, rate)
+    test = _judgeable(parts.test, normaliser)
+    actions = actions_of(page, network, normaliser(test.observations), threshold)
+    found = gains(test, actions)
+    of_seeds = tuple(
+        gains(
+            test, _alone(one.trained.network, parts.validation, test, normaliser, rate)
+        ).learned.value
+        for one in seeds
+    )
+    learner = gains(test, supervised.act(ridge, test, float(departs(test, actions).mean())))
+    return Course(
+        page, plan, rows, Split(known, parts.validation, test, parts.cuts), normaliser,
+        tuple(seeds), network, threshold, actions, found, of_seeds, learner,
+        files_of(
+            page, network, normaliser, parts.validation,
+            threshold=threshold,
+            training_end_ms=parts.cuts.test_from,
+            data_digest=rows.digest,
+            config_digest=plan.digest(),
+            metrics=_metrics(found, learner, of_seeds),
+            held_out=HeldOut(found.learned.value, 0.0),
+        ),
+    )  # fmt: skip
+
+
+def threshold_of(
+    network: Network, validation: Rows, normaliser: Normaliser, rate: float | None
+) -> float | None:
+    """Where leaving the baseline happens at `rate` on validation; None for sizes.
+
+    Of the meta-learner only what changes a verdict counts: to skip a take, to take a skip.
+    """
+    if rate is None:
+        return None
+    page, seen = validation.page, normaliser(validation.observations)
+    score = scores(page, network, seen)
+    free = actions_of(page, network, seen, _least(network))
+    counts = departs(validation, free) > 0.0
+    if not counts.any():
+        return None
+    share = min(rate * len(score) / int(counts.sum()), 1.0)
+    at = float(np.quantile(score[counts], 1.0 - share))
+    if network.head == CATEGORICAL:
+        return min(max(at, 1e-9), 1.0 - 1e-9)
+    return max(at, 0.0)
+
+
+def interquartile_mean(values: tuple[float, ...]) -> float:
+    """The mean of the middle half (Agarwal et al. 2021); of fewer than four, of all."""
+    ordered = np.sort(np.array(values))
+    cut = len(ordered) // 4
+    return float(ordered[cut : len(ordered) - cut].mean())
+
+
+def _least(network: Network) -> float:
+    """A threshold that every row reaches."""
+    return 1e-12 if network.head == CATEGORICAL else 0.0
+
+
+def _joined(seeds: list[Seed]) -> Network:
+    """All networks as one where their shape allows it, else the best on validation."""
+    networks = [one.trained.network for one in seeds]
+    if all(len(network.layers) == 2 for network in networks):
+        return merged(networks)
+    return max(seeds, key=lambda one: one.trained.best.learned_gain).trained.network
+
+
+def _alone(
+    network: Network, validation: Rows, test: Rows, normaliser: Normaliser, rate: float | None
+) -> FloatArray:
+    threshold = threshold_of(network, validation, normaliser, rate)
+    return actions_of(test.page, network, normaliser(test.observations), threshold)
+
+
+def _judgeable(test: Rows, normaliser: Normaliser) -> Rows:
+    """The door refuses to judge rows beyond 10 sd; the test leaves them out and counts them."""
+    return test.but_for("beyond 10 sd in the test", ~normaliser.is_strange(test.observations))
+
+
+def _metrics(found: Gains, learner: Gains, of_seeds: tuple[float, ...]) -> dict[str, float]:
+    return {
+        "test/learned_gain_r": found.learned.value,
+        "test/learned_gain_low_r": found.learned.low,
+        "test/learned_gain_high_r": found.learned.high,
+        "test/gain_over_baseline_r": found.over_baseline.value,
+        "test/departure_rate": found.departures,
+        "test/supervised_learned_gain_r": learner.learned.value,
+        "test/seeds_interquartile_mean_r": interquartile_mean(of_seeds),
+    }
+
+
+def cuts(course: Course) -> Cuts:
+    """Where its parts begin."""
+    return course.parts.cuts

@@ -1,0 +1,127 @@
+"""Turn a trained network into the files of a model, and see that they give what it gave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darwin.core.market import FloatArray
+from darwin.errors import ModelError
+from darwin.rl.agents.spec import AgentSpec
+from darwin.rl.serving import spec_file, weights_file
+from darwin.rl.serving.policy import policy_of
+from darwin.rl.serving.spec_file import HeldOut, Layer, ModelSpec
+from darwin.rl.training.network import Network
+from darwin.rl.training.rows import Normaliser, Rows
+
+PROBES = 256
+PARITY_ROWS = 1000
+PARITY = 1e-6
+
+
+def merged(networks: Sequence[Network]) -> Network:
+    """One network that gives the mean of what several give.
+
+    Exact for one hidden layer: their units stand side by side, and the last layer takes the mean.
+    """
+    first = networks[0]
+    if len(networks) == 1:
+        return first
+    if any(len(one.layers) != 2 for one in networks):
+        raise ValueError("only networks of one hidden layer stand side by side")
+    share = np.float32(1.0 / len(networks))
+    hidden = (
+        np.concatenate([one.layers[0][0] for one in networks]),
+        np.concatenate([one.layers[0][1] for one in networks]),
+    )
+    last = (
+        np.concatenate([one.layers[1][0] for one in networks], axis=1) * share,
+        np.sum([one.layers[1][1] for one in networks], axis=0) * share,
+    )
+    return Network((hidden, last), first.activation, first.head)
+
+
+def files_of(
+    page: AgentSpec,
+    network: Network,
+    normaliser: Normaliser,
+    probes: Rows,
+    *,
+    threshold: float | None,
+    training_end_ms: int,
+    data_digest: str,
+    config_digest: str,
+    metrics: Mapping[str, float],
+    held_out: HeldOut | None,
+) -> dict[str, bytes]:
+    """spec.json and weights.safetensors. Raises ModelError where they give anything else.
+
+    `probes` are rows on which the registry will try the model before it serves.
+    """
+    widths = [len(page.names), *(len(bias) for _, bias in network.layers)]
+    spec = ModelSpec(
+        agent=page.name,
+        head=network.head,
+        layers=tuple(
+            Layer(widths[at], widths[at + 1], activation)
+            for at, activation in enumerate(network.activations())
+        ),
+        threshold=threshold,
+        observation_schema=page.schema,
+        mean=tuple(normaliser.mean.tolist()),
+        sd=tuple(normaliser.sd.tolist()),
+        training_end=f"{datetime.fromtimestamp(training_end_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}",
+        data_digest=data_digest,
+        config_digest=config_digest,
+        metrics=metrics,
+        held_out=held_out,
+    )
+    shown = probes.observations[:: max(1, len(probes) // PROBES)][:PROBES]
+    layers = [
+        (matrix.astype(np.float64), bias.astype(np.float64)) for matrix, bias in network.layers
+    ]
+    outputs = _raw(spec, layers, shown)
+    files = {
+        spec_file.FILE: spec_file.write_spec(spec),
+        weights_file.FILE: weights_file.write_weights(layers, shown.astype(np.float64), outputs),
+    }
+    _require_parity(files, network, normaliser, probes.observations[:PARITY_ROWS])
+    return files
+
+
+def parity(files: Mapping[str, bytes], given: FloatArray, rows: NDArray[np.float32]) -> float:
+    """The largest distance of what serving gives, row by row, from `given`, (n, outputs)."""
+    policy = policy_of(files[spec_file.FILE], files[weights_file.FILE])
+    served = np.array([policy.outputs(row) for row in rows])
+    return float(np.max(np.abs(served - given) / np.maximum(1.0, np.abs(given)), initial=0.0))
+
+
+def _require_parity(
+    files: Mapping[str, bytes],
+    network: Network,
+    normaliser: Normaliser,
+    rows: NDArray[np.float32],
+) -> None:
+    exact = (rows.astype(np.float64) - normaliser.mean) / normaliser.sd
+    away = parity(files, network.outputs(exact), rows)
+    if not away <= PARITY:
+        raise ModelError(
+            f"the exported model gives other outputs than the trained one, by {away:.1e}",
+            mend="this is a bug in Darwin: please report it",
+        )
+
+
+def _raw(
+    spec: ModelSpec, layers: Sequence[tuple[FloatArray, FloatArray]], rows: NDArray[np.float32]
+) -> FloatArray:
+    x: FloatArray = (rows.astype(np.float64) - np.array(spec.mean)) / np.array(spec.sd)
+    for layer, (matrix, bias) in zip(spec.layers, layers, strict=True):
+        x = x @ matrix.T + bias
+        if layer.activation == spec_file.TANH:
+            x = np.tanh(x)
+        elif layer.activation == spec_file.RELU:
+            x = np.maximum(x, 0.0)
+    return x

@@ -1,0 +1,96 @@
+"""Training, validation and test: one after the other in time, with nothing shared between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from darwin.core.market import BoolArray, IntArray
+from darwin.errors import ConfigError
+from darwin.rl.training.rows import Rows
+
+SHARES = (0.6, 0.2)
+"""Of the decisions: for training, for validation; the rest is for the test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Where a split cuts time, ms UTC, and how long nothing is decided after a cut."""
+
+    validation_from: int
+    test_from: int
+    embargo_ms: int
+
+
+class Split(NamedTuple):
+    """Three sets of rows; no outcome of one is open while another decides."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+    cuts: Cuts
+
+
+def cuts_of(rows: Rows, embargo_ms: int, test_from: int | None = None) -> Cuts:
+    """Cut by shares of decisions, or give the test all from `test_from` on, ms UTC.
+
+    Before `test_from` a quarter goes to validation. Raises ConfigError where a part would be empty.
+    """
+    decided = rows.decided
+    if test_from is None:
+        if len(decided) < 5:
+            raise _too_few(len(decided))
+        first, second = np.cumsum(SHARES)
+        return Cuts(_at(decided, first), _at(decided, second), embargo_ms)
+    before = decided[decided < test_from]
+    if not 0 < len(before) < len(decided):
+        raise ConfigError(
+            "the test begins where no rows are before it, or none after",
+            where="--test-from",
+            mend="choose a day within the runs",
+        )
+    return Cuts(_at(before, SHARES[0] / sum(SHARES)), test_from, embargo_ms)
+
+
+def split(rows: Rows, cuts: Cuts) -> Split:
+    """Cut rows in three. Raises ConfigError where one part is empty.
+
+    *Purged*: a row whose bracket is still open at a cut belongs to neither side. *Embargo*: after a
+    cut the next part begins that much later (López de Prado 2018, chapter 7).
+    """
+    decided, settled = rows.decided, rows.settled
+    train = (decided < cuts.validation_from) & (settled <= cuts.validation_from)
+    validation = (
+        (decided >= cuts.validation_from + cuts.embargo_ms)
+        & (decided < cuts.test_from)
+        & (settled <= cuts.test_from)
+    )
+    test = decided >= cuts.test_from + cuts.embargo_ms
+    for name, which in (("training", train), ("validation", validation), ("test", test)):
+        if not which.any():
+            raise ConfigError(
+                f"no row is left for {name}",
+                where=f"{len(rows)} rows",
+                mend="name more or longer runs",
+            )
+    return Split(rows.select(train), rows.select(validation), rows.select(test), cuts)
+
+
+def purged(rows: Rows, cuts: Cuts) -> BoolArray:
+    """Which rows belong to no part, shape (n,)."""
+    parts = split(rows, cuts)
+    kept = np.concatenate([part.ids for part in parts[:3]])
+    gone: BoolArray = ~np.isin(rows.ids, kept)
+    return gone
+
+
+def _at(decided: IntArray, share: float) -> int:
+    return int(decided[min(int(share * len(decided)), len(decided) - 1)])
+
+
+def _too_few(n: int) -> ConfigError:
+    return ConfigError(
+        f"{n} rows cannot be cut in three", where="--run-ids", mend="name more or longer runs"
+    )
