@@ -207,7 +207,7 @@ def _refuse_reference(reference: Reference, width: int) -> None:
             what = f"has {len(shares)} shares beside {len(edges)} edges"
             raise _fault(f"reference.shares[{i}]", what, "write one more share than edges")
         if not (abs(sum(shares) - 1.0) <= SUM_OF_SHARES):
-            what = f"sums to {sum(shares)!r}"
+            what = f"sums to {sum(shares):.9g}"
             raise _fault(f"reference.shares[{i}]", what, "write shares of all rows, 1 together")
 
 
