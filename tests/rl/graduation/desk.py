@@ -83,21 +83,25 @@ class Desk:
         ends = names + "status, exit_time, exit_price, exit_reason, ambiguous, r, hash"
         self._insert("outcomes", ends, outcomes)
 
-    def checkpoint(self, at: datetime, run: str = "one") -> None:
-        """All that was decided in `run` is kept at that moment of the wall clock."""
+    def checkpoint(self, at: datetime, run: str = "one", reached: float | None = None) -> None:
+        """All that was decided in `run` is kept at that moment of the wall clock.
+
+        `reached`: in days, how far its bars go.
+        """
         self._beside += 1
+        bar = None if reached is None else START + round(reached * DAY_MS)
         row = (
-            (self._numbers[run] << SEQ_BITS) + self._beside, run, self._seq[run], NOTHING, 0,
+            (self._numbers[run] << SEQ_BITS) + self._beside, run, self._seq[run], NOTHING, 0, bar,
             iso_time(at), NOTHING,
         )  # fmt: skip
-        self._insert("checkpoints", "id, run_id, facts, head, bars, at, seal", [row])
+        self._insert("checkpoints", "id, run_id, facts, head, bars, reached, at, seal", [row])
 
     def safety(self, agent: str, day: float, kind: str, detail: str, run: str = "one") -> None:
         at = START + round(day * DAY_MS)
         row = (self._next(run), run, at, kind, detail, agent, NOTHING)
         self._insert("safety_events", "id, run_id, time, kind, detail, agent_name, hash", [row])
 
-    def alert(self, agent: str, day: float, kind: str, run: str = "one") -> None:
+    def alert(self, agent: str | None, day: float, kind: str, run: str = "one") -> None:
         self._beside += 1
         at = START + round(day * DAY_MS)
         number = (self._numbers[run] << SEQ_BITS) + self._beside
