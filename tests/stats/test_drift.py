@@ -89,6 +89,12 @@ def test_a_column_of_few_values_has_a_bin_for_each():
     assert reference_of(np.ones((5, 1))) == Reference(((),), ((1.0,),))
 
 
+def test_a_value_that_holds_the_last_tenth_and_more_ends_in_the_last_bin():
+    rows = np.array([*range(20), *[20] * 30], dtype=float)[:, None]
+    ((*edges, last),) = reference_of(rows).edges
+    assert (last, edges) == (19.5, [4.5, 9.5, 14.5])
+
+
 def test_values_next_to_each_other_are_told_apart():
     one = 1.0
     two = np.nextafter(one, 2.0)

@@ -46,6 +46,7 @@ class Desk:
         take: int | None = None, r: float | None = None, status: str | None = None,
         reason: str = "observe", mode: str = "observe", model: Model = OURS, role: str = "serving",
         first: int | None = None, exit_days: float = 0.1,
+        observation: bytes = b"", schema: str = "s" * 64,
     ) -> None:  # fmt: skip
         """A decision on a new candidate at each of `days`; `first`: on that candidate and so on."""
         some = [days] if isinstance(days, (int, float)) else list(days)
@@ -58,7 +59,7 @@ class Desk:
             decisions.append(
                 (
                     number, run, candidate, agent, role, at, mode, action, 1.0, 1.0, 0, reason,
-                    *model, "s" * 64, b"", NOTHING, NOTHING,
+                    *model, schema, observation, NOTHING, NOTHING,
                 )
             )  # fmt: skip
             if take is not None:

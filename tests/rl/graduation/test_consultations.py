@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from darwin.rl.graduation.consultations import (
     Window,
     newest_bar,
     read_consultations,
+    read_observations,
     read_runs,
 )
 from tests.rl.graduation.desk import OTHER, START, Desk, hours, later
@@ -145,6 +147,34 @@ def test_the_rows_to_be_read_are_those_of_the_window_alone(desk):
     ids = [(row["id"], row["bar_time"]) for row in desk.rows("agent_decisions")]
     inside = [number for number, time in ids if START + 8 * DAY_MS < time <= START + 9 * DAY_MS]
     assert counted.ids() == [(inside[0], inside[23]), (inside[24], inside[47])]
+
+
+def test_what_was_seen_is_read_once_a_candidate_of_the_window_where_it_is_finite(desk):
+    for run in ("one", "two"):
+        desk.run(run, mode="replay")
+
+    def saw(days, *row, run="one", **how):
+        seen = np.array(row, dtype="<f4").tobytes()
+        desk.decide(GATE, days, PASS, run=run, observation=seen, **how)
+
+    saw(5, 1, 1, first=1)
+    saw(1, 2, 2, first=2)  # before the window, though it was recorded within
+    saw(5, 3, math.nan, first=3)
+    saw(5, 4, 4, 4, first=4)
+    saw(5, 5, 5, first=5, schema="z" * 64)
+    saw(5, 6, 6, first=6, role="challenger")
+    saw(5, 7, 7, first=7, model=OTHER)
+    saw(6, 8, 8, first=8)
+    saw(9, 9, 9, first=9)
+    saw(5, 10, 10, run="two", first=1)
+    saw(5, 11, 11, run="two", first=11)
+    counted, _ = count(desk, 4, 6)
+    with desk.database.read() as connection:
+        found = read_observations(connection, GATE, "s" * 64, 2, counted)
+    assert found.tolist() == [[1, 1], [7, 7], [8, 8], [11, 11]]
+    counted, _ = count(desk, 20, 30)
+    with desk.database.read() as connection:
+        assert read_observations(connection, GATE, "s" * 64, 2, counted).shape == (0, 2)
 
 
 told = st.lists(
