@@ -40,7 +40,7 @@ def desk(tmp_path_factory):
     desk = Desk(tmp_path_factory.mktemp("evaluated"))
     block = rules()
     for number, run_id in enumerate(("one", "two", "three")):
-        market = {"seed": 3 + number, "bars": 1500}
+        market = {"seed": 3 + number, "bars": 1000}
         done = desk.darwin("run", desk.config(run_id=run_id, market=market, rl=block))
         assert done.returncode == 0, done.stderr
         if number == 0:
@@ -187,8 +187,7 @@ def test_drift_is_the_index_of_training_rows_and_window_rows(desk, gate):
     assert 0 < len(worst) < sum(one["band"] == "drifted" for one in drift["columns"])
 
 
-def test_the_same_database_gives_the_same_answer(desk, gate):
-    assert json.loads(evaluate(desk, "gate", "--json")) == gate
+def test_the_same_database_gives_the_same_answer_by_either_name(desk, gate):
     done = desk.darwin("rl", "evaluate", "gate", "--json")
     assert json.loads(done.stdout) == gate
 

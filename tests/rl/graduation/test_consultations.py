@@ -189,7 +189,7 @@ told = st.lists(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told, st.integers(0, 24 * 12), st.integers(1, 24 * 12))
 def test_the_counts_are_those_of_a_plain_loop(
     tmp_path_factory, empty_database, rows, since, length
