@@ -8,6 +8,7 @@ from darwin.cli.lazy import LazyGroup
 
 COMMANDS = {
     "demote": "darwin.rl.cli.promotion:demote",
+    "evaluate": "darwin.rl.cli.evaluate_agent:evaluate",
     "models": "darwin.cli.rl_models:models",
     "promote": "darwin.rl.cli.promotion:promote",
     "rollback": "darwin.rl.cli.rollback_model:rollback",
@@ -24,5 +25,6 @@ def rl() -> None:
     \b
     Examples:
       darwin rl status
+      darwin rl evaluate gate
       darwin rl models list gate
     """

@@ -1,7 +1,8 @@
-"""Intervals for a mean whose observations hang together: grouped, with Student's t."""
+"""Intervals: for a share, and for a mean whose observations hang together in groups."""
 
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -10,6 +11,14 @@ import numpy as np
 from darwin.core.market import FloatArray, IntArray
 
 FEWEST_GROUPS = 10  # below that an interval promises more than it can hold
+
+
+class Interval(NamedTuple):
+    """A figure with its two-sided interval; what cannot be said is NaN."""
+
+    value: float
+    low: float
+    high: float
 
 
 class MeanInterval(NamedTuple):
@@ -38,6 +47,21 @@ def grouped_mean(values: FloatArray, group: IntArray, level: float = 0.95) -> Me
     error = float(np.sqrt(groups / (groups - 1) * np.sum(within * within))) / len(values)
     half = student_quantile((1 + level) / 2, groups - 1) * error
     return MeanInterval(mean, mean - half, mean + half, groups)
+
+
+def wilson(share: float, cases: float, level: float = 0.95) -> Interval:
+    """Interval for a share of independent cases; all NaN without cases.
+
+    Score interval of Wilson (1927), without continuity correction. Of weighted cases hand in their
+    effective number, (Σ w)² / Σ w² (Kish 1965).
+    """
+    if not cases > 0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    z2 = NormalDist().inv_cdf((1 + level) / 2) ** 2
+    centre = share + z2 / (2 * cases)
+    half = math.sqrt(z2 * (share * (1 - share) / cases + z2 / (4 * cases**2)))
+    low, high = (centre - half) / (1 + z2 / cases), (centre + half) / (1 + z2 / cases)
+    return Interval(share, max(min(low, share), 0.0), min(max(high, share), 1.0))
 
 
 def student_quantile(p: float, freedom: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,12 @@ class Evidence:
     def resolved(self) -> BoolArray:
         """Where there is an R, shape (n,)."""
         return np.isfinite(self.r)
+
+    def select(self, which: BoolArray) -> Evidence:
+        """The decisions at the places `which`, shape (n,); of the silent ones nothing is said."""
+        columns = [one.name for one in fields(self) if one.name != "silent_share"]
+        chosen = {name: getattr(self, name)[which] for name in columns}
+        return replace(self, **chosen, silent_share=float("nan"))
 
 
 def read_evidence(

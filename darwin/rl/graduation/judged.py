@@ -10,7 +10,7 @@ from darwin.core.agents import Mode, Model
 from darwin.errors import ModelError
 from darwin.rl.graduation.checklist import Condition, State, Validation, conditions
 from darwin.rl.graduation.dwell import market_time_held
-from darwin.rl.graduation.evidence import NONE, read_evidence
+from darwin.rl.graduation.evidence import NONE, Evidence, read_evidence
 from darwin.rl.graduation.latest import Latest, read_latest
 from darwin.rl.graduation.record import Promotion, Record, earned, record_in
 from darwin.rl.graduation.scorecard import Scorecard, score
@@ -31,7 +31,8 @@ class Judged:
     challenger: Model | None
     record: Record
     held_ms: int  # market time for which the promoted model was heard at its stage
-    card: Scorecard
+    evidence: Evidence  # of the judged model
+    card: Scorecard  # of that
     conditions: tuple[Condition, ...]
 
     @property
@@ -67,8 +68,8 @@ def judge(registry: Registry, agent: str, may_act: MayAct, run_id: str | None = 
     card = score(agent, evidence, latest)
     validation = _validation(registry, agent, shelf.serving, latest, may_act)
     return Judged(
-        agent, model, shelf.serving, shelf.challenger, record, held_ms, card,
-        conditions(card, validation),
+        agent, model, shelf.serving, shelf.challenger, record, held_ms, evidence,
+        card, conditions(card, validation),
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ class Latest:
     alerts: tuple[Alert, ...] = ()  # of the last 24 hours of its market time
     model: Model | None = None  # that was asked last as the one that serves
     risk_per_trade: float | None = None  # fraction of equity; None: its size says nothing of it
+    max_override_rate: float | None = None  # that its config sets; None: it says nothing of agents
 
 
 class _Newest(NamedTuple):
@@ -60,13 +61,15 @@ def read_latest(connection: Connection, agent: str) -> Latest:
         .where(a.time > newest.bar_time - DAY_MS)
         .order_by(a.id)
     )
+    risk_per_trade, max_override_rate = _limits(newest)
     return Latest(
         run_id=newest.run_id,
         bar_time=newest.bar_time,
         breaker=state.phase(newest.bar_time),
         alerts=tuple(Alert(*row) for row in raised),
         model=_model(newest),
-        risk_per_trade=_risk_per_trade(newest),
+        risk_per_trade=risk_per_trade,
+        max_override_rate=max_override_rate,
     )
 
 
@@ -93,12 +96,20 @@ def _model(newest: _Newest) -> Model | None:
     return None if version is None or sha256 is None else Model(version, sha256)
 
 
-def _risk_per_trade(newest: _Newest) -> float | None:
-    """What a full-sized trade of the run risks, where its size is made from that."""
+def _limits(newest: _Newest) -> tuple[float | None, float | None]:
+    """What a full-sized trade of the run risks, and how many verdicts may be set aside there.
+
+    The former only where its size is made from that, the latter only where agents take part.
+    """
     try:
-        portfolio = json.loads(newest.config_json).get("portfolio", {})
+        told = json.loads(newest.config_json)
+        portfolio, rl = told.get("portfolio", {}), told.get("rl") or {}
         sized = portfolio.get("sizing") == "risk"
-        return float(portfolio["risk_per_trade"]) if sized else None
+        limit = rl.get("max_override_rate")
+        return (
+            float(portfolio["risk_per_trade"]) if sized else None,
+            None if limit is None else float(limit),
+        )
     except (ValueError, TypeError, AttributeError, KeyError) as fault:
         raise IntegrityError(
             f"the config that run '{newest.run_id}' recorded is none",

@@ -86,23 +86,59 @@ def _figures(agent: str, evidence: Evidence, days: float, risk: float | None) ->
     return _portfolio(evidence, days, risk)
 
 
+def winners(evidence: Evidence) -> BoolArray:
+    """Where the expert takes what then wins, shape (n,)."""
+    which: BoolArray = evidence.resolved & (evidence.r > 0.0) & (evidence.take == 1.0)
+    return which
+
+
+def weights(evidence: Evidence) -> FloatArray:
+    """How many decisions of a gate each stands for, shape (n,).
+
+    At full capital the expert is asked about a skip only where it is audited: each of these stands
+    for all that were not asked about.
+    """
+    audited = (evidence.action == SKIP) & evidence.audited
+    return np.where(audited, float(AUDITED_ONE_IN), 1.0)
+
+
+class Overrides(NamedTuple):
+    """Where a meta-learner sets the expert aside; arrays of shape (n,)."""
+
+    to_skip: BoolArray
+    to_take: BoolArray
+
+    def right(self, evidence: Evidence) -> BoolArray:
+        """Whether each that has an R was right: to skip what did not win, to take what did."""
+        return np.where(self.to_skip, evidence.r <= 0.0, evidence.r > 0.0)
+
+    @property
+    def either(self) -> BoolArray:
+        """Of both kinds."""
+        return self.to_skip | self.to_take
+
+
+def overrides(evidence: Evidence) -> Overrides:
+    """The overrides among the decisions of a meta-learner; to what the expert said is none."""
+    return Overrides(
+        (evidence.action == TO_SKIP) & (evidence.take == 1.0),
+        (evidence.action == TO_TAKE) & (evidence.take == 0.0),
+    )
+
+
 def _gate(evidence: Evidence) -> GateFigures:
-    skip = evidence.action == SKIP
-    winner = evidence.resolved & (evidence.r > 0.0) & (evidence.take == 1.0)
-    # at full capital the expert is asked about a skip only where it is audited: each of these
-    # stands for all that were not asked about
-    weight = np.where(skip & evidence.audited, float(AUDITED_ONE_IN), 1.0)
+    skip, winner, weight = evidence.action == SKIP, winners(evidence), weights(evidence)
     return GateFigures(_share(skip), _share(skip[winner], weight[winner]), int(winner.sum()))
 
 
 def _meta_learner(evidence: Evidence) -> MetaLearnerFigures:
-    to_skip = (evidence.action == TO_SKIP) & (evidence.take == 1.0)
-    to_take = (evidence.action == TO_TAKE) & (evidence.take == 0.0)
-    overrides = to_skip | to_take
-    known = overrides & evidence.resolved
-    right = np.where(to_skip, evidence.r <= 0.0, evidence.r > 0.0)
+    told = overrides(evidence)
+    known = told.either & evidence.resolved
     return MetaLearnerFigures(
-        _share(~overrides), int(overrides.sum()), int(known.sum()), _share(right[known])
+        _share(~told.either),
+        int(told.either.sum()),
+        int(known.sum()),
+        _share(told.right(evidence)[known]),
     )
 
 

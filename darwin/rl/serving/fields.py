@@ -26,17 +26,27 @@ def instant(text: str) -> datetime:
 class Fields:
     """An object that has exactly the keys it should. Every reader raises ModelError."""
 
-    def __init__(self, tree: object, keys: Sequence[str], file: str, path: str = "") -> None:
-        """Take `tree`, found at `path` (empty, or ending in a dot) of `file`."""
+    def __init__(
+        self,
+        tree: object,
+        keys: Sequence[str],
+        file: str,
+        path: str = "",
+        may_lack: Sequence[str] = (),
+    ) -> None:
+        """Take `tree`, found at `path` (empty, or ending in a dot) of `file`.
+
+        Those of `keys` that it `may_lack` read as null where they are missing.
+        """
         self._file, self._path = file, path
         if not isinstance(tree, dict):
             raise self.fault("", "is not an object", f"write one with {', '.join(keys)}")
         for key in sorted(tree.keys() - set(keys)):
             raise self.fault(quoted(key), "is unknown", f"known: {', '.join(keys)}")
         for key in keys:
-            if key not in tree:
+            if key not in tree and key not in may_lack:
                 raise self.fault(key, "is missing", f"needed: {', '.join(keys)}")
-        self._tree: dict[str, Any] = tree
+        self._tree: dict[str, Any] = dict.fromkeys(may_lack) | tree
 
     def fault(self, key: str, what: str, mend: str) -> ModelError:
         """Say what is wrong with the value of `key`."""
@@ -69,14 +79,20 @@ class Fields:
 
     def numbers(self, key: str, low: float, high: float, most: int) -> tuple[float, ...]:
         """A list of 1 to `most` numbers from `low` to `high`."""
-        values = self._list(key, most)
-        read = tuple(self._number(value, f"{key}[{i}]") for i, value in enumerate(values))
-        for i, value in enumerate(read):
-            if not (low <= value <= high):
-                raise self.fault(
-                    f"{key}[{i}]", f"is {value!r}", f"write a number from {low:g} to {high:g}"
-                )
-        return read
+        return self._numbers(self._list(self._tree[key], key, 1, most), key, low, high)
+
+    def lists_of_numbers(
+        self, key: str, low: float, high: float, lengths: tuple[int, int], most: int
+    ) -> tuple[tuple[float, ...], ...]:
+        """A list of 1 to `most` lists, each of numbers from `low` to `high`.
+
+        `lengths` are the fewest and the most numbers of each.
+        """
+        found = []
+        for i, values in enumerate(self._list(self._tree[key], key, 1, most)):
+            inner = f"{key}[{i}]"
+            found.append(self._numbers(self._list(values, inner, *lengths), inner, low, high))
+        return tuple(found)
 
     def digest(self, key: str) -> str:
         """A SHA-256 as 64 lower-case hex digits."""
@@ -116,14 +132,24 @@ class Fields:
 
     def tables(self, key: str, keys: Sequence[str], most: int) -> Iterator[Fields]:
         """The objects of a list of 1 to `most`, each with `keys`."""
-        for i, value in enumerate(self._list(key, most)):
+        for i, value in enumerate(self._list(self._tree[key], key, 1, most)):
             yield Fields(value, keys, self._file, f"{self._path}{key}[{i}].")
 
-    def _list(self, key: str, most: int) -> list[Any]:
-        value = self._tree[key]
-        if not (isinstance(value, list) and 1 <= len(value) <= most):
-            raise self.fault(key, "is no list of fitting length", f"write one of 1 to {most}")
+    def _list(self, value: object, key: str, least: int, most: int) -> list[Any]:
+        if not (isinstance(value, list) and least <= len(value) <= most):
+            raise self.fault(key, "is no list of fitting length", f"write one of {least} to {most}")
         return value
+
+    def _numbers(
+        self, values: Sequence[object], key: str, low: float, high: float
+    ) -> tuple[float, ...]:
+        read = tuple(self._number(value, f"{key}[{i}]") for i, value in enumerate(values))
+        for i, value in enumerate(read):
+            if not (low <= value <= high):
+                raise self.fault(
+                    f"{key}[{i}]", f"is {value!r}", f"write a number from {low:g} to {high:g}"
+                )
+        return read
 
     def _number(self, value: object, key: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):

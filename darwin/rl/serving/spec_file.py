@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from darwin.errors import ModelError
 from darwin.rl.agents.pages import PAGES
 from darwin.rl.serving.fields import Fields, instant
 from darwin.rl.serving.strict_json import read_object, refusal
+from darwin.stats.drift import MOST_EDGES, Reference
 
 FILE = "spec.json"
 FORMAT = 1
@@ -20,6 +22,9 @@ WIDEST = 1024
 MOST_METRICS = 256
 SMALLEST_SD, LARGEST_SCALE = 1e-9, 1e9
 """Bounds of the normaliser; with those of the weights no sum of a forward pass can overflow."""
+LARGEST_EDGE = 11 * LARGEST_SCALE  # rows of training lie within ten sd of their mean
+SUM_OF_SHARES = 1e-6
+"""How far the shares of a column may be from 1 together."""
 
 CATEGORICAL, ARGMAX_Q = "categorical", "argmax_q"
 CLIPPED_GAUSSIAN, TANH_GAUSSIAN = "clipped_gaussian", "tanh_gaussian"
@@ -61,6 +66,7 @@ class ModelSpec:
     config_digest: str | None = None
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     held_out: HeldOut | None = None
+    reference: Reference | None = None  # how the rows of training were distributed
 
     @property
     def width(self) -> int:
@@ -98,6 +104,7 @@ def write_spec(spec: ModelSpec) -> bytes:
         "config_digest": spec.config_digest,
         "metrics": dict(spec.metrics),
         "held_out": None if spec.held_out is None else spec.held_out._asdict(),
+        "reference": None if spec.reference is None else spec.reference._asdict(),
     }
     raw = json.dumps(tree, sort_keys=True, indent=1).encode() + b"\n"
     read_spec(raw)
@@ -108,7 +115,7 @@ def read_spec(raw: bytes) -> ModelSpec:
     """Read spec.json. Raises ModelError naming the key at fault, and how to mend it."""
     if len(raw) > LARGEST_FILE:
         raise refusal(FILE, f"is larger than {LARGEST_FILE >> 20} MiB", "is it the right file?")
-    tree = Fields(read_object(raw, FILE), _KEYS, FILE)
+    tree = Fields(read_object(raw, FILE), _KEYS, FILE, may_lack=("reference",))
     tree.whole("format", FORMAT, FORMAT)
     normaliser = tree.table("normaliser", ("mean", "sd"))
     spec = ModelSpec(
@@ -131,6 +138,9 @@ def read_spec(raw: bytes) -> ModelSpec:
         config_digest=tree.optional("config_digest", tree.digest),
         metrics=tree.metrics("metrics", MOST_METRICS),
         held_out=tree.optional("held_out", lambda key: _held_out(tree.table(key, HeldOut._fields))),
+        reference=tree.optional(
+            "reference", lambda key: _reference(tree.table(key, Reference._fields))
+        ),
     )
     _refuse_contradictions(spec)
     return spec
@@ -140,9 +150,16 @@ def _held_out(table: Fields) -> HeldOut:
     return HeldOut(table.number("gain"), table.number("baseline"))
 
 
+def _reference(table: Fields) -> Reference:
+    return Reference(
+        table.lists_of_numbers("edges", -LARGEST_EDGE, LARGEST_EDGE, (0, MOST_EDGES), WIDEST),
+        table.lists_of_numbers("shares", 0.0, 1.0, (1, MOST_EDGES + 1), WIDEST),
+    )
+
+
 _KEYS = (
     "format", "agent", "head", "layers", "threshold", "observation_schema", "normaliser",
-    "training_end", "data_digest", "config_digest", "metrics", "held_out",
+    "training_end", "data_digest", "config_digest", "metrics", "held_out", "reference",
 )  # fmt: skip
 
 
@@ -162,6 +179,8 @@ def _refuse_contradictions(spec: ModelSpec) -> None:
     if width != page.outputs:
         raise _fault("layers", f"end in {width}", f"{spec.agent} has {page.outputs} outputs")
     _refuse_threshold(spec)
+    if spec.reference is not None:
+        _refuse_reference(spec.reference, spec.width)
 
 
 def _refuse_threshold(spec: ModelSpec) -> None:
@@ -173,6 +192,23 @@ def _refuse_threshold(spec: ModelSpec) -> None:
         raise _fault("threshold", "is no probability", "write a number between 0 and 1, or null")
     if spec.head == ARGMAX_Q and not (spec.threshold >= 0.0):
         raise _fault("threshold", "is no margin", "write 0 or more, or null")
+
+
+def _refuse_reference(reference: Reference, width: int) -> None:
+    for key, told in reference._asdict().items():
+        if len(told) != width:
+            what = f"has {len(told)} columns where the model takes {width}"
+            raise _fault(f"reference.{key}", what, "write a list for each column")
+    for i, (edges, shares) in enumerate(zip(*reference, strict=True)):
+        if any(not (low < high) for low, high in pairwise(edges)):
+            what = "does not ascend"
+            raise _fault(f"reference.edges[{i}]", what, "write each edge once, in order")
+        if len(shares) != len(edges) + 1:
+            what = f"has {len(shares)} shares beside {len(edges)} edges"
+            raise _fault(f"reference.shares[{i}]", what, "write one more share than edges")
+        if not (abs(sum(shares) - 1.0) <= SUM_OF_SHARES):
+            what = f"sums to {sum(shares):.9g}"
+            raise _fault(f"reference.shares[{i}]", what, "write shares of all rows, 1 together")
 
 
 def _fault(key: str, what: str, mend: str) -> ModelError:

@@ -46,6 +46,7 @@ class Desk:
         take: int | None = None, r: float | None = None, status: str | None = None,
         reason: str = "observe", mode: str = "observe", model: Model = OURS, role: str = "serving",
         first: int | None = None, exit_days: float = 0.1,
+        observation: bytes = b"", schema: str = "s" * 64,
     ) -> None:  # fmt: skip
         """A decision on a new candidate at each of `days`; `first`: on that candidate and so on."""
         some = [days] if isinstance(days, (int, float)) else list(days)
@@ -58,7 +59,7 @@ class Desk:
             decisions.append(
                 (
                     number, run, candidate, agent, role, at, mode, action, 1.0, 1.0, 0, reason,
-                    *model, "s" * 64, b"", NOTHING, NOTHING,
+                    *model, schema, observation, NOTHING, NOTHING,
                 )
             )  # fmt: skip
             if take is not None:
@@ -83,21 +84,25 @@ class Desk:
         ends = names + "status, exit_time, exit_price, exit_reason, ambiguous, r, hash"
         self._insert("outcomes", ends, outcomes)
 
-    def checkpoint(self, at: datetime, run: str = "one") -> None:
-        """All that was decided in `run` is kept at that moment of the wall clock."""
+    def checkpoint(self, at: datetime, run: str = "one", reached: float | None = None) -> None:
+        """All that was decided in `run` is kept at that moment of the wall clock.
+
+        `reached`: in days, how far its bars go.
+        """
         self._beside += 1
+        bar = None if reached is None else START + round(reached * DAY_MS)
         row = (
-            (self._numbers[run] << SEQ_BITS) + self._beside, run, self._seq[run], NOTHING, 0,
+            (self._numbers[run] << SEQ_BITS) + self._beside, run, self._seq[run], NOTHING, 0, bar,
             iso_time(at), NOTHING,
         )  # fmt: skip
-        self._insert("checkpoints", "id, run_id, facts, head, bars, at, seal", [row])
+        self._insert("checkpoints", "id, run_id, facts, head, bars, reached, at, seal", [row])
 
     def safety(self, agent: str, day: float, kind: str, detail: str, run: str = "one") -> None:
         at = START + round(day * DAY_MS)
         row = (self._next(run), run, at, kind, detail, agent, NOTHING)
         self._insert("safety_events", "id, run_id, time, kind, detail, agent_name, hash", [row])
 
-    def alert(self, agent: str, day: float, kind: str, run: str = "one") -> None:
+    def alert(self, agent: str | None, day: float, kind: str, run: str = "one") -> None:
         self._beside += 1
         at = START + round(day * DAY_MS)
         number = (self._numbers[run] << SEQ_BITS) + self._beside

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from darwin.rl.serving.spec_file import (
     read_spec,
     write_spec,
 )
+from darwin.stats.drift import reference_of
 from darwin.testing.models import make_model, raw_outputs
 from tests.rl.serving.forged import SPEC, WEIGHTS, check
 
@@ -179,6 +181,27 @@ def test_a_spec_reads_back_as_it_was_written():
     )  # fmt: skip
     dated = read_spec(make_model("gate", training_end="1970-01-02T00:00:01Z")[SPEC])
     assert dated.training_end_ms == 86_401_000
+
+
+def test_a_spec_keeps_how_its_rows_of_training_were_distributed():
+    width = len(PAGES["portfolio"].names)
+    reference = reference_of(np.random.default_rng(3).normal(size=(300, width)).astype(np.float32))
+    spec = read_spec(make_model("portfolio", reference=reference)[SPEC])
+    assert spec.reference == reference
+    assert read_spec(write_spec(spec)) == spec
+    tree = json.loads(write_spec(spec))
+    tree["reference"]["edges"] = [edges[:0] for edges in tree["reference"]["edges"]]
+    tree["reference"]["shares"] = [[1] for _ in tree["reference"]["shares"]]
+    plain = read_spec(json.dumps(tree).encode()).reference
+    assert plain == (((),) * width, ((1.0,),) * width)
+
+
+def test_a_spec_of_before_there_were_references_is_read():
+    tree = json.loads(make_model("gate")[SPEC])
+    assert tree.pop("reference", "missing") is None
+    raw = json.dumps(tree).encode()
+    assert read_spec(raw).reference is None
+    assert json.loads(write_spec(read_spec(raw)))["reference"] is None
 
 
 def test_serving_needs_numpy_and_safetensors_alone():

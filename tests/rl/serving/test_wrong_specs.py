@@ -28,6 +28,13 @@ def normaliser(key: str, values):
     return lambda tree: tree["normaliser"].update({key: values})
 
 
+def referring(edges, shares, column=7):
+    """With a reference that is sound but for one column."""
+    told = {"edges": [[0.5, 1.5]] * WIDTH, "shares": [[0.5, 0.25, 0.25]] * WIDTH}
+    told["edges"][column], told["shares"][column] = edges, shares
+    return with_keys(SMALL, reference=told)
+
+
 WIDTH = len(PAGES["gate"].names)
 
 SPECS = {
@@ -103,6 +110,35 @@ SPECS = {
     "half the evidence": (with_keys(SMALL, held_out={"gain": 1.0}), "held_out.baseline is missing"),
     "evidence of nothing": (with_keys(SMALL, held_out={}), "held_out.gain is missing"),
     "evidence of 0": (with_keys(SMALL, held_out=0), "held_out is not an object"),
+    "a reference of 0": (with_keys(SMALL, reference=0), "reference is not an object"),
+    "half a reference": (with_keys(SMALL, reference={"edges": []}), "reference.shares is missing"),
+    "more than a reference": (
+        with_keys(SMALL, reference={"edges": [], "shares": [], "rows": 3}), "'rows' is unknown",
+    ),
+    "a reference of no column": (
+        with_keys(SMALL, reference={"edges": [], "shares": []}), "reference.edges is no list",
+    ),
+    "a reference of text": (referring("0.5", [0.5, 0.5]), r"reference.edges\[7\] is no list"),
+    "an edge of text": (referring(["0"], [0.5, 0.5]), r"reference.edges\[7\]\[0\] is '0'"),
+    "an edge that is true": (referring([True], [0.5, 0.5]), r"edges\[7\]\[0\] is True"),
+    "a huge edge": (referring([1e300], [0.5, 0.5]), r"edges\[7\]\[0\] is 1e\+300"),
+    "ten edges": (referring([*range(10)], [0.1] * 10 + [0.0]), r"edges\[7\] is no list of fitting"),
+    "edges that descend": (referring([1, 0], [0.5, 0.25, 0.25]), r"edges\[7\] does not ascend"),
+    "an edge twice": (referring([1, 1], [0.5, 0.25, 0.25]), r"edges\[7\] does not ascend"),
+    "a share too few": (referring([0, 1], [0.5, 0.5]), r"shares\[7\] has 2 shares beside 2 edges"),
+    "a share too many": (referring([], [0.5, 0.5]), r"shares\[7\] has 2 shares beside 0 edges"),
+    "no share": (referring([], []), r"shares\[7\] is no list of fitting length"),
+    "a negative share": (referring([0], [1.1, -0.1]), r"shares\[7\]\[0\] is 1.1"),
+    "shares of more than all": (referring([0], [0.5, 0.500002]), r"shares\[7\] sums to 1.000002"),
+    "shares of less than all": (referring([0], [0.5, 0.499998]), r"shares\[7\] sums to 0.999998"),
+    "a column too few": (
+        with_keys(SMALL, reference={"edges": [[]] * 50, "shares": [[1]] * WIDTH}),
+        "reference.edges has 50 columns where the model takes 51",
+    ),
+    "a column too many": (
+        with_keys(SMALL, reference={"edges": [[]] * WIDTH, "shares": [[1]] * 52}),
+        "reference.shares has 52 columns where the model takes 51",
+    ),
     "worse than its baseline": (
         with_keys(SMALL, held_out={"gain": 0.09, "baseline": 0.1}), "gains 0.09 on held-out data",
     ),
@@ -115,3 +151,8 @@ def test_a_wrong_spec_is_refused_by_name(files, says):
         check(files)
     assert refused.value.mend
     assert all(line.isprintable() and len(line) < 400 for line in refused.value.lines())
+
+
+@pytest.mark.parametrize("last", [0.5, 0.5000009, 0.4999991])
+def test_shares_that_sum_to_1_within_what_rounding_takes_are_read(last):
+    check(referring([0], [0.5, last]))
