@@ -14,12 +14,15 @@ KINDS = (
     "excessive overrides",
     "low decision rate",
     "breaker opened",
+    "challenger breaker opened",
     "model stale",
     "evidence refuted",
     "drawdown",
     "data gap",
 )
-DEGRADATION, OVERRIDES, LOW_RATE, BREAKER, STALE, REFUTED, DRAWDOWN, GAP = KINDS
+(
+    DEGRADATION, OVERRIDES, LOW_RATE, BREAKER, CHALLENGER_BREAKER, STALE, REFUTED, DRAWDOWN, GAP,
+) = KINDS  # fmt: skip
 
 SILENCE_MS = DAY_MS
 """An alert whose cause stays is raised again after so long."""
@@ -69,6 +72,8 @@ class Monitor:
         time, agent, detail = event.time, event.agent, event.detail
         if event.kind == circuit.OPENED:
             return self._raise(time, BREAKER, agent, detail)
+        if event.kind == circuit.OF_CHALLENGER + circuit.OPENED:
+            return self._raise(time, CHALLENGER_BREAKER, agent, detail)
         if event.kind == overrides.STORM:
             self._recent[agent].since_excess = 0
             return self._raise(time, OVERRIDES, agent, detail)
@@ -76,6 +81,8 @@ class Monitor:
             return self._raise(time, DRAWDOWN, agent, detail)
         if event.kind == circuit.CLOSED:
             self.is_over(BREAKER, agent)
+        elif event.kind == circuit.OF_CHALLENGER + circuit.CLOSED:
+            self.is_over(CHALLENGER_BREAKER, agent)
         elif event.kind == "resumed":
             self.is_over(DRAWDOWN, agent)
         return []

@@ -34,7 +34,7 @@ def event(kind: str, time: int = START, agent: str = "", detail: str = "so it is
 def test_the_kinds_are_those_that_were_promised():
     assert KINDS == (
         "performance degradation", "excessive overrides", "low decision rate", "breaker opened",
-        "model stale", "evidence refuted", "drawdown", "data gap",
+        "challenger breaker opened", "model stale", "evidence refuted", "drawdown", "data gap",
     )  # fmt: skip
 
 
@@ -42,6 +42,11 @@ def test_the_kinds_are_those_that_were_promised():
     ("raised_by", "kind", "agent"),
     [
         (lambda m, t, d: m.happened(event("breaker_opened", t, GATE, d)), "breaker opened", GATE),
+        (
+            lambda m, t, d: m.happened(event("challenger_breaker_opened", t, GATE, d)),
+            "challenger breaker opened",
+            GATE,
+        ),
         (
             lambda m, t, d: m.happened(event("override_storm", t, META_LEARNER, d)),
             "excessive overrides",
