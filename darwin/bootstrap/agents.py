@@ -17,6 +17,7 @@ from darwin.config.model import RunConfig
 from darwin.config.places import models_dir
 from darwin.config.rl import AgentConfig
 from darwin.core.agents import Model, Standing
+from darwin.core.market import Timeframe
 from darwin.core.ports import Policy
 from darwin.engine.consult import Terms
 from darwin.engine.seat import AgentTerms
@@ -25,6 +26,7 @@ from darwin.rl.agents.pages import PAGES
 from darwin.rl.graduation.record import earned, read_record
 from darwin.rl.registry.adoption import start
 from darwin.rl.registry.registry import Registry
+from darwin.rl.serving.history import Charter, Charters
 from darwin.rl.serving.policies import ServedPolicies, StandIn
 from darwin.rl.serving.switchboard import Sources, Switchboard
 from darwin.rl.serving.validation import validate_files
@@ -76,6 +78,18 @@ def agents_of(config: RunConfig) -> Agents | None:
         stopwatch_ns=time.perf_counter_ns,
     )
     return Agents(terms, policies, round(config.rl.timeout_ms * 1e6))
+
+
+def charters_of(config: RunConfig) -> Charters:
+    """What a config says of its agents, as far as their rulings hang on it. Looks at no model."""
+    return Charters(
+        {
+            name: Charter(agent.enabled, agent.mode != "observe")
+            for name, agent in _named(config).items()
+        },
+        Timeframe.parse(config.market.timeframe).ms,
+        config.rl.max_override_rate if config.rl is not None else 0.0,
+    )
 
 
 def switchboard(config: RunConfig, agents: Agents, database: Database, run: Begun) -> Switchboard:
