@@ -114,6 +114,8 @@ class Door:
             standing = Standing.read(one.detail)
             self._seats[one.agent].stand(standing)
             self._monitor.serves(one.agent, standing.serving, standing.training_end_ms)
+            if standing.refused:
+                self._alerts.extend(self._monitor.refused(one.time, one.agent, standing.fault))
         elif one.kind == TIMEOUT and one.agent in self._seats:
             self._seats[one.agent].too_slow_for = one.candidate_id
 
