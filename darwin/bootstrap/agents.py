@@ -14,19 +14,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from darwin import plugins
+from darwin.bootstrap.remade import require_models
 from darwin.config import options
 from darwin.config.model import RunConfig
 from darwin.config.places import models_dir
 from darwin.config.rl import AgentConfig
-from darwin.core.agents import Model, Standing
+from darwin.core.agents import NOT_DEPLOYED, Model, Standing
+from darwin.core.market import Timeframe
 from darwin.core.ports import Policy
 from darwin.engine.consult import Terms
 from darwin.engine.seat import AgentTerms
-from darwin.errors import ModelError
+from darwin.errors import ModelError, StorageError
 from darwin.rl.agents.pages import PAGES
 from darwin.rl.graduation.record import earned, read_record
 from darwin.rl.registry.adoption import start
 from darwin.rl.registry.registry import Registry
+from darwin.rl.serving.history import Charter, Charters
 from darwin.rl.serving.policies import ServedPolicies, StandIn
 from darwin.rl.serving.rules import Rule
 from darwin.rl.serving.switchboard import Sources, Switchboard
@@ -81,6 +84,18 @@ def agents_of(config: RunConfig) -> Agents | None:
     return Agents(terms, policies, round(config.rl.timeout_ms * 1e6))
 
 
+def charters_of(config: RunConfig) -> Charters:
+    """What a config says of its agents, as far as their rulings hang on it. Looks at no model."""
+    return Charters(
+        {
+            name: Charter(agent.enabled, agent.mode != "observe")
+            for name, agent in _named(config).items()
+        },
+        Timeframe.parse(config.market.timeframe).ms,
+        config.rl.max_override_rate if config.rl is not None else 0.0,
+    )
+
+
 def switchboard(config: RunConfig, agents: Agents, database: Database, run: Begun) -> Switchboard:
     """What the agents of `run` are told of the deployment."""
     watch = LogWatch(database.path)
@@ -92,6 +107,7 @@ def switchboard(config: RunConfig, agents: Agents, database: Database, run: Begu
         deployment.standings,
         recorded_inputs(database, run),
         follows=run.identity.mode != "replay",
+        recheck=deployment.fallen,
     )
 
 
@@ -122,7 +138,7 @@ class _Deployment:
         record = read_record(self.database, name)
         promoted, stage = earned(record, serving, self.run.run_id, live=live)
         standing = Standing(
-            name, serving, "" if serving else "none was deployed", None, promoted, stage, challenger
+            name, serving, "" if serving else NOT_DEPLOYED, None, promoted, stage, challenger
         )
         if serving is None or rule or not check:
             return standing
@@ -130,16 +146,34 @@ class _Deployment:
 
     def _on_shelf(self, name: str, *, check: bool) -> tuple[Model | None, Model | None]:
         registry = Registry(models_dir(self.config, name), self.database)
+        shelf = registry.shelf(name)
         if check:
-            shelf = start(registry, name, now=datetime.now(UTC), validate=validate_files)
-        else:
-            shelf = registry.shelf(name)
+            try:
+                shelf = start(registry, name, now=datetime.now(UTC), validate=validate_files)
+            except StorageError as fault:  # the model is read next; if that fails, it is refused
+                log.warning("RL %s: the folder of its models is left as it is: %s", name, fault)
         return shelf.serving, shelf.challenger
+
+    def fallen(self, standings: Mapping[str, Standing], check: bool) -> Mapping[str, Standing]:
+        """Of the standings that a run has journaled those that hold no more, as they are now.
+
+        Raises ModelError where recorded decisions cannot be made again, and where an agent that
+        may act has a model that is refused.
+        """
+        require_models(self.policies, self.database, self.run)
+        agents = _named(self.config) if check else {}
+        now = {
+            name: self._tried(standing, may_act=agents[name].mode != "observe")
+            for name, standing in standings.items()
+            if name in agents and standing.serving and not self.policies.stand_in(name)
+        }
+        return {name: one for name, one in now.items() if one.serving is None}
 
     def _tried(self, standing: Standing, *, may_act: bool) -> Standing:
         """A standing with its models read: one that is refused does not stand."""
         challenger = standing.challenger
-        if challenger is not None and self._fault(standing.agent, challenger) is not None:
+        if challenger is not None and (fault := self._fault(standing.agent, challenger)):
+            log.warning("RL %s: the challenger is refused: %s", standing.agent, fault)
             standing = replace(standing, challenger=None)
         serving = standing.serving
         if serving is None:
@@ -155,13 +189,13 @@ class _Deployment:
                 " VERSION`; or set rl.on_model_error to 'baseline'"
             )
             raise fault
-        log.warning("RL %s: the serving model is refused: %s", standing.agent, fault)
-        return replace(standing, serving=None, fault=fault.what[:_FAULT_AT_MOST], promoted=False)
+        said = f"version {serving.version} is refused: {fault.what}"
+        return replace(standing, serving=None, fault=said[:_FAULT_AT_MOST], promoted=False)
 
-    def _fault(self, agent: str, model: Model) -> ModelError | None:
+    def _fault(self, agent: str, model: Model) -> ModelError | StorageError | None:
         try:
             self.policies.served(agent, model)
-        except ModelError as fault:
+        except (ModelError, StorageError) as fault:
             return fault
         return None
 
@@ -171,6 +205,11 @@ def warnings(config: RunConfig, standings: Mapping[str, Standing]) -> list[str]:
     told = []
     for name, agent in _named(config).items():
         standing = standings.get(name)
+        if standing is not None and standing.refused:
+            told.append(
+                f"the {name} agent is off: {standing.fault}; `darwin rl models fsck` says what"
+                " is wrong with its files"
+            )
         if standing is None or agent.mode == "observe":
             continue
         if not standing.promoted and standing.serving is not None:

@@ -121,11 +121,16 @@ def outside(
 def again(wired: Wired, database: Database, run: Begun) -> RunResult:
     """Make a recorded run once more, from the same bars and journaled inputs.
 
-    Raises IntegrityError, naming the first fact that comes out otherwise than it is recorded.
+    Raises IntegrityError, naming the first fact that comes out otherwise than it is recorded, and
+    ModelError where a model of then is not to be had.
     """
     from darwin.store.acts import journaled
     from darwin.store.journal import Journal
 
+    if wired.agents is not None:
+        from darwin.bootstrap.remade import require_models
+
+        require_models(wired.agents.policies, database, run)
     journal = Journal(database, run, wired.playbooks, only_compare=True)
     result = walk(wired, run.run_id, journal, journaled(database, run))
     journal.finish()

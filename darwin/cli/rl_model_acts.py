@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darwin.core.agents import AGENTS
-from darwin.rl.cli.options import Deployment, act_options, model_options, open_registry
+from darwin.rl.cli.options import Deployment, act_options, model_options, open_registry, resolved
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,15 +38,20 @@ def deploy(agent: str, folder: Path, by: str, reason: str, as_json: bool, **wher
     from darwin.cli.tables import print_json
     from darwin.rl.registry import files
     from darwin.rl.registry.deploy import deploy as bring
-    from darwin.rl.serving.validation import validate_files
+    from darwin.rl.serving.validation import refuse_the_future, validate_files
 
     given = files.read(
-        folder.resolve(), (files.SPEC, files.WEIGHTS), also=(files.MANIFEST, files.ZIP)
+        resolved(folder), (files.SPEC, files.WEIGHTS), also=(files.MANIFEST, files.ZIP)
     )
+    now = _now()
+
+    def valid(name: str, content: files.Files) -> None:
+        refuse_the_future(validate_files(name, content), now)
+
     with open_registry(Deployment.of(**where), to_change=True, make=True) as registry:
         one = bring(
-            registry, agent, given, by=by, reason=reason, now=_now(),
-            active=_may_act(registry, agent), validate=validate_files,
+            registry, agent, given, by=by, reason=reason, now=now,
+            active=_may_act(registry, agent), validate=valid,
         )  # fmt: skip
     if as_json:
         print_json(told(agent, one))

@@ -27,8 +27,9 @@ def verify(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
     Every row of the run is read and held against the chain, the seals and the manifest.json in the
     folder of the run; fills must balance, every candidate of a finished run must have one ending
     and one outcome; what agents decided is made again from their stored observations and the
-    models named there, where these still exist. Exit 4 names the first row that is not what it
-    was. A run that is not finished is checked as far as it is kept.
+    models named there, where these still exist, and each ruling from how the agent stood. Exit 4
+    names the first row that is not what it was. A run that is not finished is checked as far as it
+    is kept.
 
     \b
     Examples:
@@ -45,7 +46,10 @@ def verify(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
             print_json({"run_id": run_id, "sound": False} | _told(found))
         raise
     if as_json:
-        again = {"recomputed": audits[0].recomputed, "without_model": audits[0].without_model}
+        again = {
+            name: getattr(audits[0], name)
+            for name in ("recomputed", "without_model", "older_schema")
+        }
         print_json({"run_id": run_id, "sound": True} | checked._asdict() | again)
     else:
         _say(checked, audits[0])
@@ -114,16 +118,21 @@ def _check(run_id: str, artifacts_dir: str, db: str | None, audits: list[Audit])
 
 def _audit(run: RunIdentity, artifacts_dir: str) -> Audit:
     """An audit with the models of the run's config, or without where these cannot be had."""
-    from darwin.bootstrap.agents import agents_of
+    from darwin.bootstrap.agents import agents_of, charters_of
     from darwin.config.load import load_resolved
     from darwin.rl.serving.audit import Audit
 
     tree = json.loads(run.config_json) | {"artifacts_dir": artifacts_dir}
     try:
-        agents = agents_of(load_resolved(tree, f"the recorded config of run '{run.run_id}'").config)
+        config = load_resolved(tree, f"the recorded config of run '{run.run_id}'").config
     except ConfigError:
         return Audit(None)
-    return Audit(None if agents is None else agents.policies)
+    charters = charters_of(config)
+    try:
+        agents = agents_of(config)
+    except ConfigError:
+        return Audit(None, charters)
+    return Audit(None if agents is None else agents.policies, charters)
 
 
 def _unreadable(path: Path) -> RecordError:
@@ -166,6 +175,8 @@ def _say(checked: Checked, audit: Audit) -> None:
         rows.append(("decisions made again", count(audit.recomputed)))
     if audit.without_model:
         rows.append(("not made again, their model is gone", count(audit.without_model)))
+    if audit.older_schema:
+        rows.append(("not made again, of other columns than today's", count(audit.older_schema)))
     rows.append(("manifest", "agrees" if checked.manifest else "none in the folder of the run"))
     print_table(terminal(), ("checked", ""), rows)
 

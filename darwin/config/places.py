@@ -6,6 +6,7 @@ from pathlib import Path
 
 from darwin.config.model import RunConfig
 from darwin.config.roots import ARTIFACTS, inside_artifacts
+from darwin.errors import ConfigError
 
 CURRENT = "current"
 """The link to the model that serves, in the folder of its agent."""
@@ -25,10 +26,17 @@ def state_db_path(config: RunConfig) -> Path:
 
 
 def models_dir(config: RunConfig, agent: str) -> Path:
-    """The folder of all models, of which `<agent>/current` is what `model_path` names."""
+    """The folder of all models, of which `<agent>/current` is what `model_path` names.
+
+    Where `current` leads is no matter: runs go by the record. Raises ConfigError where the folder
+    of the agent lies outside the artifacts.
+    """
     given = config.rl.agents().get(agent) if config.rl is not None else None
-    named = given.model_path if given else None
-    path = inside_artifacts(
-        named or f"{ARTIFACTS}/rl_models/{agent}/{CURRENT}", config.artifacts_dir
-    )
-    return path.parent.parent
+    named = (given.model_path if given else None) or f"{ARTIFACTS}/rl_models/{agent}/{CURRENT}"
+    folder = named.removesuffix(f"/{CURRENT}")
+    try:
+        return inside_artifacts(folder, config.artifacts_dir).parent
+    except ConfigError as error:
+        error.what = f"the folder of the models of {agent} {error.what}"
+        error.where = folder
+        raise

@@ -22,7 +22,22 @@ def _inside(text: str, info: ValidationInfo) -> str:
     return text
 
 
+def _folder_inside(text: str, info: ValidationInfo) -> str:
+    """A version that was replaced by a link is the model's fault, not the config's.
+
+    Whoever reads it follows no link. A `current` that itself leads elsewhere is refused here.
+    """
+    root = (info.context or {}).get("artifacts_dir", "artifacts")
+    folder = _inside(text.removesuffix("/current"), info)
+    link = inside_artifacts(folder, root) / "current"
+    leads = link.readlink() if link.is_symlink() else None
+    if leads is None or leads.is_absolute() or ".." in leads.parts or not leads.parent.name:
+        _inside(text, info)
+    return text
+
+
 ArtifactPath = Annotated[str, AfterValidator(_inside)]
+ModelPath = Annotated[str, AfterValidator(_folder_inside)]
 
 
 class AgentConfig(Block):
@@ -31,7 +46,7 @@ class AgentConfig(Block):
     name: Literal["gate", "portfolio", "meta_learner"]
     enabled: bool = True
     mode: Literal["observe", "active", "auto"] = "observe"
-    model_path: ArtifactPath | None = None  # None: artifacts/rl_models/<name>/current
+    model_path: ModelPath | None = None  # None: artifacts/rl_models/<name>/current
     policy: Name | None = None  # a rule in the place of a model; None: the model that serves
     params: Options = Field(default_factory=dict)  # of that rule
 

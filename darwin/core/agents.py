@@ -20,6 +20,10 @@ STAGES = (0.0, 0.01, 0.05, 0.10, 0.25, 0.50, 1.0)
 """The shares of capital that an agent may hold, one after the other."""
 
 
+NOT_DEPLOYED = "none was deployed"
+"""The fault of an agent that never had a model."""
+
+
 class Mode(StrEnum):
     """Whether an agent may act: the stricter of what the config wants and what is on record."""
 
@@ -132,6 +136,11 @@ class Standing:
     promoted: bool = False  # a promotion is on record for the serving version, in this scope
     stage: float = 0.0  # share of capital, one of STAGES
     challenger: Model | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether a model would serve, had it not been refused; `fault` says which and why."""
+        return self.serving is None and self.fault not in ("", NOT_DEPLOYED)
 
     def text(self) -> str:
         """As an input records it: JSON with sorted keys."""

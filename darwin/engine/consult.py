@@ -115,6 +115,8 @@ class Door:
             standing = Standing.read(one.detail)
             self._seats[one.agent].stand(standing)
             self._monitor.serves(one.agent, standing.serving, standing.training_end_ms)
+            if standing.refused:
+                self._alerts.extend(self._monitor.refused(one.time, one.agent, standing.fault))
         elif one.kind == TIMEOUT and one.agent in self._seats:
             self._seats[one.agent].too_slow_for = one.candidate_id
 
@@ -155,11 +157,12 @@ class Door:
         if advice is not None and self._too_slow(seat, chair, question.candidate, latency_ns):
             advice, why = None, Why.TIMED_OUT
         if why.is_failure:
-            self._note(seat, question, chair.breaker.failed(question.now_ms, said or why.value))
+            told = chair.breaker.failed(question.now_ms, said or why.value)
+            self._note(seat, question, told, chair.role)
         elif advice is None:
             chair.breaker.abandoned()
         else:
-            self._note(seat, question, chair.breaker.succeeded(question.now_ms))
+            self._note(seat, question, chair.breaker.succeeded(question.now_ms), chair.role)
         return advice, why, latency_ns // 1000
 
     def _too_slow(self, seat: Seat, chair: Chair, candidate: Candidate, latency_ns: int) -> bool:
@@ -226,9 +229,16 @@ class Door:
             )
         )
 
-    def _note(self, seat: Seat, question: _Question, told: Sequence[Transition]) -> None:
+    def _note(
+        self,
+        seat: Seat,
+        question: _Question,
+        told: Sequence[Transition],
+        role: Role = Role.SERVING,
+    ) -> None:
+        at = (question.candidate.bar_time, question.candidate.row)
         for one in told:
-            event = one.event(question.candidate.bar_time, question.candidate.row, seat.page.name)
+            event = one.event(*at, seat.page.name, role)
             self._tell(event)
             self._alerts.extend(self._monitor.happened(event))
 

@@ -5,7 +5,9 @@
     breaker_success   that time is over, and a probe went well; more are wanted
     breaker_closed    enough did
 
-That the time of an open breaker is over needs no event: from then on it is half-open.
+That the time of an open breaker is over needs no event: from then on it is half-open. A challenger
+has a breaker of its own. Its events are called `challenger_breaker_failure` and so on, so that no
+fold of the agent's events counts them.
 """
 
 from __future__ import annotations
@@ -18,10 +20,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from darwin.core.account import SafetyEvent
+from darwin.core.agents import Role
 from darwin.errors import IntegrityError
 
 KINDS = ("breaker_failure", "breaker_opened", "breaker_success", "breaker_closed")
 FAILURE, OPENED, SUCCESS, CLOSED = KINDS
+OF_CHALLENGER = "challenger_"
+"""Begins the kind of an event of the challenger's breaker."""
 
 _CALL = re.compile(r"call (\d+): ")
 _UNTIL = re.compile(r"until (\S+Z): ")
@@ -55,12 +60,13 @@ class Transition(NamedTuple):
         text = moment.isoformat(timespec="milliseconds").removesuffix("+00:00")
         return cls(OPENED, f"until {text}Z: {why}")
 
-    def event(self, time: int, row: int, agent: str) -> SafetyEvent:
+    def event(self, time: int, row: int, agent: str, role: Role = Role.SERVING) -> SafetyEvent:
         """As a fact: brought about by the decision on candidate `row`, whose bar opened at `time`.
 
-        `agent` is whose breaker it is.
+        It is the breaker of the `agent`, or of what challenges its model.
         """
-        return SafetyEvent(time, self.kind, self.detail, row, agent)
+        of = OF_CHALLENGER if role is Role.CHALLENGER else ""
+        return SafetyEvent(time, of + self.kind, self.detail, row, agent)
 
 
 @dataclass(frozen=True, slots=True)

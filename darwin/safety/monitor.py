@@ -14,12 +14,17 @@ KINDS = (
     "excessive overrides",
     "low decision rate",
     "breaker opened",
+    "challenger breaker opened",
+    "model refused",
     "model stale",
     "evidence refuted",
     "drawdown",
     "data gap",
 )
-DEGRADATION, OVERRIDES, LOW_RATE, BREAKER, STALE, REFUTED, DRAWDOWN, GAP = KINDS
+(
+    DEGRADATION, OVERRIDES, LOW_RATE, BREAKER, CHALLENGER_BREAKER, REFUSED, STALE, REFUTED,
+    DRAWDOWN, GAP,
+) = KINDS  # fmt: skip
 
 SILENCE_MS = DAY_MS
 """An alert whose cause stays is raised again after so long."""
@@ -33,7 +38,8 @@ class Monitor:
     """Told what happens, answers with the alerts that newly arise; no ruling depends on them.
 
     There is one alert per agent and kind until its cause is gone or a day of the run's clock has
-    passed; one per model for a stale one. Times are open times of bars in ms UTC, and never go
+    passed; one per model for a stale and for a refused one, and one for a low rate until it
+    recovers. Times are open times of bars in ms UTC, and never go
     back. The same facts in the same order give the same alerts.
     """
 
@@ -42,21 +48,34 @@ class Monitor:
         self._raised: dict[tuple[str, str], int] = {}  # (agent, kind), while the cause stays: when
         self._serving: dict[str, tuple[Model, int]] = {}  # and its training end
         self._found_stale: set[tuple[str, Model]] = set()
+        self._refused: dict[str, str] = {}  # by agent: what was said of it
         self._recent: defaultdict[str, _Recent] = defaultdict(_Recent)
 
     def serves(self, agent: str, model: Model | None, training_end_ms: int | None) -> None:
         """Hear which model serves, and up to when it saw data; None: no model, or nobody knows."""
+        if model is None:
+            self._recent.pop(agent, None)  # what serves later is judged by its own
+            self.is_over(LOW_RATE, agent)
+        else:
+            self._refused.pop(agent, None)
         if model is None or training_end_ms is None:
             self._serving.pop(agent, None)
         else:
             self._serving[agent] = (model, training_end_ms)
 
+    def refused(self, time: int, agent: str, detail: str) -> list[Alert]:
+        """Hear that the model of an agent is refused, so that it is off; `detail` says which."""
+        if self._refused.get(agent) == detail:
+            return []
+        self._refused[agent] = detail
+        return [Alert(time, REFUSED, agent, detail)]
+
     def consulted(self, time: int, agent: str, why: Why) -> list[Alert]:
         """Hear what came of asking the serving model of `agent` at a bar.
 
-        Agents that are killed or disabled raise nothing: whoever did that knows.
+        Agents that are killed, disabled or without a model raise nothing: whoever did that knows.
         """
-        if why is Why.KILLED or why is Why.DISABLED:
+        if why in (Why.KILLED, Why.DISABLED, Why.NO_MODEL):
             return []
         recent = self._recent[agent]
         recent.add(why)
@@ -69,6 +88,8 @@ class Monitor:
         time, agent, detail = event.time, event.agent, event.detail
         if event.kind == circuit.OPENED:
             return self._raise(time, BREAKER, agent, detail)
+        if event.kind == circuit.OF_CHALLENGER + circuit.OPENED:
+            return self._raise(time, CHALLENGER_BREAKER, agent, detail)
         if event.kind == overrides.STORM:
             self._recent[agent].since_excess = 0
             return self._raise(time, OVERRIDES, agent, detail)
@@ -76,6 +97,8 @@ class Monitor:
             return self._raise(time, DRAWDOWN, agent, detail)
         if event.kind == circuit.CLOSED:
             self.is_over(BREAKER, agent)
+        elif event.kind == circuit.OF_CHALLENGER + circuit.CLOSED:
+            self.is_over(CHALLENGER_BREAKER, agent)
         elif event.kind == "resumed":
             self.is_over(DRAWDOWN, agent)
         return []
@@ -118,7 +141,11 @@ class Monitor:
                 f"no advice at {recent.silent} of at most {LAST_CONSULTATIONS} consultations,"
                 f" the last time: {recent.last_silence}"
             )
-            return self._raise(time, LOW_RATE, agent, detail)
+            return (
+                []
+                if (agent, LOW_RATE) in self._raised
+                else self._raise(time, LOW_RATE, agent, detail)
+            )
         self.is_over(LOW_RATE, agent)
         return []
 

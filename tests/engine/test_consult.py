@@ -36,7 +36,8 @@ from darwin.core.ports import Moment, Policy
 from darwin.engine.consult import Door, Terms
 from darwin.engine.seat import AgentTerms
 from darwin.errors import ModelError
-from darwin.safety.breaker import BreakerSettings
+from darwin.safety.breaker import Breaker, BreakerSettings
+from darwin.safety.circuit import BreakerState, state_of
 from darwin.safety.monitor import Monitor
 from darwin.safety.stages import is_audited
 from tests.engine.doors import ONE, TWO, Does, Plain, Shelf, always, standing
@@ -492,6 +493,30 @@ def test_a_challenger_is_asked_after_the_serving_model_and_has_a_breaker_of_its_
     beside = [one.why for one in told.door.decisions[1::2]]
     assert beside == [Why.WRONG_SHAPE] * 5 + [Why.BREAKER_OPEN] * 2
     assert {one.model for one in told.door.decisions[1::2]} == {TWO}
+
+
+def test_what_a_challengers_breaker_does_is_not_taken_for_the_agents() -> None:
+    bad = Does(lambda _: None)
+    told = hall(bad, challenger=bad, breaker=LONG).stand(challenger=TWO)
+    for row in range(1, 6):
+        told.ask(row)
+    kinds = [event.kind for event in told.events]
+    mine = ["breaker_failure"] * 4 + ["breaker_opened"]
+    assert [kind for kind in kinds if not kind.startswith("challenger_")] == mine
+    assert kinds[1::2] == [f"challenger_{kind}" for kind in mine]
+    assert {event.agent for event in told.events} == {GATE}
+    assert {alert.kind for alert in told.alerts} == {"breaker opened", "challenger breaker opened"}
+
+
+def test_a_challengers_breaker_leaves_no_trace_in_the_fold_of_the_agents() -> None:
+    told = hall(always(PASS), challenger=Does(lambda _: None), breaker=LONG).stand(challenger=TWO)
+    for row in range(1, 6):
+        told.ask(row)
+    assert "challenger_breaker_opened" in {event.kind for event in told.events}
+    assert state_of(told.events, GATE) == BreakerState()
+    folded = Breaker.fold(told.events, GATE, BreakerSettings())
+    assert folded.state == BreakerState()
+    assert [alert.kind for alert in told.alerts] == ["challenger breaker opened"]
 
 
 def test_a_challenger_that_is_slow_disturbs_nobody() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -300,8 +302,120 @@ def test_an_observing_agent_without_a_model_is_off_and_the_run_goes_on(desk: Des
     run(desk, "none")
     assert {reason for _, reason in reasons(desk, "none")} == {"no model"}
     assert traded(desk, "none") == traded(desk, "absent")
-    assert ("low decision rate", "gate") in desk.ask("SELECT kind, agent_name FROM alerts")
-    assert "RL gate: low decision rate" in (desk.run_dir("none") / "run.log").read_text()
+    assert desk.ask("SELECT kind FROM alerts WHERE agent_name IS NOT NULL") == []
+
+
+def folder_of(desk: Desk, version: str) -> Path:
+    return desk.folder / "artifacts" / "rl_models" / "gate" / "versions" / version
+
+
+def flip(desk: Desk, version: str) -> None:
+    """Damage one bit of its weights."""
+    weights = folder_of(desk, version) / "weights.safetensors"
+    weights.chmod(0o644)
+    flipped = bytearray(weights.read_bytes())
+    flipped[-3] ^= 1
+    weights.write_bytes(flipped)
+
+
+def remove_agent(desk: Desk, version: str) -> None:
+    shutil.rmtree(folder_of(desk, version).parent.parent)
+
+
+def remove_all(desk: Desk, version: str) -> None:
+    shutil.rmtree(folder_of(desk, version).parent.parent.parent)
+
+
+def lead_outside(desk: Desk, version: str) -> None:
+    folder = folder_of(desk, version)
+    folder.rename(desk.folder / "elsewhere")
+    folder.symlink_to(desk.folder / "elsewhere")
+
+
+def lead_the_agent_elsewhere(desk: Desk, version: str) -> None:
+    home = folder_of(desk, version).parent.parent
+    home.rename(home.with_name("other"))
+    home.symlink_to("other")
+
+
+LOSSES = [flip, remove_agent, remove_all, lead_outside, lead_the_agent_elsewhere]
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+@pytest.mark.parametrize("named", [False, True])
+def test_an_observing_agent_whose_model_is_refused_is_off_with_one_alert(
+    lose: Callable[[Desk, str], None], named: bool, desk: Desk
+) -> None:
+    block = models("observe", agents=["gate"])
+    if named:
+        block["gate_agent"]["model_path"] = "artifacts/rl_models/gate/current"
+    desk.config(market={"bars": 800}, rl=block)
+    version = deploy(desk, "gate")
+    lose(desk, version)
+    done = run(desk, "small")
+    assert set(reasons(desk)) == {("gate", "no model")}
+    [(kind, detail)] = desk.ask("SELECT kind, detail FROM alerts WHERE agent_name = 'gate'")
+    assert kind == "model refused"
+    assert detail.startswith(f"version {version} is refused: ")
+    [warning] = [line for line in done.stderr.splitlines() if line.startswith("warning:")]
+    assert "the gate agent is off" in warning
+    assert version in warning
+    assert desk.darwin("replay", "small").returncode == 0
+
+
+@pytest.mark.parametrize("lose", [flip, remove_agent, lead_outside])
+def test_an_active_agent_whose_model_is_refused_stops_the_run(
+    lose: Callable[[Desk, str], None], desk: Desk
+) -> None:
+    desk.config(market={"bars": 800}, rl=models("active", agents=["gate"]))
+    version = deploy(desk, "gate")
+    done = desk.darwin("rl", "promote", "gate", "--by", "Ada", "--reason", "a test", "--override")
+    assert done.returncode == 0, done.stderr
+    lose(desk, version)
+    done = desk.darwin("run", "config.json")
+    assert (done.returncode, "mend:" in done.stderr) == (3, True)
+    run(desk, "baseline", "--set", "rl.on_model_error=baseline")
+    assert set(reasons(desk, "baseline")) == {("gate", "no model")}
+
+
+def test_a_resumed_run_says_what_its_decisions_want_and_goes_on_with_it(desk: Desk) -> None:
+    desk.config(market={"bars": 1500}, rl=models("observe", agents=["gate"]))
+    version = deploy(desk, "gate")
+    process = feed(desk, "fed")
+    wait_for(desk, "fed", 10, process)
+    process.kill()
+    process.communicate()
+    flip(desk, version)
+    resume = ("run", "config.json", "--feed", "--set", "run_id=fed", "--resume")
+    done = desk.darwin(*resume)
+    assert done.returncode == 3
+    for said in ("'fed'", version, "bring that version back from a copy", "another run_id"):
+        assert said in done.stderr
+    run(desk, "another")
+    flip(desk, version)
+    assert desk.darwin(*resume).returncode == 0
+    assert desk.darwin("verify", "fed").returncode == 0
+    flip(desk, version)
+    assert "another run_id" in desk.darwin("replay", "fed").stderr
+
+
+def test_a_model_that_nothing_was_decided_with_is_off_when_the_run_is_resumed(desk: Desk) -> None:
+    """Its standing is journaled, but the kill switch was on: no decision hangs on it."""
+    desk.config(market={"bars": 1500}, rl=models("observe", agents=["gate"]))
+    version = deploy(desk, "gate")
+    kill_file(desk).write_text("stop")
+    process = feed(desk, "fed")
+    wait_for(desk, "fed", 10, process)
+    process.kill()
+    process.communicate()
+    flip(desk, version)
+    kill_file(desk).unlink()
+    done = desk.darwin("run", "config.json", "--feed", "--set", "run_id=fed", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert {reason for _, reason in reasons(desk, "fed")} == {"killed", "no model"}
+    assert desk.ask("SELECT kind FROM alerts WHERE agent_name = 'gate'") == [("model refused",)]
+    assert desk.darwin("verify", "fed").returncode == 0
+    assert desk.darwin("replay", "fed").returncode == 0
 
 
 def test_a_rollback_reaches_a_feed_at_its_next_decision(desk: Desk) -> None:

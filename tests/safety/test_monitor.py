@@ -34,7 +34,8 @@ def event(kind: str, time: int = START, agent: str = "", detail: str = "so it is
 def test_the_kinds_are_those_that_were_promised():
     assert KINDS == (
         "performance degradation", "excessive overrides", "low decision rate", "breaker opened",
-        "model stale", "evidence refuted", "drawdown", "data gap",
+        "challenger breaker opened", "model refused", "model stale", "evidence refuted",
+        "drawdown", "data gap",
     )  # fmt: skip
 
 
@@ -42,6 +43,11 @@ def test_the_kinds_are_those_that_were_promised():
     ("raised_by", "kind", "agent"),
     [
         (lambda m, t, d: m.happened(event("breaker_opened", t, GATE, d)), "breaker opened", GATE),
+        (
+            lambda m, t, d: m.happened(event("challenger_breaker_opened", t, GATE, d)),
+            "challenger breaker opened",
+            GATE,
+        ),
         (
             lambda m, t, d: m.happened(event("override_storm", t, META_LEARNER, d)),
             "excessive overrides",
@@ -142,7 +148,8 @@ def test_overrides_are_news_again_after_fifty_calm_consultations(sign, calm, new
     assert kinds(excess(monitor)) == ["excessive overrides"] * news
 
 
-SILENT = [why for why in Why if not why.inferred and why not in (Why.KILLED, Why.DISABLED)]
+NOBODY = (Why.KILLED, Why.DISABLED, Why.NO_MODEL)
+SILENT = [why for why in Why if not why.inferred and why not in NOBODY]
 
 
 @pytest.mark.parametrize("why", SILENT)
@@ -156,46 +163,41 @@ def test_more_than_half_of_fifty_consultations_without_advice_are_a_low_rate(why
         )
     ]  # fmt: skip
     assert told(monitor, why, 100) == []
-    assert monitor.consulted(START + DAY_MS, GATE, Why.ACTIVE) == [
-        Alert(
-            START + DAY_MS, "low decision rate", GATE,
-            f"no advice at 49 of at most 50 consultations, the last time: {why}",
-        )
-    ]  # fmt: skip
+    assert monitor.consulted(START + 9 * DAY_MS, GATE, Why.ACTIVE) == []  # until it recovers
 
 
 def test_only_the_last_fifty_consultations_are_looked_back_on():
     monitor = Monitor()
-    assert told(monitor, Why.NO_MODEL, 25) == []
+    assert told(monitor, Why.OUT_OF_RANGE, 25) == []
     assert told(monitor, Why.OBSERVE, 25) == []
-    assert told(monitor, Why.NO_MODEL, 25) == []
-    assert told(monitor, Why.NO_MODEL, 1, agent=PORTFOLIO) == []
-    assert len(told(monitor, Why.NO_MODEL, 1)) == 1
+    assert told(monitor, Why.OUT_OF_RANGE, 25) == []
+    assert told(monitor, Why.OUT_OF_RANGE, 1, agent=PORTFOLIO) == []
+    assert len(told(monitor, Why.OUT_OF_RANGE, 1)) == 1
 
 
 def test_the_rate_is_news_again_after_half_of_fifty_had_advice():
     monitor = Monitor()
-    assert len(told(monitor, Why.NO_MODEL, 26)) == 1
+    assert len(told(monitor, Why.OUT_OF_RANGE, 26)) == 1
     told(monitor, Why.OBSERVE, 24)
-    assert told(monitor, Why.NO_MODEL, 1) == []  # 26 all the while
+    assert told(monitor, Why.OUT_OF_RANGE, 1) == []  # 26 all the while
     told(monitor, Why.OBSERVE, 1)
-    assert len(told(monitor, Why.NO_MODEL, 30)) == 1
+    assert len(told(monitor, Why.OUT_OF_RANGE, 30)) == 1
 
 
 @pytest.mark.parametrize("why", [why for why in Why if why not in SILENT])
 def test_advice_and_acts_of_persons_never_make_a_low_rate(why):
     assert "low decision rate" not in kinds(told(Monitor(), why, 200))
     monitor = Monitor()
-    told(monitor, Why.NO_MODEL, 25)
+    told(monitor, Why.OUT_OF_RANGE, 25)
     assert "low decision rate" not in kinds(told(monitor, why, 200))
 
 
 def test_killed_consultations_do_not_pass_for_advice():
     monitor = Monitor()
-    told(monitor, Why.NO_MODEL, 25)
+    told(monitor, Why.OUT_OF_RANGE, 25)
     told(monitor, Why.KILLED, 100)
     told(monitor, Why.DISABLED, 100)
-    assert len(told(monitor, Why.NO_MODEL, 1)) == 1
+    assert len(told(monitor, Why.OUT_OF_RANGE, 1)) == 1
 
 
 def test_a_model_is_stale_after_thirty_days_and_said_to_be_once():
@@ -248,13 +250,35 @@ def test_no_model_or_one_of_unknown_age_is_not_stale(model, training_end):
 def test_several_alerts_of_one_consultation_come_in_a_fixed_order():
     monitor = Monitor()
     monitor.serves(META_LEARNER, MODEL, START)
-    told(monitor, Why.NO_MODEL, 27, START, META_LEARNER)
+    told(monitor, Why.OUT_OF_RANGE, 27, START, META_LEARNER)
     late = START + 40 * DAY_MS
     assert kinds(monitor.consulted(late, META_LEARNER, Why.OVERRIDE_LIMIT)) == [
         "excessive overrides",
-        "low decision rate",
         "model stale",
     ]
+
+
+def test_a_refused_model_is_said_once_until_another_serves():
+    monitor = Monitor()
+    monitor.serves(GATE, None, None)
+    first = Alert(START, "model refused", GATE, "version 1 is refused")
+    assert monitor.refused(START, GATE, "version 1 is refused") == [first]
+    assert told(monitor, Why.NO_MODEL, 200) == []
+    late = START + 9 * DAY_MS
+    assert monitor.refused(late, GATE, "version 1 is refused") == []
+    assert kinds(monitor.refused(late, GATE, "version 2 is refused")) == ["model refused"]
+    assert kinds(monitor.refused(late, PORTFOLIO, "version 2 is refused")) == ["model refused"]
+    monitor.serves(GATE, MODEL, START)
+    assert kinds(monitor.refused(late, GATE, "version 2 is refused")) == ["model refused"]
+
+
+def test_what_an_earlier_model_kept_silent_about_is_not_held_against_the_next():
+    monitor = Monitor()
+    assert kinds(told(monitor, Why.OUT_OF_RANGE, 40)) == ["low decision rate"]
+    monitor.serves(GATE, None, None)
+    monitor.serves(GATE, NEXT_MODEL, START)
+    assert told(monitor, Why.OUT_OF_RANGE, 25) == []
+    assert kinds(told(monitor, Why.OUT_OF_RANGE, 1)) == ["low decision rate"]
 
 
 def some_facts(seed: int, count: int = 400) -> list[tuple[str, int, str, object]]:
@@ -306,13 +330,13 @@ def test_the_low_rate_is_that_of_a_plain_reckoning(seed):
     facts = [fact for fact in some_facts(seed) if fact[0] == "asked" and fact[2] == GATE]
     expected, asked, last = [], [], None
     for _, time, _, why in facts:
-        if why in (Why.KILLED, Why.DISABLED):
+        if why in NOBODY:
             continue
         asked.append(why.inferred)
         low = asked[-50:].count(False) > 25
         if not low:
             last = None
-        elif last is None or time - last >= 24 * HOUR_MS:
+        elif last is None:
             last = time
             expected.append(time)
     alerts = raised(facts, Monitor())

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from darwin.errors import ModelError
+
 if TYPE_CHECKING:
     from darwin.rl.registry.registry import Registry
 
@@ -67,6 +69,18 @@ def said(context: click.Context, parameter: click.Parameter, value: str) -> str:
     if not text.isprintable():
         raise click.BadParameter("holds a character that cannot be printed; write one plain line")
     return text
+
+
+def resolved(folder: Path) -> Path:
+    """Where a path of the command line leads. Raises ModelError where its links go in a circle."""
+    try:
+        return folder.resolve()
+    except (OSError, RuntimeError) as fault:
+        raise ModelError(
+            "the links of this path lead in a circle or cannot be followed",
+            where=str(folder),
+            mend="name the folder that holds spec.json and weights.safetensors itself",
+        ) from fault
 
 
 def act_options(command: Command) -> Command:

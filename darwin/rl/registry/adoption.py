@@ -20,11 +20,12 @@ def start(registry: Registry, agent: str, *, now: datetime, validate: Validate) 
 
     A folder that no event names is validated and adopted, once; it serves only if nothing else
     does. One that is refused is left alone with a line in the log. Nothing is written where all is
-    as it should be. Raises RecordError for events that were changed, LockedError, StorageError.
+    as it should be, and where the agent has no folder. Raises RecordError for events that were
+    changed, LockedError, StorageError.
     """
     shelf = fold(agent, sound_events(registry.database))
     home = registry.home(agent)
-    if not unknown(shelf, home) and _is_pointed(shelf, home):
+    if not home.root.is_dir() or (not unknown(shelf, home) and _is_pointed(shelf, home)):
         return shelf
     with registry.alone():
         for name in reversed(unknown(registry.shelf(agent), home)):  # so that the newest may serve

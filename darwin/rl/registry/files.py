@@ -38,6 +38,14 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can name
 _NO_SUCH_THING = {errno.ELOOP, errno.ENOTDIR, errno.ENXIO}  # a link, a file, a socket
 
 
+class GoneError(ModelError):
+    """A version whose folder is not there."""
+
+
+class AlteredModelError(ModelError):
+    """A version whose folder is there, and holds something else than was deployed."""
+
+
 def whole(given: Files) -> dict[str, bytes]:
     """All files of a version, made from its two; any other that is given must agree with them.
 
@@ -75,22 +83,28 @@ def identity(version: str, files: Files) -> Model:
 def load(folder: Path, model: Model) -> dict[str, bytes]:
     """What a run reads of a version: manifest, spec and weights, held against the digests.
 
-    Raises ModelError where the folder is missing, is not laid out as one of ours or holds another
-    model than `model`; StorageError where the disk refuses.
+    Raises GoneError where the folder is missing, AlteredModelError where it is not laid out as one
+    of ours or holds another model than `model`; StorageError where the disk refuses.
     """
+    mend = "roll back to another version; `darwin rl models list` names those that exist"
     try:
         return _deployed(folder, model)
-    except ModelError as fault:
-        fault.mend = "roll back to another version; `darwin rl models list` names those that exist"
+    except GoneError as fault:
+        fault.mend = mend
         raise
+    except ModelError as fault:
+        raise AlteredModelError(fault.what, where=fault.where, mend=mend) from fault
 
 
 def _deployed(folder: Path, model: Model) -> dict[str, bytes]:
     files = read(folder, LOADED)
     if identity(model.version, files) != model:
         raise _refused("is not the one that was deployed: its MANIFEST.json was changed", folder)
+    for name in (SPEC, WEIGHTS):
+        if sha256(files[name]).hexdigest().encode() not in files[MANIFEST]:
+            raise _refused(f"has another {name} than its {MANIFEST} says", folder)
     if files[MANIFEST] != manifest(files):
-        raise _refused(f"has another {SPEC} or {WEIGHTS} than its MANIFEST.json says", folder)
+        raise _refused(f"has another {SPEC} or {WEIGHTS} than its {MANIFEST} says", folder)
     return files
 
 
@@ -134,8 +148,10 @@ def _opened(folder: Path, name: str | Path, how: int, inside: int | None = None)
     try:
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | how, dir_fd=inside)
     except FileNotFoundError:
-        what = "is missing" if inside is None else f"has no {name}"
-        raise _refused(what, folder) from None
+        if inside is None:
+            gone = _refused("is missing", folder)
+            raise GoneError(gone.what, where=gone.where, mend=gone.mend) from None
+        raise _refused(f"has no {name}", folder) from None
     except OSError as fault:
         if fault.errno in _NO_SUCH_THING:
             what = "is a link or no folder" if inside is None else f"has a link as {name}"

@@ -1,57 +1,73 @@
 """Whether recorded decisions of agents follow from what is recorded of them.
 
 Each is made again from its stored observation and the model that its digest names, and its ruling
-from the agent's standing at that place of the chain. Nothing else of the run is needed.
+by asking the door's questions again: of the agent's standing, its breaker and its override limit
+at that place of the chain, and of what the run's config says of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from darwin.core.agents import Advice, Mode, Model, Role, Standing, Why
-from darwin.core.facts import ALLOWED, KILLED, STANDING
+from darwin.core.agents import GATE, SKIP, Advice, Mode, Model, Role, Standing, Why
 from darwin.core.ports import Policies, Policy
-from darwin.errors import ConfigError, ModelError, RecordError
+from darwin.engine.consult import FURTHEST_SD, WHOLE
+from darwin.errors import ConfigError, IntegrityError, ModelError, RecordError
 from darwin.rl.agents.pages import PAGES
+from darwin.rl.agents.spec import AgentSpec
+from darwin.rl.registry.files import AlteredModelError
+from darwin.rl.serving.history import Charters, History
+from darwin.safety.stages import is_audited
 
 TOLERANCE = 2e-9
 """Advice is recorded to nine decimals, and another processor may round the last one otherwise."""
+
+_UNSOUND = (Why.ADVICE_NOT_FINITE, Why.WRONG_SHAPE, Why.ILLEGAL)
+_MEND = "bring its files back from a copy: nothing that a run wrote changes a version"
 
 
 class Audit:
     """The fold of a run's facts into how many decisions could be made again, and were the same."""
 
-    def __init__(self, policies: Policies | None) -> None:
-        """Without `policies` no advice can be made again, but every ruling."""
-        self.recomputed = self.without_model = 0
-        self._policies = policies
-        self._standings: dict[str, Standing] = {}
-        self._killed = False
-        self._asked_of = ("", True)  # the candidate last judged, and what the expert said
+    def __init__(self, policies: Policies | None, charters: Charters | None = None) -> None:
+        """Without `policies` no advice can be made again, but every ruling.
+
+        Without `charters` nothing is known of the run's config, and what hangs on it is believed.
+        """
+        self.recomputed = self.without_model = self.older_schema = 0
+        self._policies, self._charters = policies, charters
+        self._found: dict[tuple[str, Model], Policy | None] = {}
+        self._history = History(charters)
 
     def fold(self, table: str, seq: int, row: Mapping[str, Any]) -> None:
         """Take one fact, by the names of its columns. Raises RecordError where it does not fit."""
-        if table == "verdicts":
-            self._asked_of = (row["candidate_id"], bool(row["take"]))
-        elif table == "inputs":
-            self._heed(row)
-        elif table == "agent_decisions" and (what := self._flaw(row)):
-            raise RecordError(what, table=table, seq=seq, candidate_id=str(row["candidate_id"]))
+        try:
+            self._history.fold(table, row)
+            what = self._flaw(row) if table == "agent_decisions" else ""
+        except AlteredModelError as fault:
+            named = f"{row['agent_name']} {row['model_version']}"
+            what = f"cannot be made again: the files of {named} are not those of then"
+            error = self._error(f"{what} ({fault.what})", table, seq, row)
+            error.where, error.mend = fault.where, _MEND
+            raise error from fault
+        except IntegrityError as fault:
+            raise self._error(f"tells of what never was ({fault.what})", table, seq, row) from fault
+        if what:
+            raise self._error(what, table, seq, row)
 
     def close(self) -> None:
         """Nothing of agents is still to come at the end of a run."""
 
-    def _heed(self, row: Mapping[str, Any]) -> None:
-        if row["kind"] in (KILLED, ALLOWED):
-            self._killed = row["kind"] == KILLED
-        elif row["kind"] == STANDING:
-            try:
-                self._standings[row["agent_name"]] = Standing.read(row["detail"])
-            except (TypeError, ValueError):
-                return  # the chain vouches for the row; what it stands for shows in decisions
+    @staticmethod
+    def _error(what: str, table: str, seq: int, row: Mapping[str, Any]) -> RecordError:
+        return RecordError(
+            what, table=table, seq=seq, candidate_id=str(row.get("candidate_id") or "")
+        )
 
     def _flaw(self, row: Mapping[str, Any]) -> str:
         """What is wrong with a decision; empty: nothing."""
@@ -64,24 +80,61 @@ class Audit:
             return f"gives a reason that does not exist: {row['reason']!r}"
         if (row["action"] is not None) != why.inferred:
             return f"has {'no ' if why.inferred else ''}advice, which '{why}' does not go with"
-        if self._killed != (why is Why.KILLED):
+        if self._history.killed != (why is Why.KILLED):
             return "was not made under the kill switch as it stood"
-        standing = self._standings.get(page.name, Standing(page.name))
+        standing = self._history.standing(page.name)
         serves = row["role"] == Role.SERVING
         model = standing.serving if serves else standing.challenger
         if (row["model_version"], row["model_sha256"]) != (model or (None, None)):
             return "names another model than stood there"
-        return self._advised_otherwise(row, model) or self._ruled_otherwise(row, why, standing)
+        return (
+            self._out_of_place(row, page)
+            or self._in_another_mode(row, standing)
+            or self._seen_otherwise(row, page, model)
+            or self._advised_otherwise(row, page, model)
+            or self._objected_otherwise(row, page, why, standing, model)
+            or self._ruled_otherwise(row, page, why, standing)
+        )
 
-    def _advised_otherwise(self, row: Mapping[str, Any], model: Model | None) -> str:
+    def _out_of_place(self, row: Mapping[str, Any], page: AgentSpec) -> str:
+        if (row["candidate_id"], row["bar_time"]) != self._history.candidate:
+            return "is about another candidate or bar than the one it stands behind"
+        if row["baseline_action"] != page.baseline:
+            return f"names {row['baseline_action']} as the baseline, which is {page.baseline}"
+        return ""
+
+    def _in_another_mode(self, row: Mapping[str, Any], standing: Standing) -> str:
+        if row["mode"] == Mode.ACTIVE and not (standing.promoted and standing.serving):
+            return "acted without a promotion on record"
+        if self._charters is None:
+            return ""
+        charter = self._charters.agents.get(row["agent_name"])
+        if charter is None:
+            return "is of an agent that the config of the run does not name"
+        may = charter.may_act and standing.promoted and standing.serving is not None
+        due = Mode.ACTIVE if may and row["role"] == Role.SERVING else Mode.OBSERVE
+        return "" if row["mode"] == due else f"was made as '{row['mode']}' where '{due}' was due"
+
+    def _seen_otherwise(self, row: Mapping[str, Any], page: AgentSpec, model: Model | None) -> str:
+        """An older Darwin may have seen other columns; a model that is of today's page has not."""
+        if row["feature_schema"] == page.schema:
+            return ""
+        if self._policy(page.name, model) is not None:
+            return "names other columns than its model is asked about"
+        self.older_schema += 1
+        return ""
+
+    def _advised_otherwise(
+        self, row: Mapping[str, Any], page: AgentSpec, model: Model | None
+    ) -> str:
         if row["action"] is None:
             return ""
-        policy = self._policy(row["agent_name"], model)
+        policy = self._policy(page.name, model)
         if policy is None:
-            self.without_model += 1
+            self.without_model += row["feature_schema"] == page.schema
             return ""
         try:
-            advice = policy.advise(np.frombuffer(row["observation"], dtype="<f4"))
+            advice = policy.advise(_observation(row))
         except (ModelError, ValueError) as fault:
             return f"has an observation that its model does not take ({fault})"
         self.recomputed += 1
@@ -91,31 +144,141 @@ class Audit:
         return f"does not follow from its observation and model: {told} then, {tuple(advice)} now"
 
     def _policy(self, agent: str, model: Model | None) -> Policy | None:
-        """The model named, if it is still to be had."""
+        """The model named, if it is still to be had. Raises AlteredModelError."""
         if self._policies is None or model is None:
             return None
-        try:
-            return self._policies.policy(agent, model)
-        except (ConfigError, ModelError):
-            return None
+        if (agent, model) not in self._found:
+            try:
+                self._found[agent, model] = self._policies.policy(agent, model)
+            except AlteredModelError:
+                raise
+            except (ConfigError, ModelError):
+                self._found[agent, model] = None
+        return self._found[agent, model]
 
-    def _ruled_otherwise(self, row: Mapping[str, Any], why: Why, standing: Standing) -> str:
-        page = PAGES[row["agent_name"]]
-        about, said = self._asked_of
-        take = said if about == row["candidate_id"] else True
+    def _objected_otherwise(
+        self,
+        row: Mapping[str, Any],
+        page: AgentSpec,
+        why: Why,
+        standing: Standing,
+        model: Model | None,
+    ) -> str:
+        """Whether another question of the door was the first "no"."""
+        for reason, holds in self._questions(row, page, standing, model):
+            if holds is None:
+                if why is reason:
+                    break
+            elif holds:
+                if why is not reason:
+                    return f"gives the reason '{why}' where '{reason}' was due"
+                break
+            elif why is reason:
+                return f"gives the reason '{why}', which does not hold"
+        if row["role"] == Role.SERVING and why.inferred:
+            take = self._history.take(row["candidate_id"])
+            self._history.count(page.name, page.overrides(row["action"], take), why)
+        return ""
+
+    def _questions(
+        self, row: Mapping[str, Any], page: AgentSpec, standing: Standing, model: Model | None
+    ) -> Iterator[tuple[Why, bool | None]]:
+        """The door's questions in its order, each with whether it ends there; None: not known."""
+        history, role = self._history, Role(row["role"])
+        serves = role is Role.SERVING
+        yield Why.KILLED, history.killed
+        charter = self._charters and self._charters.agents[page.name]
+        yield Why.DISABLED, None if charter is None else not charter.enabled
+        yield Why.NO_MODEL, model is None
+        yield Why.BREAKER_OPEN, history.is_open(page.name, role)
+        yield from self._inference(row, page, model)
+        slow = serves and history.was_too_slow(page.name, row["candidate_id"])
+        yield Why.TIMED_OUT, slow
+        if row["action"] is None:
+            return  # its model is gone, and with it what it would have said
+        yield Why.CHALLENGER, not serves
+        yield Why.OBSERVE, row["mode"] == Mode.OBSERVE
+        requested = page.overrides(row["action"], history.take(row["candidate_id"]))
+        yield Why.OVERRIDE_LIMIT, requested and history.forbids_override(page.name)
+        yield Why.STAGE_ZERO, not standing.stage > 0.0
+        would_skip = page.name == GATE and row["action"] == SKIP and standing.stage == WHOLE
+        drawn = model is not None and is_audited(int(row["candidate_id"], 16), model.sha256)
+        yield Why.AUDIT, would_skip and drawn
+        yield Why.ACTIVE, True
+
+    def _inference(
+        self, row: Mapping[str, Any], page: AgentSpec, model: Model | None
+    ) -> Iterator[tuple[Why, bool | None]]:
+        """Those about the observation and what the model makes of it."""
+        sound = row["action"] is not None  # then it is what its model says
+        try:
+            seen = _observation(row)
+        except ValueError:
+            seen = np.full(1, np.nan, np.float32)
+        yield Why.NOT_FINITE, not np.isfinite(seen).all()
+        policy = self._policy(page.name, model)
+        away, said = (None, None) if policy is None else _asked(policy, seen, again=not sound)
+        unknown = False if sound else None
+        yield Why.OUT_OF_RANGE, unknown if policy is None else away is not None and _is_far(away)
+        yield Why.RAISED, unknown if policy is None else isinstance(said, Exception)
+        legal = None if policy is None or sound else _is_sound(page, said)
+        for flaw in _UNSOUND:
+            yield flaw, False if sound or legal else None
+        if legal is False:
+            yield Why.ILLEGAL, True  # one of the three, whichever
+
+    def _ruled_otherwise(
+        self, row: Mapping[str, Any], page: AgentSpec, why: Why, standing: Standing
+    ) -> str:
+        take = self._history.take(row["candidate_id"])
         stands = page.share(page.baseline, take)
         share = stands
         if why is Why.ACTIVE:
             heard = page.share(row["action"], take)
             stage = standing.stage
             share = stands if heard == stands else stage * heard + (1.0 - stage) * stands
-            if not standing.promoted or row["mode"] != Mode.ACTIVE:
-                return "acted without a promotion on record"
         if row["final_action"] != share:
             return f"let {row['final_action']} of the order stand where {share} was due"
         if bool(row["followed"]) != (why is Why.ACTIVE):
             return "does not say truly whether its advice was followed"
         return ""
+
+
+def _observation(row: Mapping[str, Any]) -> NDArray[np.float32]:
+    return np.frombuffer(row["observation"], dtype="<f4")
+
+
+def _asked(
+    policy: Policy, seen: NDArray[np.float32], *, again: bool
+) -> tuple[float | None, object]:
+    """How far the row lies from training (None: that raised), and what was said or raised.
+
+    Without `again` only the former is asked.
+    """
+    try:
+        away = policy.strangeness(seen)
+    except Exception as fault:  # noqa: BLE001  as at the door: whatever a model raises
+        return None, fault
+    if not again or not away <= FURTHEST_SD:
+        return away, None
+    try:
+        return away, policy.advise(seen)
+    except Exception as fault:  # noqa: BLE001
+        return away, fault
+
+
+def _is_far(away: float) -> bool | None:
+    """Whether that is out of range; None so near the border that processors may differ."""
+    return None if abs(away - FURTHEST_SD) <= TOLERANCE * FURTHEST_SD else not away <= FURTHEST_SD
+
+
+def _is_sound(page: AgentSpec, said: object) -> bool:
+    if not isinstance(said, Advice) or type(said.action) is not float:
+        return False
+    probability = said.probability
+    if probability is not None and not (type(probability) is float and 0.0 <= probability <= 1.0):
+        return False
+    return math.isfinite(said.action) and page.is_legal(said.action)
 
 
 def _alike(advice: Advice, told: tuple[float | None, float | None]) -> bool:

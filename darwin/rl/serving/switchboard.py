@@ -21,6 +21,9 @@ KILL_FILE = "KILL"
 Resolve = Callable[[bool], Mapping[str, Standing]]
 """How all agents stand on record now; True: the models that serve are read and checked."""
 
+Recheck = Callable[[Mapping[str, Standing], bool], Mapping[str, Standing]]
+"""Of standings that are journaled those that hold no more; True: models are read that may be."""
+
 
 class Sources:
     """The sources of the kill switch, as a running process sees them."""
@@ -67,6 +70,7 @@ class Switchboard:
         journaled: Iterable[Input],
         *,
         follows: bool,
+        recheck: Recheck = lambda standings, check: {},
     ) -> None:
         """Go on from what is `journaled`.
 
@@ -74,9 +78,11 @@ class Switchboard:
         to those it began with. Both hear the kill switch.
         """
         self._sources, self._watch, self._resolve, self._follows = sources, watch, resolve, follows
+        self._recheck: Recheck | None = recheck
         self._killed = False
         self._found: Mapping[str, Standing] | None = None  # at the beginning, not told yet
         self._standings: dict[str, Standing] = {}
+        self._fell: Mapping[str, Standing] = {}  # since it was journaled, not told yet
         for one in journaled:
             if one.kind in (KILLED, ALLOWED):
                 self._killed = one.kind == KILLED
@@ -93,13 +99,17 @@ class Switchboard:
     def begin(self) -> Mapping[str, Standing]:
         """See how the agents stand before the first candidate; what it finds takes effect there.
 
-        A run that was begun before goes on with what it has on record. While the switch kills, no
-        model is read. Raises what `resolve` raises.
+        A run that was begun before goes on with what it has on record, but for models that are
+        refused by now. While the switch kills, no model is read that nothing was decided with.
+        Raises what `resolve` and `recheck` raise.
         """
+        if self._begun and self._recheck is not None:
+            killed = self._sources.look(changed=self._changed()).killed
+            self._fell, self._recheck = self._recheck(self._standings, not killed), None
         if not self._begun and self._found is None:
             killed = self._sources.look(changed=self._changed()).killed
             self._found, self._unchecked = self._resolve(not killed), killed
-        return self._standings if self._found is None else self._found
+        return {**self._standings, **self._fell} if self._found is None else self._found
 
     def close(self) -> None:
         """Let go of the database."""
@@ -111,10 +121,11 @@ class Switchboard:
         if changed and self._follows:
             self._found = None  # it was seen before the change
         switch = self._sources.look(changed=changed)
-        if switch.killed == self._killed and self._begun and not (changed and self._follows):
-            return ()
         at = (candidate.row, candidate.id, candidate.bar_time)
-        told: list[Input] = []
+        told = self._tell(at, self._fell)
+        self._fell = {}
+        if switch.killed == self._killed and self._begun and not (changed and self._follows):
+            return told
         if switch.killed and not self._killed:
             told.append(Input(*at, KILLED, " and ".join(switch.sources), switch.why))
         allowed_again = self._killed and not switch.killed
@@ -132,16 +143,19 @@ class Switchboard:
             return True
 
     def _standing_now(self, at: tuple[int, int, int], *, check: bool) -> list[Input]:
-        told = []
         found, self._found = self._found, None
         if found is None or (self._unchecked and check):
             found, self._unchecked = self._resolve(check), not check
+        self._begun = True
+        return self._tell(at, found)
+
+    def _tell(self, at: tuple[int, int, int], found: Mapping[str, Standing]) -> list[Input]:
+        told = []
         for agent, standing in found.items():
             if self._standings.get(agent) != standing:
                 self._standings[agent] = standing
                 said = words(standing)
                 told.append(Input(*at, STANDING, "registry", said, agent, standing.text()))
-        self._begun = True
         return told
 
 

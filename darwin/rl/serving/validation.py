@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from darwin.rl.agents.pages import PAGES
 from darwin.rl.agents.spec import AgentSpec
 from darwin.rl.serving import spec_file, weights_file
 from darwin.rl.serving.card import ModelCard
+from darwin.rl.serving.fields import instant
 from darwin.rl.serving.policy import NumpyPolicy, refuse_other_page
 from darwin.rl.serving.spec_file import HeldOut, read_spec
 from darwin.rl.serving.weights_file import Weights, read_weights
@@ -52,6 +54,20 @@ def validate_files(agent: str, files: Mapping[str, bytes]) -> ModelCard:
         if name not in files:
             raise ModelError(f"the model has no {name}", mend="export it again")
     return validate(PAGES[agent], files[spec_file.FILE], files[weights_file.FILE])
+
+
+def refuse_the_future(card: ModelCard, now: datetime) -> None:
+    """Raise ModelError for a model that says it saw bars which have not closed by `now`.
+
+    It is not part of `validate`, which asks no clock: the same files give the same answer.
+    """
+    end = card.spec.training_end
+    if end is not None and instant(end) > now:
+        raise ModelError(
+            f"the model was trained up to {end}, which is not over yet",
+            where=f"{spec_file.FILE}: training_end",
+            mend="write the close of the last bar it saw, or set the clock of this machine",
+        )
 
 
 def _refuse_other_outputs(policy: NumpyPolicy, tensors: Weights) -> None:

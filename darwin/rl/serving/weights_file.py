@@ -63,7 +63,8 @@ def read_weights(raw: bytes, spec: ModelSpec) -> Weights:
     for name, values in tensors.items():
         most = math.inf if name in (OBSERVATION, OUTPUT) else LARGEST_WEIGHT
         if not np.all(np.isfinite(values) & (np.abs(values) <= most)):
-            raise _fault(name, f"holds NaN, infinity or more than {most:g}")
+            beyond = f", infinity or more than {most:g}" if most < math.inf else " or infinity"
+            raise _fault(name, f"holds NaN{beyond}")
     count = range(len(spec.layers))
     return Weights(
         tuple(tensors[_matrix(i)].astype(np.float64) for i in count),

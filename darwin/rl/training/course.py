@@ -145,9 +145,9 @@ def run_course(
         page, plan, rows, Split(known, parts.validation, test, parts.cuts), normaliser,
         tuple(seeds), network, threshold, actions, found, of_seeds, learner,
         files_of(
-            page, network, normaliser, parts.validation,
+            page, network, normaliser, parts.validation, known.observations,
             threshold=threshold,
-            training_end_ms=parts.cuts.test_from,
+            training_end_ms=int(rows.settled.max()),  # the test decides whether it is handed over
             data_digest=rows.digest,
             config_digest=plan.digest(),
             metrics=_metrics(found, learner, of_seeds),

@@ -16,6 +16,7 @@ from darwin.rl.serving.policy import policy_of
 from darwin.rl.serving.spec_file import HeldOut, Layer, ModelSpec
 from darwin.rl.training.network import Network
 from darwin.rl.training.rows import Normaliser, Rows
+from darwin.stats.drift import reference_of
 
 PROBES = 256
 PARITY_ROWS = 1000
@@ -49,6 +50,7 @@ def files_of(
     network: Network,
     normaliser: Normaliser,
     probes: Rows,
+    trained_on: NDArray[np.float32],
     *,
     threshold: float | None,
     training_end_ms: int,
@@ -59,7 +61,8 @@ def files_of(
 ) -> dict[str, bytes]:
     """spec.json and weights.safetensors. Raises ModelError where they give anything else.
 
-    `probes` are rows on which the registry will try the model before it serves.
+    `probes` are rows on which the registry will try the model before it serves; `trained_on`, (n, k),
+    is what later observations will be compared with.
     """
     widths = [len(page.names), *(len(bias) for _, bias in network.layers)]
     spec = ModelSpec(
@@ -78,6 +81,7 @@ def files_of(
         config_digest=config_digest,
         metrics=metrics,
         held_out=held_out,
+        reference=reference_of(trained_on.astype(np.float64)),
     )
     shown = probes.observations[:: max(1, len(probes) // PROBES)][:PROBES]
     layers = [

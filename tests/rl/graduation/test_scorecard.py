@@ -166,6 +166,11 @@ class TestLatest:
         desk.safety(GATE, 2, "breaker_closed", "3 probes went well")
         assert card(desk, GATE).latest.breaker is Phase.CLOSED
 
+    def test_the_challengers_breaker_is_not_the_agents(self, desk):
+        desk.decide(GATE, 1, PASS)
+        desk.safety(GATE, 1, "challenger_breaker_opened", "until 2024-02-01T00:00:00.000Z: 5")
+        assert card(desk, GATE).latest.breaker is Phase.CLOSED
+
     def test_another_agent_s_breaker_is_not_ours(self, desk):
         desk.decide(GATE, 0, PASS)
         self.open(desk, PORTFOLIO, 0)

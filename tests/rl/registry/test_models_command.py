@@ -242,3 +242,22 @@ def test_the_checklists_command_works_as_it_stands(desk):
     assert call("nobody", "--version", "x").returncode == 2
     assert call("gate").returncode == 2
     assert "Examples" in call("--help").stdout
+
+
+def test_a_path_whose_links_go_in_a_circle_is_refused_in_one_sentence(desk):
+    (desk.folder / "loop").symlink_to("loop")
+    (desk.folder / "one").symlink_to("other")
+    (desk.folder / "other").symlink_to("one")
+    for name in ("loop", "one", "loop/gate"):
+        said = desk.say("deploy", "gate", name, *BY, code=3)
+        assert name in said
+        assert "circle" in said
+
+
+def test_a_model_from_the_future_is_refused(desk):
+    for seed, end in enumerate(("2999-01-01T00:00:00Z", "9999-12-31T23:59:59Z")):
+        files = make_model("gate", seed=seed, training_end=end)
+        said = desk.say("deploy", "gate", desk.trained("gate", seed, **files), *BY, code=3)
+        assert end in said
+        assert "training_end" in said
+    assert desk.ask("list", "gate") == []

@@ -23,12 +23,14 @@ def audited(observation: bytes, audit: Audit) -> Audit:
     """Fold how the gate stands, and one decision that it made seeing `observation`."""
     standing = Standing(GATE, RULE.model)
     audit.fold("inputs", 1, {"kind": STANDING, "agent_name": GATE, "detail": standing.text()})
+    audit.fold("candidates", 1, {"candidate_id": "0" * 16, "bar_time": 0})
     advice = RULE.advise(ROW)
     decision: dict[str, Any] = {
         "candidate_id": "0" * 16, "agent_name": GATE, "role": "serving", "mode": "observe",
         "action": advice.action, "probability": advice.probability, "final_action": 1.0,
         "followed": 0, "reason": "observe", "model_version": RULE.model.version,
         "model_sha256": RULE.model.sha256, "observation": observation,
+        "bar_time": 0, "baseline_action": 1.0, "feature_schema": PAGES[GATE].schema,
     }  # fmt: skip
     audit.fold("agent_decisions", 2, decision)
     return audit

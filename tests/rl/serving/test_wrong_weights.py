@@ -139,6 +139,9 @@ WEIGHTS_FILES = {
     "overlapping tensors": (reheaded(SMALL, shifted), "does not begin where"),
     "one tensor upon another": (reheaded(SMALL, swallowed), "takes 3,264 bytes"),
     "a weight that is NaN": (patched(SMALL, FIRST, 3, number(np.nan)), f"'{FIRST}' holds NaN"),
+    "a probe without end": (
+        patched(SMALL, "probe.observation", 0, number(np.inf)), "holds NaN or infinity",
+    ),
     "a bias without end": (patched(SMALL, "layer.1.bias", 0, number(np.inf)), "bias' holds NaN"),
     "a huge weight": (patched(SMALL, FIRST, 3, number(3e38)), "more than 1e"),
     "a probe that is NaN": (
