@@ -215,7 +215,7 @@ def _look(artifacts_dir: str, path: Path) -> KillSwitch:
 
     with closing(LogWatch(path)) as watch:
         sources = Sources(disabled_by(os.environ.get(VARIABLE)), Path(artifacts_dir), watch)
-        now = sources.look(changed=True)
+        now = sources.look(grown=True)
     return replace(now, record=OFF) if _is_missing(path) else now
 
 

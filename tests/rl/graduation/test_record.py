@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from darwin.core.agents import AGENTS, STAGES, Model
 from darwin.core.market import DAY_MS
-from darwin.errors import ConfigError, IntegrityError
+from darwin.errors import ConfigError, IntegrityError, RecordError
 from darwin.rl.graduation.acts import demote, promote, set_stage
 from darwin.rl.graduation.checklist import Condition, State
 from darwin.rl.graduation.record import Act, Kind, Record, earned, read_record, scope_of
-from darwin.store.logs import sound_rows
+from darwin.store.logs import append, sound_rows
 from darwin.store.scan import as_it_stands
 from darwin.store.schema import graduation_events, rollout_events
 from darwin.store.sealed import Source
@@ -249,14 +249,37 @@ def test_there_is_nothing_to_take_back_or_to_give_where_nobody_is_promoted(gate)
     assert gate.desk.rows("graduation_events") == gate.desk.rows("rollout_events") == []
 
 
-@pytest.mark.parametrize("change", ["stage = 0.3", "at = 'yesterday'"])
+@pytest.mark.parametrize("change", [{"stage": 0.3}, {"at": "yesterday"}])
 def test_a_row_that_can_be_none_is_refused(gate, change):
+    gate.promote()
+    row = {"stage": 0.05, "at": "2026-01-13T09:30:00Z"} | change
+    with gate.desk.database.write() as connection:
+        append(connection, rollout_events, agent_name="gate", override=0, **SAID, **row)
+    with pytest.raises(IntegrityError, match="nothing that was ever said of an agent"):
+        gate.live()
+
+
+FORGED = [
+    "INSERT INTO graduation_events VALUES (2, 'gate', 'promoted', 'v', 'm', 'deployment', 'Eve',"
+    " '', 0, '2026-02-01T00:00:00Z', zeroblob(32))",
+    "INSERT INTO rollout_events VALUES (2, 'gate', 1.0, 'Eve', '', 0, '2026-02-01T00:00:00Z',"
+    " zeroblob(32))",
+    "UPDATE graduation_events SET version = 'v' WHERE id = 1",
+    "UPDATE rollout_events SET stage = 1.0 WHERE id = 1",
+]
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_what_was_written_by_anybody_else_lets_nobody_act(gate, forged):
     gate.promote()
     gate.stage(0.05)
     with closing(sqlite3.connect(gate.desk.path)) as raw, raw:
-        raw.execute(f"UPDATE rollout_events SET {change}")
-    with pytest.raises(IntegrityError, match="nothing that was ever said of an agent"):
-        gate.live()
+        raw.execute(forged)
+    table, row = forged.split()[2 if "INSERT" in forged else 1], 2 if "INSERT" in forged else 1
+    for act in (gate.live, lambda: gate.stage(0.10), gate.demote, lambda: gate.promote(OTHER)):
+        with pytest.raises(RecordError, match=f"row {row} of {table} was changed") as refused:
+            act()
+        assert len(refused.value.lines()) == 3
 
 
 class TestClimbing:
