@@ -36,17 +36,20 @@ def switch_on(database: Database, *, by: str, reason: str, at: datetime) -> None
         _append(connection, "on", by, reason, at)
 
 
-def switch_off(database: Database, *, by: str, reason: str, at: datetime) -> Said | None:
+def switch_off(
+    database: Database, *, by: str, reason: str, at: datetime, also: bool = False
+) -> Said | None:
     """Release what was switched on; gives that, None where nothing was.
 
+    It is written down where something was, or where it is `also` about a file.
     Raises StorageError, and RecordError where the log was changed: what it says releases nothing.
     """
     with database.write() as connection:
         said = last_said(connection)
-        if said is None or not said.on:
-            return None
-        _append(connection, "off", by, reason, at)
-        return said
+        released = said if said is not None and said.on else None
+        if released is not None or also:
+            _append(connection, "off", by, reason, at)
+        return released
 
 
 def _append(connection: Connection, kind: str, by: str, reason: str, at: datetime) -> None:

@@ -15,13 +15,11 @@ from darwin.core.agents import Standing
 from darwin.core.candidate import Candidate
 from darwin.core.facts import ALLOWED, KILLED, STANDING, Input
 from darwin.errors import IntegrityError, RecordError
+from darwin.rl.serving import kill_file
 from darwin.safety.switch import OFF, KillSwitch, Reading, changed, unreadable
 from darwin.store.watch import UNREADABLE, LogWatch
 
 log = logging.getLogger("darwin")
-
-KILL_FILE = "KILL"
-"""Its name below the artifacts; that it exists is enough."""
 
 Resolve = Callable[[bool], Mapping[str, Standing]]
 """How all agents stand on record now; True: the models that serve are read and checked."""
@@ -32,7 +30,7 @@ class Sources:
 
     def __init__(self, environment: Reading, artifacts: Path, watch: LogWatch) -> None:
         """`environment` is what the variable said when the process started."""
-        self._environment, self._file, self._watch = environment, artifacts / KILL_FILE, watch
+        self._environment, self._artifacts, self._watch = environment, artifacts, watch
         self._record = OFF
         self._stale = True
 
@@ -44,12 +42,11 @@ class Sources:
 
     def _read_file(self) -> Reading:
         try:
-            self._file.stat()
-        except FileNotFoundError:
-            return OFF
+            there = kill_file.stands(self._artifacts)
         except OSError as fault:
-            return unreadable(f"the file {self._file.name}", fault.strerror or type(fault).__name__)
-        return Reading(True, f"the file {self._file.name} is there")
+            why = fault.strerror or type(fault).__name__
+            return unreadable(f"the file {kill_file.KILL_FILE}", why)
+        return Reading(True, f"the file {kill_file.KILL_FILE} is there") if there else OFF
 
     def _read_record(self) -> tuple[Reading, bool]:
         try:

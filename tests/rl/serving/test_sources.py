@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from darwin.rl.serving.switchboard import KILL_FILE, Sources
+from darwin.rl.serving.kill_file import KILL_FILE
+from darwin.rl.serving.switchboard import Sources
 from darwin.safety.switch import OFF
 from darwin.store.db import connect
 from darwin.store.kill_log import switch_off, switch_on
@@ -50,6 +51,9 @@ def test_a_released_switch_kills_nothing_and_a_thrown_one_is_seen_at_the_next_lo
 def test_the_file_kills_while_it_is_there(path: Path) -> None:
     looking, _ = sources(path)
     (path.parent / KILL_FILE).touch()
+    assert looking.look(grown=False).sources == ("file",)
+    (path.parent / KILL_FILE).unlink()
+    (path.parent / KILL_FILE).symlink_to("nowhere")
     assert looking.look(grown=False).sources == ("file",)
     (path.parent / KILL_FILE).unlink()
     assert not looking.look(grown=False).killed
