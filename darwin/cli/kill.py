@@ -58,47 +58,68 @@ def kill() -> None:
 def on(by: str, reason: str, artifacts_dir: str, db: str | None, as_json: bool) -> None:
     """Let no agent act, nor be asked, from the next decision on; it holds over restarts.
 
-    It is written into the database. Where that is locked, missing, damaged or read-only, the file
-    KILL is made among the artifacts, which does the same. Exit 4 if neither can be done.
+    The file KILL is made among the artifacts, for all runs that keep theirs there, and it is
+    written into the database, which remembers who said so. Where that is locked, missing, damaged
+    or read-only the file is enough, with a warning; exit 4 where the file cannot be made.
 
     \b
     Example:
       darwin kill on --by Ada --reason "gate skips everything"
     """
     import sqlite3
+    from datetime import UTC, datetime
 
     from sqlalchemy.exc import SQLAlchemyError
 
     from darwin.cli.tables import print_json
     from darwin.errors import DarwinError
+    from darwin.rl.serving.kill_file import KILL_FILE, make
 
-    path, file, fault, recorded = database_path(artifacts_dir, db), "", "", False
+    path, artifacts = database_path(artifacts_dir, db), Path(artifacts_dir)
+    file, fault, refused = (artifacts / KILL_FILE).absolute(), "", ""
+    try:  # first: it stands whatever becomes of the rest, or of whoever would not wait for that
+        make(artifacts, by, reason, datetime.now(UTC))
+    except OSError as caught:
+        refused = caught.strerror or type(caught).__name__
     try:
         _record(path, by, reason)
-        recorded = True
     except (DarwinError, SQLAlchemyError, sqlite3.Error, OSError, ValueError) as caught:
         fault = str(caught)
-    finally:
-        if not recorded:  # whatever it was, be it a bug or somebody who would not wait
-            file = _make_file(Path(artifacts_dir), by, reason, fault)
+    if fault and refused:
+        raise StorageError(
+            f"NOTHING IS KILLED: neither the database ({fault}) nor the file ({refused}) can be"
+            " written",
+            where=str(file),
+            mend="stop the runs themselves, start them with DARWIN_RL_DISABLED=1",
+        )
     if fault:
         click.echo(f"warning: it could not be recorded: {fault}", err=True)
     if as_json:
-        done = {"killed": True, "by": by, "reason": reason, "recorded": recorded}
-        print_json(done | {"file": file or None})
-    elif file:
+        done = {"killed": True, "by": by, "reason": reason, "recorded": not fault}
+        print_json(done | {"file": None if refused else str(file)})
+    elif fault:
         click.echo(f"killed: no agent acts while there is the file {file}")
     else:
         click.echo(f"killed: no agent acts from the next decision on ({path.absolute()})")
+        if not refused:
+            click.echo(f"nor in any run beside the file {file}; `darwin kill off` removes both")
+    if refused:
+        raise StorageError(
+            f"the file {KILL_FILE} was NOT made ({refused}): killed are the runs of the database"
+            f" {path.absolute()} alone",
+            where=str(file),
+            mend="`darwin kill on --db FILE` for each other database, or stop those runs",
+        )
 
 
 @kill.command()
 @signed
 @database_options
 def off(by: str, reason: str, artifacts_dir: str, db: str | None, as_json: bool) -> None:
-    """Release what `darwin kill on` has recorded, and say what else still kills.
+    """Release what `darwin kill on` has switched on, and say what else still kills.
 
-    Other sources are not touched: remove the file KILL, unset DARWIN_RL_DISABLED.
+    First the record is released, then the file KILL goes, if `darwin kill on` alone wrote it. One
+    that anybody else made or wrote into stays: remove it; and unset DARWIN_RL_DISABLED.
 
     \b
     Example:
@@ -107,22 +128,36 @@ def off(by: str, reason: str, artifacts_dir: str, db: str | None, as_json: bool)
     from datetime import UTC, datetime
 
     from darwin.cli.tables import print_json
+    from darwin.rl.serving.kill_file import KILL_FILE, ours, remove
     from darwin.store.db import connect
     from darwin.store.kill_log import switch_off
 
-    path = database_path(artifacts_dir, db)
+    path, artifacts = database_path(artifacts_dir, db), Path(artifacts_dir)
     with open_database(artifacts_dir, db):
         pass  # a missing or older one is refused here: this command makes and migrates none
+    said = ours(artifacts)  # before the record: what is switched on after that stays on
     with connect(path) as database:
-        was = switch_off(database, by=by, reason=reason, at=datetime.now(UTC))
+        was = switch_off(database, by=by, reason=reason, at=datetime.now(UTC), also=bool(said))
+    file = (artifacts / KILL_FILE).absolute()
+    try:
+        removed = remove(artifacts, said)
+    except OSError as fault:
+        raise StorageError(
+            f"STILL KILLED: it is released on record, but the file cannot be removed"
+            f" ({fault.strerror})",
+            where=str(file),
+            mend="remove it by hand",
+        ) from fault
     now = _look(artifacts_dir, path)
     if as_json:
-        print_json({"released": was is not None} | _tree(now))
+        print_json({"released": was is not None, "file_removed": removed} | _tree(now))
         return
-    if was is None:
-        click.echo("nothing was recorded, so there is nothing to release")
-    else:
+    if was is not None:
         click.echo(f"released: what {was.by} had switched on at {was.at} ({was.reason})")
+    elif not removed:
+        click.echo("nothing was recorded, so there is nothing to release")
+    if removed:
+        click.echo(f"removed: the file {file}, which `darwin kill on` had made")
     if not now.killed:
         click.echo(
             "agents act again, each as far as its config, its promotion and its stage let it"
@@ -173,37 +208,6 @@ def _record(path: Path, by: str, reason: str) -> None:
         switch_on(database, by=by, reason=reason, at=datetime.now(UTC))
 
 
-def _make_file(artifacts: Path, by: str, reason: str, fault: str) -> str:
-    """Make the file KILL and name it; what it says is for people. Raises StorageError."""
-    from datetime import UTC, datetime
-
-    from darwin.rl.serving.switchboard import KILL_FILE
-
-    file = artifacts / KILL_FILE
-    line = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {by}: {reason}\n"
-    try:
-        artifacts.mkdir(parents=True, exist_ok=True)
-        with file.open("ab") as text:
-            text.write(line.encode("utf-8", "replace"))
-    except OSError as refused:
-        if not _exists(file):
-            raise StorageError(
-                f"NOTHING IS KILLED: neither the database ({fault}) nor the file"
-                f" ({refused.strerror}) can be written",
-                where=str(file),
-                mend="stop the runs themselves, start them with DARWIN_RL_DISABLED=1",
-            ) from refused
-    return str(file.absolute())
-
-
-def _exists(path: Path) -> bool:
-    try:
-        path.stat()
-    except OSError:
-        return False
-    return True
-
-
 def _look(artifacts_dir: str, path: Path) -> KillSwitch:
     """What the sources say, as a run sees them that starts from this shell."""
     from contextlib import closing
@@ -215,7 +219,7 @@ def _look(artifacts_dir: str, path: Path) -> KillSwitch:
 
     with closing(LogWatch(path)) as watch:
         sources = Sources(disabled_by(os.environ.get(VARIABLE)), Path(artifacts_dir), watch)
-        now = sources.look(changed=True)
+        now = sources.look(grown=True)
     return replace(now, record=OFF) if _is_missing(path) else now
 
 
@@ -236,7 +240,7 @@ def _readings(now: KillSwitch) -> dict[str, Reading]:
 
 def _mend(source: str, artifacts_dir: str) -> str:
     """How to remove a source."""
-    from darwin.rl.serving.switchboard import KILL_FILE
+    from darwin.rl.serving.kill_file import KILL_FILE
     from darwin.safety.switch import VARIABLE
 
     file = (Path(artifacts_dir) / KILL_FILE).absolute()

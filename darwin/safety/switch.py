@@ -48,6 +48,16 @@ def unreadable(source: str, fault: str) -> Reading:
     )
 
 
+def changed(source: str, fault: str) -> Reading:
+    """Read a source that is not as it was written, and say by what `fault` that shows: it kills."""
+    return Reading(
+        True,
+        f"{source} is not as it was written: {fault}",
+        f"{source} is not as it was written ({fault}), so no agent acts; put a backup of the"
+        " database in its place",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class KillSwitch:
     """What all sources say at one moment, joined by OR."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from darwin.store import logs
 from darwin.store.db import Database
@@ -23,12 +23,11 @@ class Said(NamedTuple):
 
 
 def last_said(connection: Connection) -> Said | None:
-    """What holds; None: nothing was ever said. No seal is looked at."""
-    k = kill_events.c
-    row = connection.execute(
-        select(k.kind, k.by, k.reason, k.at).order_by(k.id.desc()).limit(1)
-    ).one_or_none()
-    return None if row is None else Said(row.kind != "off", row.by, row.reason, row.at)
+    """What holds; None: nothing was ever said. Raises RecordError where a row was changed."""
+    said = None
+    for row in logs.sound_rows_in(connection, kill_events):
+        said = Said(row["kind"] != "off", row["by"], row["reason"], row["at"])
+    return said
 
 
 def switch_on(database: Database, *, by: str, reason: str, at: datetime) -> None:
@@ -37,14 +36,20 @@ def switch_on(database: Database, *, by: str, reason: str, at: datetime) -> None
         _append(connection, "on", by, reason, at)
 
 
-def switch_off(database: Database, *, by: str, reason: str, at: datetime) -> Said | None:
-    """Release what was switched on; gives that, None where nothing was. Raises StorageError."""
+def switch_off(
+    database: Database, *, by: str, reason: str, at: datetime, also: bool = False
+) -> Said | None:
+    """Release what was switched on; gives that, None where nothing was.
+
+    It is written down where something was, or where it is `also` about a file.
+    Raises StorageError, and RecordError where the log was changed: what it says releases nothing.
+    """
     with database.write() as connection:
         said = last_said(connection)
-        if said is None or not said.on:
-            return None
-        _append(connection, "off", by, reason, at)
-        return said
+        released = said if said is not None and said.on else None
+        if released is not None or also:
+            _append(connection, "off", by, reason, at)
+        return released
 
 
 def _append(connection: Connection, kind: str, by: str, reason: str, at: datetime) -> None:

@@ -8,13 +8,14 @@ changed, lost from the middle or added. That the newest rows were cut off it can
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Table, insert, select
 
 from darwin.errors import RecordError
 from darwin.store import chain
-from darwin.store.scan import EVERY_ROW, Scan, Stored, as_columns, wrong_type
+from darwin.store.scan import EVERY_ROW, Scan, Stored, as_columns, raw_of, wrong_type
 from darwin.store.schema import LOGS
 from darwin.store.sealed import CHANGED, Source
 
@@ -42,17 +43,51 @@ def read(connection: Connection, table: Table, after: int = 0) -> list[RowMappin
 
 def sound_rows(source: Source, table: Table) -> Iterator[Mapping[str, Any]]:
     """Every row, oldest first. Raises RecordError at the first that is not what was appended."""
-    count, seal = 0, b""
-    scan = Scan(*source, table, *EVERY_ROW)
-    for page in scan.pages():
-        for row, line in zip(page, chain.sealed_lines(table, as_columns(table, page)), strict=True):
-            told = dict(zip(table.c.keys(), row, strict=True))
-            [seal] = chain.link(seal, [line])
-            _require(table, row, told, count + 1, seal)
-            count += 1
-            yield told
-    if scan.broken:
-        raise RecordError(f"cannot be read ({scan.broken})", table=table.name, seq=count + 1)
+    return Tail(table).newer(source)
+
+
+def sound_rows_in(connection: Connection, table: Table) -> list[Mapping[str, Any]]:
+    """The same, as a transaction sees them; the error says which file, and what to do about it."""
+    path = Path(connection.exec_driver_sql("PRAGMA database_list").all()[0][2])
+    try:
+        with raw_of(connection) as raw:
+            return list(sound_rows(Source(raw, path), table))
+    except RecordError as fault:
+        fault.where, fault.mend = str(path), "put a backup of the database in its place"
+        raise
+
+
+class Tail:
+    """A log as it grows: each row is held against its seal once."""
+
+    def __init__(self, table: Table) -> None:
+        """Know no row yet."""
+        self.table = table
+        self._count, self._seal = 0, b""
+
+    def newer(self, source: Source) -> Iterator[Mapping[str, Any]]:
+        """The rows that nobody was given yet, oldest first.
+
+        Raises RecordError at the first that is not what was appended, and where the newest of
+        those that were given is no longer there; asked again, it looks at the same rows again.
+        """
+        table, given = self.table, self._count
+        bounds = (given - 1, EVERY_ROW[1]) if given else EVERY_ROW
+        scan, due = Scan(*source, table, *bounds), max(given, 1)
+        for page in scan.pages():
+            lines = chain.sealed_lines(table, as_columns(table, page))
+            for row, line in zip(page, lines, strict=True):
+                told = dict(zip(table.c.keys(), row, strict=True))
+                known = due == given
+                seal = self._seal if known else chain.link(self._seal, [line])[0]
+                _require(table, row, told, due, seal)
+                self._count, self._seal, due = due, seal, due + 1
+                if not known:
+                    yield told
+        if scan.broken:
+            raise RecordError(f"cannot be read ({scan.broken})", table=table.name, seq=due)
+        if given and due == given:
+            raise RecordError("is gone", table=table.name, seq=given)
 
 
 def require_sound(source: Source) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sqlalchemy import BLOB, INTEGER, REAL, TEXT, Table
+from sqlalchemy import BLOB, INTEGER, REAL, TEXT, Connection, Table
 
 from darwin.store.db import Database
 from darwin.store.faults import explain
@@ -41,14 +41,24 @@ _HOLDS: dict[type, tuple[type, str]] = {
 @contextmanager
 def as_it_stands(database: Database) -> Iterator[sqlite3.Connection]:
     """One state of the file, its texts whatever bytes they hold: what is no UTF-8 is escaped."""
-    with database.read() as connection:
-        raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-        before = raw.text_factory
-        raw.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
-        try:
-            yield raw
-        finally:
-            raw.text_factory = before
+    with database.read() as connection, raw_of(connection) as raw:
+        yield raw
+
+
+@contextmanager
+def raw_of(connection: Connection) -> Iterator[sqlite3.Connection]:
+    """The same of the file that a transaction is about, as that transaction sees it."""
+    raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    before = raw.text_factory
+    raw.text_factory = as_text
+    try:
+        yield raw
+    finally:
+        raw.text_factory = before
+
+
+as_text = partial(str, encoding="utf-8", errors="surrogateescape")
+"""What makes a text of whatever bytes a damaged file has: its seal tells that it is none."""
 
 
 class Scan:

@@ -6,15 +6,23 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
+from darwin.errors import RecordError, StorageError
+from darwin.store.logs import Tail
+from darwin.store.scan import as_text
+from darwin.store.schema import kill_events
+from darwin.store.sealed import Source
+
 _HEADS = (
     "SELECT (SELECT max(id) FROM model_events), (SELECT max(id) FROM graduation_events),"
     " (SELECT max(id) FROM rollout_events), (SELECT max(id) FROM kill_events)"
 )
-_LAST_KILL = 'SELECT kind, "by", reason FROM kill_events ORDER BY id DESC LIMIT 1'
 
 
-UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
-"""What the driver raises on a file that it cannot read; its complaint may be no text either."""
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError, StorageError, RecordError)
+"""What comes of a file that cannot be read, or is not as it was written.
+
+The driver's complaint about one that it cannot read may be no text either.
+"""
 
 
 class Kill(NamedTuple):
@@ -38,6 +46,8 @@ class LogWatch:
         self._raw: sqlite3.Connection | None = None
         self._file_version: int | None = None
         self._heads: tuple[int | None, ...] = ()
+        self._kills = Tail(kill_events)
+        self._last_kill: Kill | None = None
 
     def changed(self) -> bool:
         """Whether a log has grown since this was last asked; yes at the first time."""
@@ -50,9 +60,13 @@ class LogWatch:
         return grown
 
     def last_kill(self) -> Kill | None:
-        """What was last said of the kill switch; None: nothing ever was. A damaged word kills."""
-        row = self._connection().execute(_LAST_KILL).fetchone()
-        return None if row is None else Kill(row[0] != "off", row[1], row[2])
+        """What was last said of the kill switch; None: nothing ever was. A damaged word kills.
+
+        Each row is held against its seal, once. Raises RecordError where one was changed.
+        """
+        for row in self._kills.newer(Source(self._connection(), self._path)):
+            self._last_kill = Kill(row["kind"] != "off", row["by"], row["reason"])
+        return self._last_kill
 
     def close(self) -> None:
         """Let go of the file."""
@@ -68,4 +82,5 @@ class LogWatch:
         if self._raw is None:
             address = self._path.absolute().as_uri() + "?mode=ro"
             self._raw = sqlite3.connect(address, uri=True, isolation_level=None)
+            self._raw.text_factory = as_text
         return self._raw

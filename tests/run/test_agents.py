@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -452,6 +454,23 @@ def test_a_demotion_reaches_a_feed_at_its_next_decision(desk: Desk) -> None:
     assert set(why[:10]) <= {"active", "audit"}
     assert set(why[seen + 1 :]) == {"observe"}
     assert desk.darwin("replay", "fed").returncode == 0
+
+
+def test_a_stage_that_nobody_appended_stops_the_start(desk: Desk) -> None:
+    desk.config(rl=rules("active", agents=["gate"]))
+    promote(desk, "gate")
+    with closing(sqlite3.connect(desk.folder / "artifacts/rl_state/agent_state.sqlite")) as raw:
+        raw.execute(
+            "INSERT INTO rollout_events VALUES (1, 'gate', 1.0, 'Eve', '', 0,"
+            " '2099-01-01T00:00:00Z', zeroblob(32))"
+        )
+        raw.commit()
+    for words in (("run", "config.json"), ("run", "config.json", "--feed", "--set", "run_id=fed"),
+                  ("rl", "status", "gate"), ("rl", "rollout", "status")):  # fmt: skip
+        done = desk.darwin(*words)
+        assert done.returncode == 4, done.stderr
+        assert "row 1 of rollout_events was changed" in done.stderr
+        assert len([line for line in done.stderr.splitlines() if "checkpoint" not in line]) == 3
 
 
 def test_a_run_with_acting_agents_that_is_killed_and_resumed_ends_the_same(desk: Desk) -> None:

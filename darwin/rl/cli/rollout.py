@@ -8,11 +8,19 @@ import click
 
 from darwin.core.agents import AGENTS, STAGES
 from darwin.rl.cli.columns import percent, print_columns, print_json
-from darwin.rl.cli.graduation_status import look
+from darwin.rl.cli.graduation_status import (
+    NOT_PASSED,
+    condition_trees,
+    look,
+    print_conditions,
+)
 from darwin.rl.cli.options import Deployment, model_options, open_registry
 from darwin.rl.cli.signed import signed
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from darwin.rl.graduation.checklist import Condition
     from darwin.rl.graduation.judged import Judged
 
 _WORDS = {percent(stage): stage for stage in STAGES}
@@ -39,16 +47,17 @@ def rollout() -> None:
 @click.argument("agent", type=click.Choice(AGENTS))
 @click.argument("stage", metavar="STAGE", callback=_a_stage)
 @signed
-@click.option("--override", is_flag=True, help="Skip stages, or the time they want.")
+@click.option("--override", is_flag=True, help="Without the stages, time or evidence it wants.")
 @model_options
 def set_(
     agent: str, stage: float, by: str, reason: str, override: bool, as_json: bool, **where: Any
-) -> None:
+) -> int:
     """Let the promoted model of AGENT hold STAGE of the capital: 0%, 1%, 5%, 10%, 25%, 50%, 100%.
 
     Down at any time. Up one stage at a time, after 7 days of market time at 1% and 14 at each of
-    those that follow, and while none of its conditions is refuted; --override stands for all
-    three. What counts as time are decisions in runs that were fed their bars.
+    those that follow, and with every condition of `darwin rl status` passed: exit 10 names those
+    that are not. --override stands for all three, and is recorded. What counts as time are
+    decisions in runs that were fed their bars, on bars that no earlier stage was fed.
 
     \b
     Example:
@@ -60,15 +69,30 @@ def set_(
 
     with open_registry(Deployment.of(**where), to_change=True) as registry:
         now, before = datetime.now(UTC), look(registry, agent)
-        set_stage(
-            registry.database, agent, stage, by=by, reason=reason, at=now, override=override,
-            conditions=before.conditions,
-        )  # fmt: skip
+        lacking = _lacking_alone(before, stage, now)
+        if not lacking or override:
+            lacking = ()
+            set_stage(
+                registry.database, agent, stage, by=by, reason=reason, at=now, override=override,
+                conditions=before.of_promoted,
+            )  # fmt: skip
     was = before.promotion.stage if before.promotion else STAGES[0]
     if as_json:
-        print_json({"agent": agent, "stage": stage, "stage_before": was})
+        tree = {"agent": agent, "stage": was if lacking else stage, "stage_before": was}
+        print_json(tree | ({"lacking": condition_trees(lacking)} if lacking else {}))
+    elif lacking:
+        click.echo(f"{agent} stays at {percent(was)} of the capital, for it lacks:\n")
+        print_conditions(lacking)
+        click.echo("\na named person may decide it all the same, with --override")
     else:
         click.echo(f"{agent} holds {percent(stage)} of the capital; before, {percent(was)}")
+    return NOT_PASSED if lacking else 0
+
+
+def _lacking_alone(one: Judged, stage: float, now: datetime) -> tuple[Condition, ...]:
+    """The conditions that keep an agent from a stage, where nothing else does."""
+    found = one.climb(stage, now)
+    return () if found.never or found.early else found.lacking
 
 
 @rollout.command("status")
@@ -104,8 +128,10 @@ def status_(agent: str | None, as_json: bool, **where: Any) -> None:
 
 
 def _tree(one: Judged) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
     from darwin.core.market import DAY_MS
-    from darwin.safety.stages import next_stage, objection
+    from darwin.safety.stages import next_stage
 
     held = one.promotion
     stage = held.stage if held else STAGES[0]
@@ -115,7 +141,7 @@ def _tree(one: Judged) -> dict[str, Any]:
     elif above is None:
         due = "there is none"
     else:
-        due = objection(stage, 0, above, one.held_ms, override=False) or f"{percent(above)} now"
+        due = one.climb(above, datetime.now(UTC)).said or f"{percent(above)} now"
     return {
         "agent": one.agent,
         "stage": one.stage,

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, select
 from darwin.core.agents import Model
 from darwin.errors import ConfigError
 from darwin.rl.graduation.checklist import Condition, State, all_pass
+from darwin.rl.graduation.climb import climb
 from darwin.rl.graduation.dwell import market_time_held
 from darwin.rl.graduation.record import DEPLOYMENT, NO_CAPITAL, Kind, Promotion, Record, record_in
-from darwin.safety.stages import objection
 from darwin.store import logs
 from darwin.store.db import Database
 from darwin.store.runs import iso_time
@@ -95,8 +95,8 @@ def set_stage(
 ) -> Record:
     """Let the promoted model hold `stage` of the capital from now on; gives the record.
 
-    Down at any time; up by one stage, after its dwell in market time (`dwell`) and with none of
-    its `conditions` refuted. A named person's `override` stands for the latter three. Raises
+    Down at any time; up as `climb` has it, or by a named person's `override`, which stands for
+    the stages, the time and the `conditions` and is recorded where it was needed. Raises
     ConfigError, saying what stands against it.
     """
     with database.write() as connection:
@@ -107,24 +107,20 @@ def set_stage(
                 mend=f"`darwin rl promote {agent}` gives it the first stage",
             )
         time = market_time_held(connection, agent, held.model.sha256, held.stage_since)
-        refuted = [one.name for one in conditions if one.state is State.REFUTED]
-        said = objection(held.stage, 0, stage, time, override=True)
-        if said:
+        found = climb(held, stage, time, conditions, at)
+        if found.never:
             raise ConfigError(
-                f"{agent} stays as it is: {said}",
+                f"{agent} stays as it is: {found.never}",
                 mend=f"`darwin rl rollout status {agent}` tells where it stands",
             )
-        said = objection(held.stage, 0, stage, time, override=False)
-        if not said and stage > held.stage and refuted:
-            said = f"refuted: {', '.join(refuted)}"
-        if said and not override:
+        if found.wants_override and not override:
             raise ConfigError(
-                f"{agent} stays at {held.stage:.0%} of the capital: {said}",
+                f"{agent} stays at {held.stage:.0%} of the capital: {found.said}",
                 mend="wait, or let a named person decide it all the same, with --override",
             )
         logs.append(
             connection, rollout_events, agent_name=agent, stage=stage, by=by, reason=reason,
-            override=int(bool(said)), at=_moment(connection, at),
+            override=int(found.wants_override), at=_moment(connection, at),
         )  # fmt: skip
         return record_in(connection, agent)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, true
 
 from darwin.core.agents import Mode, Role
 from darwin.store.runs import iso_time
@@ -17,27 +17,48 @@ def market_time_held(connection: Connection, agent: str, sha256: str, since: dat
 
     What counts are its active decisions with inference in runs that were fed their bars: from the
     first to the last of each run. A stretch of market time counts once, however often its bars
-    were fed, and a replay earns nothing.
+    were fed: within a stage, and over all stages, for only bars count that are newer than all of
+    which any version of the agent had decided in a feed before `since`. A replay earns nothing.
     """
     fed = connection.execute(select(runs.c.number).where(runs.c.mode == "feed")).scalars().all()
-    found = (_heard(connection, number, agent, sha256, since) for number in fed)
+    kept = {number: _kept(connection, number, since) for number in fed}
+    seen = [_newest(connection, number, kept[number], agent) for number in fed]
+    mark = max((time for time in seen if time is not None), default=None)
+    found = (_heard(connection, number, kept[number], agent, sha256, mark) for number in fed)
     return _covered(stretch for stretch in found if stretch is not None)
 
 
-def _heard(
-    connection: Connection, number: int, agent: str, sha256: str, since: datetime
-) -> tuple[int, int] | None:
-    """Bar times of the first and the last decision of one run that was kept after `since`."""
+def _kept(connection: Connection, number: int, since: datetime) -> int:
+    """The id of the last fact of one run that was kept up to `since`."""
     first, last = id_range(number)
-    before = connection.execute(
+    facts = connection.execute(
         select(func.max(checkpoints.c.facts))
         .where(checkpoints.c.id.between(first, last))
         .where(checkpoints.c.at <= iso_time(since))
     ).scalar()
+    return first + (facts or 0)
+
+
+def _newest(connection: Connection, number: int, kept: int, agent: str) -> int | None:
+    """Bar time of the newest decision about the agent among the facts up to `kept`."""
     one = agent_decisions.c
+    found: int | None = connection.execute(
+        select(func.max(one.bar_time))
+        .where(one.id.between(id_range(number)[0], kept))
+        .where(one.agent_name == agent)
+    ).scalar()
+    return found
+
+
+def _heard(
+    connection: Connection, number: int, kept: int, agent: str, sha256: str, mark: int | None
+) -> tuple[int, int] | None:
+    """Bar times of the first and the last decision that count, on bars newer than `mark`."""
+    one = agent_decisions.c
+    newer = one.bar_time > mark if mark is not None else true()
     earliest, latest = connection.execute(
         select(func.min(one.bar_time), func.max(one.bar_time))
-        .where(one.id.between(first + (before or 0) + 1, last))
+        .where(one.id.between(kept + 1, id_range(number)[1]), newer)
         .where(one.agent_name == agent, one.role == str(Role.SERVING), one.mode == str(Mode.ACTIVE))
         .where(one.model_sha256 == sha256, one.action.is_not(None))
     ).one()

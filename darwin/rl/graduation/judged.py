@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 from darwin.core.agents import Mode, Model
 from darwin.errors import ModelError
 from darwin.rl.graduation.checklist import Condition, State, Validation, conditions
+from darwin.rl.graduation.climb import Climb, about_promoted, climb
 from darwin.rl.graduation.dwell import market_time_held
 from darwin.rl.graduation.evidence import NONE, Evidence, read_evidence
 from darwin.rl.graduation.latest import Latest, read_latest
@@ -39,6 +41,21 @@ class Judged:
     def promotion(self) -> Promotion | None:
         """The one in force, be it that another model serves."""
         return self.record.promotion
+
+    def climb(self, stage: float, now: datetime) -> Climb:
+        """What stands against another stage for the promoted model; at `now` by the wall clock.
+
+        Where none is promoted, nothing is known.
+        """
+        held = self.promotion
+        if held is None:
+            return Climb(unknown=True)
+        return climb(held, stage, self.held_ms, self.of_promoted, now)
+
+    @property
+    def of_promoted(self) -> tuple[Condition, ...]:
+        """The conditions, as they speak for the promoted model."""
+        return about_promoted(self.conditions, self.model, self.promotion)
 
     @property
     def mode(self) -> Mode:

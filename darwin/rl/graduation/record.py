@@ -100,7 +100,11 @@ def earned(record: Record, model: Model | None, run_id: str, *, live: bool) -> t
 
 
 def read_record(database: Database, agent: str) -> Record:
-    """What is on record of `agent`. Raises IntegrityError for a row that can be none."""
+    """What is on record of `agent`.
+
+    Raises IntegrityError for a row that can be none, RecordError for one that is not as appended,
+    be it about another agent.
+    """
     with database.read() as connection:
         return record_in(connection, agent)
 
@@ -108,7 +112,7 @@ def read_record(database: Database, agent: str) -> Record:
 def record_in(connection: Connection, agent: str) -> Record:
     """The same, as a transaction sees it."""
     stages, promotions = (
-        [row for row in logs.read(connection, log) if row["agent_name"] == agent]
+        [row for row in logs.sound_rows_in(connection, log) if row["agent_name"] == agent]
         for log in (rollout_events, graduation_events)
     )
     # each log keeps its own order, whatever the clock did; `acts` keeps that between the two

@@ -61,8 +61,8 @@ def files_of(
 ) -> dict[str, bytes]:
     """spec.json and weights.safetensors. Raises ModelError where they give anything else.
 
-    `probes` are rows on which the registry will try the model before it serves; `trained_on`, (n, k),
-    is what later observations will be compared with.
+    `probes` are rows on which the registry will try the model before it serves; `trained_on`,
+    (n, k), is what later observations will be compared with.
     """
     widths = [len(page.names), *(len(bias) for _, bias in network.layers)]
     spec = ModelSpec(

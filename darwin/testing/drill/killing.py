@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from darwin.core.agents import Why
 from darwin.core.facts import ALLOWED, KILLED
 from darwin.rl.registry import files
-from darwin.rl.serving.switchboard import KILL_FILE
+from darwin.rl.serving.kill_file import KILL_FILE
 from darwin.safety.switch import VARIABLE
 from darwin.testing.drill.children import Child
 from darwin.testing.drill.held import Held, first, tried

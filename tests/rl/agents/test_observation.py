@@ -115,7 +115,7 @@ def test_a_directional_column_is_the_feature_times_the_side(table):
     at = GATE.place("with_side_x4_rsi_balance_14")
     feature = table.features[:, NAMES.index("x4_rsi_balance_14")]
     assert_array_equal(columns[:, at], (feature * table.side).astype(np.float32))
-    assert sum(name.startswith("with_side_") for name in GATE.names) == 28
+    assert sum(name.startswith("with_side_") for name in GATE.names) == 30
 
 
 @pytest.mark.parametrize(

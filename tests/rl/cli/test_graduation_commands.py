@@ -252,7 +252,16 @@ class TestRollout:
         assert "held for 0.0 of 7 days" in err
         desk.decide(GATE, [0.0, 7.0], PASS, mode="active", reason="active", model=model)
         code, out, _ = darwin("rl", "rollout", "set", "gate", "5%", *WHO)
+        assert code == 10
+        for lacking in ("decisions", "saved calls", "evidence", "--override"):
+            assert lacking in out
+        assert "model validated" not in out
+        code, out, _ = darwin("rl", "rollout", "set", "gate", "5%", *WHO, "--json")
+        assert (code, json.loads(out)["stage"]) == (10, 0.01)
+        assert may_act(desk, model) == (True, 0.01)
+        code, out, _ = darwin("rl", "rollout", "set", "gate", "5%", *WHO, "--override")
         assert code == 0
+        assert [row["override"] for row in desk.rows("rollout_events")] == [1]
         assert out == "gate holds 5% of the capital; before, 1%\n"
         assert may_act(desk, model) == (True, 0.05)
 
@@ -260,9 +269,33 @@ class TestRollout:
         time = [day / 24 for day in range(400)]
         how = {"mode": "active", "reason": "active", "take": 1, "r": 1.0}
         desk.decide(GATE, time, SKIP, model=model, **how)
-        code, _, err = darwin("rl", "rollout", "set", "gate", "5%", *WHO)
-        assert code == 2
-        assert "refuted: saved calls, miss rate" in err
+        code, out, _ = darwin("rl", "rollout", "set", "gate", "5%", *WHO)
+        assert code == 10
+        lines = [line for line in out.splitlines() if " refuted " in line]
+        assert [line.split("  ")[0] for line in lines] == ["saved calls", "miss rate"]
+
+    def test_its_status_says_what_set_would_say(self, desk, model, darwin):
+        desk.decide(GATE, [0.0, 7.0], PASS, mode="active", reason="active", model=model)
+        _, out, _ = darwin("rl", "rollout", "status", "gate", "--json")
+        told = json.loads(out)["next"]
+        _, out, _ = darwin("rl", "rollout", "set", "gate", "5%", *WHO, "--json")
+        names = [one["name"] for one in json.loads(out)["lacking"]]
+        assert told == f"it lacks {', '.join(names)}"
+
+    def test_the_evidence_of_another_version_is_none_for_the_promoted_one(
+        self, desk, model, deploy, darwin
+    ):
+        desk.decide(GATE, [0.0, 7.0], PASS, mode="active", reason="active", model=model)
+        darwin("rl", "demote", "gate", *WHO)
+        deploy(seed=2)
+        _, out, _ = darwin("rl", "status", "gate", "--json")
+        second = json.loads(out)["serving"]["version"]
+        darwin("rl", "promote", "gate", *WHO, "--override")
+        darwin("rl", "rollback", "gate", "--version", model.version)
+        _, out, _ = darwin("rl", "rollout", "status", "gate", "--json")
+        tree = json.loads(out)
+        assert (tree["promoted"], tree["serves"]) == (second, False)
+        assert "promoted model serves" in tree["next"]
 
     def test_a_person_may_skip_stages_and_it_is_recorded(self, desk, model, darwin):
         code, _, _ = darwin("rl", "rollout", "set", "gate", "100%", *WHO)
@@ -293,7 +326,7 @@ class TestRollout:
         gate, meta_learner, portfolio = json.loads(out)
         assert (gate["stage"], gate["promoted"], gate["serves"]) == (0.01, model.version, True)
         assert gate["days_held"] == pytest.approx(3.0)
-        assert gate["next"] == "1% was held for 3.0 of 7 days of market time"
+        assert gate["next"].startswith("1% was held for 3.0 of 7 days of market time; it lacks ")
         for none in (meta_learner, portfolio):
             assert (none["stage"], none["promoted"], none["next"]) == (0.0, None, "by a promotion")
         code, out, _ = darwin("rl", "rollout", "status", "gate")

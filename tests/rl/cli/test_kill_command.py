@@ -50,12 +50,98 @@ def test_on_is_recorded_and_holds_until_a_named_act_releases_it(desk, darwin, ki
     code, out, err = darwin("kill", "on", *WHO)
     assert (code, err) == (0, "")
     assert out.startswith("killed")
-    assert killed() == ["record"]
-    assert not KILL.exists()
+    assert str(KILL.absolute()) in out
+    assert killed() == ["file", "record"]
     code, out, _ = darwin("kill", "off", *WHO)
     assert code == 0
+    assert f"removed: the file {KILL.absolute()}" in out
     assert "agents act again" in out
     assert killed() == []
+    assert not KILL.exists()
+
+
+def test_a_run_with_another_database_beside_the_same_artifacts_is_killed_too(desk, darwin, killed):
+    other = Path("artifacts/rl_state/other.sqlite")
+    shutil.copy(desk.path, other)
+    darwin("kill", "on", *WHO)
+    assert killed("--db", str(other)) == ["file"]
+    code, out, _ = darwin("kill", "off", *WHO, "--json")
+    assert (code, json.loads(out)["file_removed"]) == (0, True)
+    assert killed("--db", str(other)) == []
+
+
+def test_a_file_that_a_person_made_or_wrote_into_is_left_to_people(desk, darwin, killed):
+    KILL.write_text("stop, says Bob\n")
+    darwin("kill", "on", *WHO)
+    assert KILL.read_text() == "stop, says Bob\n"
+    _, out, _ = darwin("kill", "off", *WHO)
+    assert f"remove {KILL.absolute()}" in out
+    assert killed() == ["file"]
+    KILL.unlink()
+    darwin("kill", "on", *WHO)
+    with KILL.open("a") as file:
+        file.write("and so says Bob\n")
+    darwin("kill", "off", *WHO)
+    assert killed() == ["file"]
+
+
+def test_a_file_made_while_nothing_could_be_recorded_is_released_on_record(
+    desk, darwin, killed, monkeypatch
+):
+    monkeypatch.setattr("darwin.cli.kill._PATIENCE_S", 0.05)
+    with closing(sqlite3.connect(desk.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        darwin("kill", "on", *WHO)
+        other.execute("ROLLBACK")
+    assert killed() == ["file"]
+    code, out, _ = darwin("kill", "off", *WHO)
+    assert (code, killed()) == (0, [])
+    assert "removed: the file" in out
+    assert [row["kind"] for row in desk.rows("kill_events")] == ["off"]
+
+
+def test_a_record_that_was_changed_kills_and_no_command_releases_it(desk, darwin, killed):
+    darwin("kill", "on", *WHO)
+    with closing(sqlite3.connect(desk.path)) as raw, raw:
+        raw.execute("UPDATE kill_events SET kind = 'off'")
+    assert killed() == ["file", "record"]
+    _, out, _ = darwin("kill", "status")
+    assert "row 1 of kill_events was changed" in out
+    code, _, err = darwin("kill", "off", *WHO)
+    assert code == 4
+    assert len(err.splitlines()) == 3
+    assert killed() == ["file", "record"]
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_whatever_stands_in_the_place_of_the_file_kills_and_is_not_opened(darwin, killed, kind):
+    KILL.parent.mkdir()
+    {"link": lambda: KILL.symlink_to("nowhere"), "pipe": lambda: os.mkfifo(KILL),
+     "folder": KILL.mkdir}[kind]()  # fmt: skip
+    assert killed() == ["file"]
+    code, _, _ = darwin("kill", "on", *WHO)  # without a database
+    assert code == 0
+    assert killed() == ["file"]
+    assert not Path("artifacts/nowhere").exists()
+
+
+def test_where_the_file_alone_cannot_be_made_the_record_kills_and_it_is_said(
+    darwin, empty_database, monkeypatch
+):
+    darwin("kill", "status")
+    with nobody_s_folder(monkeypatch) as folder:
+        state = folder / "artifacts" / "rl_state"
+        state.mkdir()
+        shutil.copy(empty_database, state / "agent_state.sqlite")
+        give_up_rights(folder, "artifacts/rl_state", "artifacts/rl_state/agent_state.sqlite")
+        code, out, err = darwin("kill", "on", *WHO)
+        assert code == 4
+        assert out.startswith("killed")
+        assert "the file KILL was NOT made" in err
+        assert len(err.splitlines()) == 3
+        _, out, _ = darwin("kill", "status", "--json")
+        assert json.loads(out)["sources"]["record"]["killed"] is True
+        assert json.loads(out)["sources"]["file"]["killed"] is False
 
 
 def test_each_act_is_one_sealed_row(desk, darwin):
@@ -74,14 +160,14 @@ def test_on_needs_no_name_and_no_reason(desk, darwin, killed):
     code, _, err = darwin("kill", "on")
     assert (code, err) == (0, "")
     assert desk.rows("kill_events")[0]["by"]
-    assert killed() == ["record"]
+    assert killed() == ["file", "record"]
 
 
 @pytest.mark.parametrize("reason", ["", " ", "x" * 500, "two\nlines", "\udce9\udcff"])
 def test_on_refuses_no_reason_whatever(desk, darwin, killed, reason):
     code, _, _ = darwin("kill", "on", "--reason", reason, "--by", reason)
     assert code == 0
-    assert killed() == ["record"]
+    assert killed() == ["file", "record"]
 
 
 @pytest.mark.parametrize(
@@ -91,12 +177,12 @@ def test_off_wants_a_name_and_a_reason(desk, darwin, killed, words):
     darwin("kill", "on")
     code, _, _ = darwin("kill", "off", *words)
     assert code == 2
-    assert killed() == ["record"]
+    assert killed() == ["file", "record"]
 
 
 def test_off_says_what_still_kills_and_touches_none_of_it(desk, darwin, killed, monkeypatch):
-    darwin("kill", "on", *WHO)
     KILL.touch()
+    darwin("kill", "on", *WHO)
     monkeypatch.setenv(VARIABLE, "yes")
     code, out, _ = darwin("kill", "off", *WHO)
     assert code == 0
@@ -117,8 +203,8 @@ def test_off_where_nothing_is_on_writes_nothing(desk, darwin):
 def test_status_tells_people_each_source_and_how_to_remove_it(desk, darwin, monkeypatch):
     code, out, _ = darwin("kill", "status")
     assert (code, out.splitlines()[0]) == (0, "not killed")
-    darwin("kill", "on", *WHO)
     KILL.mkdir()
+    darwin("kill", "on", *WHO)
     monkeypatch.setenv(VARIABLE, "perhaps")
     code, out, err = darwin("kill", "status")
     assert code == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from darwin.core.agents import AGENTS, STAGES, Model
 from darwin.core.market import DAY_MS
-from darwin.errors import ConfigError, IntegrityError
+from darwin.errors import ConfigError, IntegrityError, RecordError
 from darwin.rl.graduation.acts import demote, promote, set_stage
 from darwin.rl.graduation.checklist import Condition, State
 from darwin.rl.graduation.record import Act, Kind, Record, earned, read_record, scope_of
-from darwin.store.logs import sound_rows
+from darwin.store.logs import append, sound_rows
 from darwin.store.scan import as_it_stands
 from darwin.store.schema import graduation_events, rollout_events
 from darwin.store.sealed import Source
@@ -249,14 +249,37 @@ def test_there_is_nothing_to_take_back_or_to_give_where_nobody_is_promoted(gate)
     assert gate.desk.rows("graduation_events") == gate.desk.rows("rollout_events") == []
 
 
-@pytest.mark.parametrize("change", ["stage = 0.3", "at = 'yesterday'"])
+@pytest.mark.parametrize("change", [{"stage": 0.3}, {"at": "yesterday"}])
 def test_a_row_that_can_be_none_is_refused(gate, change):
+    gate.promote()
+    row = {"stage": 0.05, "at": "2026-01-13T09:30:00Z"} | change
+    with gate.desk.database.write() as connection:
+        append(connection, rollout_events, agent_name="gate", override=0, **SAID, **row)
+    with pytest.raises(IntegrityError, match="nothing that was ever said of an agent"):
+        gate.live()
+
+
+FORGED = [
+    "INSERT INTO graduation_events VALUES (2, 'gate', 'promoted', 'v', 'm', 'deployment', 'Eve',"
+    " '', 0, '2026-02-01T00:00:00Z', zeroblob(32))",
+    "INSERT INTO rollout_events VALUES (2, 'gate', 1.0, 'Eve', '', 0, '2026-02-01T00:00:00Z',"
+    " zeroblob(32))",
+    "UPDATE graduation_events SET version = 'v' WHERE id = 1",
+    "UPDATE rollout_events SET stage = 1.0 WHERE id = 1",
+]
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_what_was_written_by_anybody_else_lets_nobody_act(gate, forged):
     gate.promote()
     gate.stage(0.05)
     with closing(sqlite3.connect(gate.desk.path)) as raw, raw:
-        raw.execute(f"UPDATE rollout_events SET {change}")
-    with pytest.raises(IntegrityError, match="nothing that was ever said of an agent"):
-        gate.live()
+        raw.execute(forged)
+    table, row = forged.split()[2 if "INSERT" in forged else 1], 2 if "INSERT" in forged else 1
+    for act in (gate.live, lambda: gate.stage(0.10), gate.demote, lambda: gate.promote(OTHER)):
+        with pytest.raises(RecordError, match=f"row {row} of {table} was changed") as refused:
+            act()
+        assert len(refused.value.lines()) == 3
 
 
 class TestClimbing:
@@ -275,7 +298,7 @@ class TestClimbing:
 
     def climbs(self, gate, stage=0.05):
         try:
-            gate.stage(stage, override=False)
+            gate.stage(stage, override=False, conditions=passed("decisions", "evidence"))
         except ConfigError as refused:
             return refused.what
         return True
@@ -344,18 +367,64 @@ class TestClimbing:
         self.heard(gate, [3.0, 7.0], run="three")
         assert self.climbs(gate) is True
 
-    def test_nobody_climbs_while_a_condition_is_refuted(self, gate):
+    def test_bars_that_an_earlier_stage_was_fed_count_no_more(self, gate):
+        """Fed again under new names, they would lead from 1% to 100% in a minute."""
         self.heard(gate, [0.0, 8.0])
-        refuted = [Condition("breaker", State.REFUTED, None, "closed")]
-        with pytest.raises(ConfigError, match="refuted: breaker"):
-            gate.stage(0.05, override=False, conditions=refuted)
-        gate.stage(0.05, conditions=refuted)
-        gate.stage(0.01, override=False, conditions=refuted)
+        assert self.climbs(gate) is True
+        gate.desk.checkpoint(gate.now)
+        gate.desk.run("two")
+        self.heard(gate, [0.0, 8.0], run="two")
+        assert "held for 0.0 of 14 days" in self.climbs(gate, 0.10)
+        self.heard(gate, [9.0, 22.9], run="two")
+        assert "held for 13.9 of 14 days" in self.climbs(gate, 0.10)
+        self.heard(gate, 23.0, run="two")
+        assert self.climbs(gate, 0.10) is True
+
+    @pytest.mark.parametrize("how", [{"model": OTHER}, {"mode": "observe"}])
+    def test_nor_do_those_that_another_version_or_an_observer_was_fed_before(self, gate, how):
+        self.heard(gate, [0.0, 8.0], **how)
+        (act,) = read_record(gate.desk.database, "gate").acts
+        gate.desk.checkpoint(act.at)
+        self.heard(gate, [2.0, 8.0, 9.0, 10.0])
+        assert "held for 1.0 of 7 days" in self.climbs(gate)
+
+    def test_a_replay_of_newer_bars_takes_nothing_from_a_feed(self, gate):
+        gate.desk.run("replay", mode="replay")
+        self.heard(gate, [0.0, 90.0], run="replay")
+        (act,) = read_record(gate.desk.database, "gate").acts
+        gate.desk.checkpoint(act.at, run="replay")
+        self.heard(gate, [0.0, 7.0])
+        assert self.climbs(gate) is True
+
+    @pytest.mark.parametrize("state", [State.REFUTED, State.INCONCLUSIVE, State.MISSING])
+    def test_nobody_climbs_without_every_condition_passed(self, gate, state):
+        self.heard(gate, [0.0, 8.0])
+        lacking = [*passed("decisions", "evidence"), Condition("breaker", state, None, "closed")]
+        with pytest.raises(ConfigError, match="it lacks breaker"):
+            gate.stage(0.05, override=False, conditions=lacking)
+        gate.stage(0.05, conditions=lacking)
+        gate.stage(0.01, override=False, conditions=lacking)
         assert [row["override"] for row in gate.desk.rows("rollout_events")] == [1, 0]
+
+    def test_nobody_climbs_where_nothing_is_known(self, gate):
+        self.heard(gate, [0.0, 8.0])
+        for conditions in ([], passed("decisions")):
+            with pytest.raises(ConfigError, match="it lacks all evidence"):
+                gate.stage(0.05, override=False, conditions=conditions)
+
+    def test_a_stage_set_in_the_future_says_why_no_time_counts(self, gate):
+        gate.now = datetime(2099, 1, 1, tzinfo=UTC)
+        gate.stage(0.05)
+        gate.now = NOW
+        self.heard(gate, [0.0, 30.0])
+        gate.desk.checkpoint(NOW)
+        assert "2099-01-01 00:01 UTC by the clock of then, which lies in the future" in self.climbs(
+            gate, 0.10
+        )
 
     def test_an_override_that_was_not_needed_is_not_recorded_as_one(self, gate):
         self.heard(gate, [0.0, 8.0])
-        gate.stage(0.05)
+        gate.stage(0.05, conditions=passed("evidence"))
         assert [row["override"] for row in gate.desk.rows("rollout_events")] == [0]
 
 

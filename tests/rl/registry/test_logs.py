@@ -11,7 +11,7 @@ import pytest
 
 from darwin.errors import IntegrityError, RecordError
 from darwin.store.db import connect
-from darwin.store.logs import append, read, require_sound, sound_rows
+from darwin.store.logs import Tail, append, read, require_sound, sound_rows
 from darwin.store.scan import as_it_stands
 from darwin.store.schema import LOGS, kill_events, rollout_events
 from darwin.store.sealed import Source
@@ -96,6 +96,25 @@ def test_the_first_row_that_is_not_as_it_was_appended_is_named(database, path, c
     tell(path, change)
     with pytest.raises(RecordError, match=what):
         check(database)
+
+
+def test_a_tail_gives_each_row_once_and_looks_at_the_old_ones_no_more(database, path):
+    tail = Tail(kill_events)
+
+    def newer():
+        with as_it_stands(database) as raw:
+            return [row["id"] for row in tail.newer(Source(raw, path))]
+
+    assert newer() == [1, 2, 3, 4]
+    assert newer() == []
+    tell(path, "UPDATE kill_events SET by = 'Eve' WHERE id = 2")
+    with database.write() as connection:
+        flip(connection, 4)
+    assert newer() == [5]
+    tell(path, "INSERT INTO kill_events VALUES (6, 'off', 'Eve', '', '', zeroblob(32))")
+    for _ in range(2):
+        with pytest.raises(RecordError, match="row 6 of kill_events was changed"):
+            newer()
 
 
 def test_rows_before_the_damage_are_handed_out(database, path):

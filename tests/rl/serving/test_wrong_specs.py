@@ -90,10 +90,10 @@ SPECS = {
     "a negative sd": (edited(SMALL, normaliser("sd", [1.0] * 50 + [-1])), r"sd\[50\] is -1"),
     "a tiny sd": (edited(SMALL, normaliser("sd", [5e-324] * WIDTH)), r"sd\[0\] is 5e-324"),
     "a huge mean": (edited(SMALL, normaliser("mean", [1e300] * WIDTH)), r"mean\[0\] is 1e\+300"),
-    "a mean too few": (edited(SMALL, normaliser("mean", [0.0] * (WIDTH - 1))), "50 means, 51 sds"),
+    "a mean too few": (edited(SMALL, normaliser("mean", [0.0] * (WIDTH - 1))), "53 means, 54 sds"),
     "a normaliser too short": (
         edited(SMALL, lambda tree: tree.update(normaliser={"mean": [0], "sd": [1]})),
-        r"layers\[0\].in is 51 where 1 come",
+        r"layers\[0\].in is 54 where 1 come",
     ),
     "a mean of text": (edited(SMALL, normaliser("mean", ["0"] * WIDTH)), r"mean\[0\] is '0'"),
     "a long mean": (edited(SMALL, normaliser("mean", [0] * 2_000)), "no list of fitting length"),
@@ -133,11 +133,11 @@ SPECS = {
     "shares of less than all": (referring([0], [0.5, 0.499998]), r"shares\[7\] sums to 0.999998"),
     "a column too few": (
         with_keys(SMALL, reference={"edges": [[]] * 50, "shares": [[1]] * WIDTH}),
-        "reference.edges has 50 columns where the model takes 51",
+        "reference.edges has 50 columns where the model takes 54",
     ),
     "a column too many": (
         with_keys(SMALL, reference={"edges": [[]] * WIDTH, "shares": [[1]] * 52}),
-        "reference.shares has 52 columns where the model takes 51",
+        "reference.shares has 52 columns where the model takes 54",
     ),
     "worse than its baseline": (
         with_keys(SMALL, held_out={"gain": 0.09, "baseline": 0.1}), "gains 0.09 on held-out data",

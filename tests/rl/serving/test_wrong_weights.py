@@ -116,9 +116,9 @@ WEIGHTS_FILES = {
     "double precision": (retyped(np.float64), "of type 'F64' instead of F32"),
     "half precision": (retyped(np.float16), "of type 'F16' instead of F32"),
     "a dtype that is a list": (reheaded(SMALL, entry(FIRST, dtype=["F32"])), "is of type"),
-    "another shape": (reheaded(SMALL, entry(FIRST, shape=[WIDTH, 4])), r"of shape \[51, 4\]"),
-    "a shape of nothing": (reheaded(SMALL, entry(FIRST, shape=[0, WIDTH])), r"of shape \[0, 51\]"),
-    "a negative shape": (reheaded(SMALL, entry(FIRST, shape=[-4, -WIDTH])), r"shape \[-4, -51\]"),
+    "another shape": (reheaded(SMALL, entry(FIRST, shape=[WIDTH, 4])), r"of shape \[54, 4\]"),
+    "a shape of nothing": (reheaded(SMALL, entry(FIRST, shape=[0, WIDTH])), r"of shape \[0, 54\]"),
+    "a negative shape": (reheaded(SMALL, entry(FIRST, shape=[-4, -WIDTH])), r"shape \[-4, -54\]"),
     "a shape of floats": (reheaded(SMALL, entry(FIRST, shape=[4.0, 51.0])), r"shape \[4.0, 51"),
     "a shape of true": (reheaded(SMALL, entry("layer.1.weight", shape=[2, True])), "of shape"),
     "probes of true": (
@@ -131,13 +131,13 @@ WEIGHTS_FILES = {
     "one offset": (reheaded(SMALL, entry(FIRST, data_offsets=[0])), "has no two offsets"),
     "offsets of text": (reheaded(SMALL, entry(FIRST, data_offsets=["0", "9"])), "no two offsets"),
     "turned offsets": (
-        reheaded(SMALL, entry(FIRST, data_offsets=[816, 0])), "takes -816 bytes",
+        reheaded(SMALL, entry(FIRST, data_offsets=[864, 0])), "takes -864 bytes",
     ),
     "negative offsets": (
-        reheaded(SMALL, entry(FIRST, data_offsets=[-816, 0])), "does not begin where",
+        reheaded(SMALL, entry(FIRST, data_offsets=[-864, 0])), "does not begin where",
     ),
     "overlapping tensors": (reheaded(SMALL, shifted), "does not begin where"),
-    "one tensor upon another": (reheaded(SMALL, swallowed), "takes 3,264 bytes"),
+    "one tensor upon another": (reheaded(SMALL, swallowed), "takes 3,456 bytes"),
     "a weight that is NaN": (patched(SMALL, FIRST, 3, number(np.nan)), f"'{FIRST}' holds NaN"),
     "a probe without end": (
         patched(SMALL, "probe.observation", 0, number(np.inf)), "holds NaN or infinity",
