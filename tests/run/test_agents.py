@@ -213,7 +213,7 @@ def finish(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize("trial", range(1))
-@pytest.mark.parametrize("source", ["file", "command"])
+@pytest.mark.parametrize("source", ["file", pytest.param("command", marks=pytest.mark.sweep)])
 def test_after_a_flip_in_the_middle_of_a_feed_nothing_acts_until_a_named_act(
     source: str, trial: int, desk: Desk
 ) -> None:
@@ -340,7 +340,14 @@ def lead_the_agent_elsewhere(desk: Desk, version: str) -> None:
     home.symlink_to("other")
 
 
-LOSSES = [flip, remove_agent, remove_all, lead_outside, lead_the_agent_elsewhere]
+LOSSES = [
+    flip,
+    remove_all,
+    *(
+        pytest.param(lose, marks=pytest.mark.sweep)
+        for lose in (remove_agent, lead_outside, lead_the_agent_elsewhere)
+    ),
+]
 
 
 @pytest.mark.parametrize("lose", LOSSES)
@@ -380,6 +387,7 @@ def test_an_active_agent_whose_model_is_refused_stops_the_run(
     assert set(reasons(desk, "baseline")) == {("gate", "no model")}
 
 
+@pytest.mark.sweep
 def test_a_resumed_run_says_what_its_decisions_want_and_goes_on_with_it(desk: Desk) -> None:
     desk.config(market={"bars": 1500}, rl=models("observe", agents=["gate"]))
     version = deploy(desk, "gate")

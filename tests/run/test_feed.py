@@ -147,7 +147,7 @@ def keep_bars(desk: Desk, count: int) -> None:
     polars.DataFrame(polars.read_parquet(path).head(count)).write_parquet(path)
 
 
-@pytest.mark.parametrize("lost", [None, "report.html"])
+@pytest.mark.parametrize("lost", [None, pytest.param("report.html", marks=pytest.mark.sweep)])
 def test_a_finished_feed_refuses_other_bars_by_the_name_of_the_data(desk, lost):
     feed_of_files(desk)
     if lost:

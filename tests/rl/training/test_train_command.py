@@ -126,6 +126,7 @@ def test_a_run_that_uses_the_model_is_verified_decision_by_decision(
     assert told["recomputed"] == decided > 300
 
 
+@pytest.mark.sweep
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     kept: Desk, trained: dict[str, dict[str, Any]]
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_training_that_is_killed_leaves_no_model_and_goes_on_to_the_same_weigh
     assert len(versions(kept, "portfolio")) > len(known)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("algo", [("gate", "a2c"), ("meta_learner", "dqn"), ("portfolio", "sac")])
 def test_other_algorithms_hand_over_models_too(algo: tuple[str, str], kept: Desk) -> None:
     done = train(kept, algo[0], "--algo", algo[1], "--total-timesteps", "8192", "--json")
