@@ -13,7 +13,6 @@ from darwin.rl.cli.options import Deployment, act_options, model_options, open_r
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from darwin.rl.registry.registry import Registry
     from darwin.rl.registry.versions import Version
 
 an_agent = click.argument("agent", type=click.Choice(AGENTS))
@@ -36,6 +35,7 @@ def deploy(agent: str, folder: Path, by: str, reason: str, as_json: bool, **wher
       darwin rl models deploy gate trained/gate --by "Ada" --reason "weekly training"
     """
     from darwin.cli.tables import print_json
+    from darwin.rl.graduation.record import may_act
     from darwin.rl.registry import files
     from darwin.rl.registry.deploy import deploy as bring
     from darwin.rl.serving.validation import refuse_the_future, validate_files
@@ -51,7 +51,7 @@ def deploy(agent: str, folder: Path, by: str, reason: str, as_json: bool, **wher
     with open_registry(Deployment.of(**where), to_change=True, make=True) as registry:
         one = bring(
             registry, agent, given, by=by, reason=reason, now=now,
-            active=_may_act(registry, agent), validate=valid,
+            active=may_act(registry.database, agent, registry.shelf(agent).serving), validate=valid,
         )  # fmt: skip
     if as_json:
         print_json(told(agent, one))
@@ -149,14 +149,6 @@ def _pin(
 def those(agent: str | None) -> tuple[str, ...]:
     """The agent that was named, else all."""
     return (agent,) if agent else AGENTS
-
-
-def _may_act(registry: Registry, agent: str) -> bool:
-    """Whether the version that serves is promoted in the deployment, at whatever stage."""
-    from darwin.rl.graduation.record import earned, read_record
-
-    serving = registry.shelf(agent).serving
-    return earned(read_record(registry.database, agent), serving, "", live=True)[0]
 
 
 def told(agent: str, one: Version) -> dict[str, Any]:

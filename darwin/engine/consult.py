@@ -152,7 +152,7 @@ class Door:
             return None, Why.BREAKER_OPEN, 0
         policy = chair.policy(seat.page.name, self._policies)
         began_ns = self._now_ns()
-        advice, why, said = _advise(seat.page, policy, question.observation)
+        advice, why, said = advise(seat.page, policy, question.observation)
         latency_ns = self._now_ns() - began_ns
         if advice is not None and self._too_slow(seat, chair, question.candidate, latency_ns):
             advice, why = None, Why.TIMED_OUT
@@ -274,10 +274,13 @@ def _ruling(page: Page, stage: float, advice: Advice | None, why: Why, take: boo
     return Ruling(stage * heard + (1.0 - stage) * stands, True, why)
 
 
-def _advise(
+def advise(
     page: Page, policy: Policy, observation: NDArray[np.float32]
 ) -> tuple[Advice | None, Why, str]:
-    """Ask a model. Whatever it does ends here: as sound advice, or as a `Why` with its words."""
+    """Ask a model. Whatever it does ends here: as sound advice, or as a `Why` with its words.
+
+    Whoever makes a decision again asks in the same way (`rl.serving.audit`).
+    """
     if not np.isfinite(observation).all():
         return None, Why.NOT_FINITE, ""
     try:

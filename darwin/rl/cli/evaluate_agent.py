@@ -11,8 +11,6 @@ from darwin.rl.cli.columns import print_json
 from darwin.rl.cli.options import Deployment, model_options, open_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from darwin.rl.graduation.health import Training
     from darwin.rl.graduation.judged import Judged
     from darwin.rl.registry.registry import Registry
@@ -66,22 +64,18 @@ def evaluate(
     from darwin.rl.cli.health_page import print_page, tree
     from darwin.rl.graduation.checkup import check_up
     from darwin.rl.graduation.health import check
+    from darwin.rl.serving.validation import may_do_more_than_watch
 
     with open_registry(Deployment.of(artifacts_dir, db, models_dir)) as registry:
         health = check(
-            registry, agent, _may_act, lambda one: _training(registry, one), window_days, run_id
-        )
+            registry, agent, may_do_more_than_watch, lambda one: _training(registry, one),
+            window_days, run_id,
+        )  # fmt: skip
     checkup = check_up(health)
     if as_json:
         print_json(tree(health, checkup) | {"window_days": window_days, "run_id": run_id})
     else:
         print_page(health, checkup, window_days)
-
-
-def _may_act(agent: str, files: Mapping[str, bytes]) -> bool:
-    from darwin.rl.serving.validation import validate_files
-
-    return not validate_files(agent, files).observe_only
 
 
 def _training(registry: Registry, one: Judged) -> Training:

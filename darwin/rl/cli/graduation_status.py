@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -59,12 +59,9 @@ def status(
 def look(registry: Registry, agent: str, run_id: str | None = None) -> Judged:
     """Judge an agent, its model validated as a deploy validates it."""
     from darwin.rl.graduation.judged import judge
-    from darwin.rl.serving.validation import validate_files
+    from darwin.rl.serving.validation import may_do_more_than_watch
 
-    def may_act(agent: str, files: Mapping[str, bytes]) -> bool:
-        return not validate_files(agent, files).observe_only
-
-    return judge(registry, agent, may_act, run_id)
+    return judge(registry, agent, may_do_more_than_watch, run_id)
 
 
 def exit_code(states: Iterable[State]) -> int:

@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from darwin.core.agents import AGENTS
 from darwin.errors import ConfigError
 from darwin.rl.cli.columns import print_json
 from darwin.rl.cli.options import Deployment, act_options, database_options, open_registry, placed
+from darwin.rl.cli.training_page import print_course, tree_of
 
 if TYPE_CHECKING:
     from darwin.rl.registry.registry import Registry
@@ -144,12 +144,12 @@ def train(
     if course.learned:
         with open_registry(where, to_change=True, make=True) as registry:
             version = _hand_over(registry, agent, course, by, reason)
-    told = _told(course, version, run_ids)
+    told = tree_of(course, version, run_ids)
     _write(folder / "report.json", json.dumps(told, indent=1, sort_keys=True) + "\n")
     if as_json:
         print_json(told)
     else:
-        _say(course, version, folder)
+        print_course(course, version, folder)
     return 0 if course.learned else NOTHING_LEARNED
 
 
@@ -207,7 +207,7 @@ def _plan(
     if not math.isfinite(embargo_hours):
         raise ConfigError("is not a number of hours", where="--embargo-hours", mend="write 24")
     return Plan(
-        recipe=replace(recipe_of(agent, algo)),
+        recipe=recipe_of(agent, algo),
         timesteps=total_timesteps,
         eval_freq=eval_freq,
         seed=seed,
@@ -284,102 +284,21 @@ def _progress(plan: Plan) -> Iterator[Told]:
 
 
 def _hand_over(registry: Registry, agent: str, course: Course, by: str, reason: str) -> Version:
+    from darwin.rl.graduation.record import may_act
     from darwin.rl.registry.deploy import deploy
     from darwin.rl.serving.validation import validate_files
 
+    acts = may_act(registry.database, agent, registry.shelf(agent).serving)
     return deploy(
         registry, agent, course.files, by=by, reason=reason, now=datetime.now(UTC),
-        active=_may_act(registry, agent), validate=validate_files,
+        active=acts, validate=validate_files,
     )  # fmt: skip
-
-
-def _may_act(registry: Registry, agent: str) -> bool:
-    """Whether the model that serves has a promotion in force."""
-    from darwin.core.agents import Mode
-    from darwin.rl.cli.graduation_status import look
-
-    return look(registry, agent).mode is Mode.ACTIVE
-
-
-def _told(course: Course, version: Version | None, run_ids: tuple[str, ...]) -> dict[str, Any]:
-    """All figures of a course, for a machine."""
-    from darwin.rl.training.course import interquartile_mean
-
-    parts, plan = course.parts, course.plan
-    return {
-        "agent": course.page.name,
-        "runs": list(run_ids),
-        "algo": plan.recipe.algo,
-        "timesteps": plan.timesteps,
-        "seeds": [one.seed for one in course.seeds],
-        "verdict": course.verdict(),
-        "learned": course.learned,
-        "version": None if version is None else version.name,
-        "place": None if version is None else str(version.place),
-        "rows": {
-            "train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test),
-            "left_out": dict(course.rows.left_out) | dict(parts.train.left_out)
-            | dict(parts.test.left_out),
-        },
-        "cuts": {
-            "validation_from": _iso(parts.cuts.validation_from),
-            "test_from": _iso(parts.cuts.test_from),
-            "embargo_hours": parts.cuts.embargo_ms / 3_600_000,
-        },
-        "threshold": course.threshold,
-        "test": _gains(course.test),
-        "supervised_learner": _gains(course.learner),
-        "of_seeds": list(course.of_seeds),
-        "interquartile_mean_of_seeds": interquartile_mean(course.of_seeds),
-        "curves": {
-            str(one.seed): [found._asdict() for found in one.trained.history]
-            for one in course.seeds
-        },
-        "data_digest": course.rows.digest,
-        "plan_digest": plan.digest(),
-    }  # fmt: skip
-
-
-def _gains(found: Any) -> dict[str, Any]:
-    return {
-        "learned_gain_r": found.learned._asdict(),
-        "over_baseline_r": found.over_baseline._asdict(),
-        "departure_rate": found.departures,
-        "mean_reward_r": found.mean_reward,
-    }
-
-
-def _say(course: Course, version: Version | None, folder: Path) -> None:
-    parts = course.parts
-    click.echo(
-        f"{course.page.name}: {len(parts.train):,} rows of training, {len(parts.validation):,} of"
-        f" validation, {len(parts.test):,} of test from {_iso(parts.cuts.test_from)}"
-    )
-    for why, count in (dict(course.rows.left_out) | dict(parts.train.left_out)).items():
-        click.echo(f"  left out: {count:,} {why}")
-    click.echo(course.verdict())
-    over = course.test.over_baseline
-    click.echo(
-        f"Over the baseline: {over.value:+.4f} R ({over.low:+.4f} to {over.high:+.4f});"
-        f" it leaves the baseline in {course.test.departures:.1%} of the test."
-    )
-    alone = ", ".join(f"{gain:+.4f}" for gain in course.of_seeds)
-    click.echo(f"Seeds alone: {alone} R.")
-    if version is None:
-        click.echo("No model was handed over; the registry is as it was.")
-    else:
-        click.echo(f"version {version.name} of {course.page.name} is {version.place}; it may watch")
-    click.echo(f"report: {folder / 'report.json'}")
 
 
 def _write(path: Path, text: str) -> None:
     aside = path.with_name(f".{path.name}.tmp")
     aside.write_text(text, encoding="utf-8")
     aside.replace(path)
-
-
-def _iso(ms: int) -> str:
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 if __name__ == "__main__":

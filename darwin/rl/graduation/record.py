@@ -99,6 +99,11 @@ def earned(record: Record, model: Model | None, run_id: str, *, live: bool) -> t
     return True, held.stage
 
 
+def may_act(database: Database, agent: str, serving: Model | None) -> bool:
+    """Whether the model that serves is promoted in the deployment, at whatever stage."""
+    return earned(read_record(database, agent), serving, "", live=True)[0]
+
+
 def read_record(database: Database, agent: str) -> Record:
     """What is on record of `agent`.
 

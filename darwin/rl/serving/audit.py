@@ -7,16 +7,15 @@ at that place of the chain, and of what the run's config says of it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darwin.core.agents import GATE, SKIP, Advice, Mode, Model, Role, Standing, Why
 from darwin.core.ports import Policies, Policy
-from darwin.engine.consult import FURTHEST_SD, WHOLE
+from darwin.engine.consult import FURTHEST_SD, WHOLE, advise
 from darwin.errors import ConfigError, IntegrityError, ModelError, RecordError
 from darwin.rl.agents.pages import PAGES
 from darwin.rl.agents.spec import AgentSpec
@@ -87,14 +86,27 @@ class Audit:
         model = standing.serving if serves else standing.challenger
         if (row["model_version"], row["model_sha256"]) != (model or (None, None)):
             return "names another model than stood there"
+        answer = self._answer(row, page, model)
         return (
             self._out_of_place(row, page)
             or self._in_another_mode(row, standing)
-            or self._seen_otherwise(row, page, model)
-            or self._advised_otherwise(row, page, model)
-            or self._objected_otherwise(row, page, why, standing, model)
+            or self._seen_otherwise(row, page, answer)
+            or self._advised_otherwise(row, page, answer)
+            or self._objected_otherwise(row, page, why, standing, model, answer)
             or self._ruled_otherwise(row, page, why, standing)
         )
+
+    def _answer(
+        self, row: Mapping[str, Any], page: AgentSpec, model: Model | None
+    ) -> _Answer | None:
+        """What the model says now, asked as the door asks; None where it is not to be had."""
+        policy = self._policy(page.name, model)
+        if policy is None:
+            return None
+        seen = _observation(row)
+        advice, why, said = advise(page, policy, seen)
+        asked = why not in (Why.NOT_FINITE, Why.RAISED)
+        return _Answer(advice, why, said, _is_far(policy.strangeness(seen)) if asked else False)
 
     def _out_of_place(self, row: Mapping[str, Any], page: AgentSpec) -> str:
         if (row["candidate_id"], row["bar_time"]) != self._history.candidate:
@@ -115,33 +127,36 @@ class Audit:
         due = Mode.ACTIVE if may and row["role"] == Role.SERVING else Mode.OBSERVE
         return "" if row["mode"] == due else f"was made as '{row['mode']}' where '{due}' was due"
 
-    def _seen_otherwise(self, row: Mapping[str, Any], page: AgentSpec, model: Model | None) -> str:
+    def _seen_otherwise(
+        self, row: Mapping[str, Any], page: AgentSpec, answer: _Answer | None
+    ) -> str:
         """An older Darwin may have seen other columns; a model that is of today's page has not."""
         if row["feature_schema"] == page.schema:
             return ""
-        if self._policy(page.name, model) is not None:
+        if answer is not None:
             return "names other columns than its model is asked about"
         self.older_schema += 1
         return ""
 
     def _advised_otherwise(
-        self, row: Mapping[str, Any], page: AgentSpec, model: Model | None
+        self, row: Mapping[str, Any], page: AgentSpec, answer: _Answer | None
     ) -> str:
         if row["action"] is None:
             return ""
-        policy = self._policy(page.name, model)
-        if policy is None:
+        if answer is None:
             self.without_model += row["feature_schema"] == page.schema
             return ""
-        try:
-            advice = policy.advise(_observation(row))
-        except (ModelError, ValueError) as fault:
-            return f"has an observation that its model does not take ({fault})"
+        if answer.why in (Why.NOT_FINITE, Why.RAISED):
+            said = answer.said or answer.why
+            return f"has an observation that its model does not take ({said})"
+        if answer.why is Why.OUT_OF_RANGE:
+            return ""  # the door's question about that says whether it should have been asked
         self.recomputed += 1
         told = (row["action"], row["probability"])
-        if _alike(advice, told):
+        if answer.advice is not None and _alike(answer.advice, told):
             return ""
-        return f"does not follow from its observation and model: {told} then, {tuple(advice)} now"
+        now = tuple(answer.advice) if answer.advice is not None else answer.why
+        return f"does not follow from its observation and model: {told} then, {now} now"
 
     def _policy(self, agent: str, model: Model | None) -> Policy | None:
         """The model named, if it is still to be had. Raises AlteredModelError."""
@@ -163,9 +178,10 @@ class Audit:
         why: Why,
         standing: Standing,
         model: Model | None,
+        answer: _Answer | None,
     ) -> str:
         """Whether another question of the door was the first "no"."""
-        for reason, holds in self._questions(row, page, standing, model):
+        for reason, holds in self._questions(row, page, standing, model, answer):
             if holds is None:
                 if why is reason:
                     break
@@ -181,7 +197,12 @@ class Audit:
         return ""
 
     def _questions(
-        self, row: Mapping[str, Any], page: AgentSpec, standing: Standing, model: Model | None
+        self,
+        row: Mapping[str, Any],
+        page: AgentSpec,
+        standing: Standing,
+        model: Model | None,
+        answer: _Answer | None,
     ) -> Iterator[tuple[Why, bool | None]]:
         """The door's questions in its order, each with whether it ends there; None: not known."""
         history, role = self._history, Role(row["role"])
@@ -191,7 +212,7 @@ class Audit:
         yield Why.DISABLED, None if charter is None else not charter.enabled
         yield Why.NO_MODEL, model is None
         yield Why.BREAKER_OPEN, history.is_open(page.name, role)
-        yield from self._inference(row, page, model)
+        yield from _inference(row, answer)
         slow = serves and history.was_too_slow(page.name, row["candidate_id"])
         yield Why.TIMED_OUT, slow
         if row["action"] is None:
@@ -205,27 +226,6 @@ class Audit:
         drawn = model is not None and is_audited(int(row["candidate_id"], 16), model.sha256)
         yield Why.AUDIT, would_skip and drawn
         yield Why.ACTIVE, True
-
-    def _inference(
-        self, row: Mapping[str, Any], page: AgentSpec, model: Model | None
-    ) -> Iterator[tuple[Why, bool | None]]:
-        """Those about the observation and what the model makes of it."""
-        sound = row["action"] is not None  # then it is what its model says
-        try:
-            seen = _observation(row)
-        except ValueError:
-            seen = np.full(1, np.nan, np.float32)
-        yield Why.NOT_FINITE, not np.isfinite(seen).all()
-        policy = self._policy(page.name, model)
-        away, said = (None, None) if policy is None else _asked(policy, seen, again=not sound)
-        unknown = False if sound else None
-        yield Why.OUT_OF_RANGE, unknown if policy is None else away is not None and _is_far(away)
-        yield Why.RAISED, unknown if policy is None else isinstance(said, Exception)
-        legal = None if policy is None or sound else _is_sound(page, said)
-        for flaw in _UNSOUND:
-            yield flaw, False if sound or legal else None
-        if legal is False:
-            yield Why.ILLEGAL, True  # one of the three, whichever
 
     def _ruled_otherwise(
         self, row: Mapping[str, Any], page: AgentSpec, why: Why, standing: Standing
@@ -244,41 +244,39 @@ class Audit:
         return ""
 
 
+class _Answer(NamedTuple):
+    """What a model says of a stored observation, asked once and as the door asks."""
+
+    advice: Advice | None
+    why: Why  # ACTIVE: sound advice
+    said: str  # the words of what it raised
+    far: bool | None  # out of range; None so near the border that processors may differ
+
+
+def _inference(row: Mapping[str, Any], answer: _Answer | None) -> Iterator[tuple[Why, bool | None]]:
+    """The door's questions about the observation and what the model makes of it."""
+    sound = row["action"] is not None  # then it is what its model says
+    unknown = False if sound else None
+    yield Why.NOT_FINITE, not np.isfinite(_observation(row)).all()
+    yield Why.OUT_OF_RANGE, unknown if answer is None else answer.far
+    yield Why.RAISED, unknown if answer is None else answer.why is Why.RAISED
+    told = None if answer is None or sound or answer.why is Why.OUT_OF_RANGE else answer.why
+    for flaw in _UNSOUND:
+        yield flaw, False if sound or told is Why.ACTIVE else None
+    if told in _UNSOUND:
+        yield Why.ILLEGAL, True  # one of the three, whichever
+
+
 def _observation(row: Mapping[str, Any]) -> NDArray[np.float32]:
-    return np.frombuffer(row["observation"], dtype="<f4")
-
-
-def _asked(
-    policy: Policy, seen: NDArray[np.float32], *, again: bool
-) -> tuple[float | None, object]:
-    """How far the row lies from training (None: that raised), and what was said or raised.
-
-    Without `again` only the former is asked.
-    """
+    """What was seen; NaN where the row holds no whole numbers."""
     try:
-        away = policy.strangeness(seen)
-    except Exception as fault:  # noqa: BLE001  as at the door: whatever a model raises
-        return None, fault
-    if not again or not away <= FURTHEST_SD:
-        return away, None
-    try:
-        return away, policy.advise(seen)
-    except Exception as fault:  # noqa: BLE001
-        return away, fault
+        return np.frombuffer(row["observation"], dtype="<f4")
+    except ValueError:
+        return np.full(1, np.nan, np.float32)
 
 
 def _is_far(away: float) -> bool | None:
-    """Whether that is out of range; None so near the border that processors may differ."""
     return None if abs(away - FURTHEST_SD) <= TOLERANCE * FURTHEST_SD else not away <= FURTHEST_SD
-
-
-def _is_sound(page: AgentSpec, said: object) -> bool:
-    if not isinstance(said, Advice) or type(said.action) is not float:
-        return False
-    probability = said.probability
-    if probability is not None and not (type(probability) is float and 0.0 <= probability <= 1.0):
-        return False
-    return math.isfinite(said.action) and page.is_legal(said.action)
 
 
 def _alike(advice: Advice, told: tuple[float | None, float | None]) -> bool:

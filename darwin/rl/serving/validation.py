@@ -70,6 +70,11 @@ def refuse_the_future(card: ModelCard, now: datetime) -> None:
         )
 
 
+def may_do_more_than_watch(agent: str, files: Mapping[str, bytes]) -> bool:
+    """Whether valid files of a model came with held-out figures. Raises ModelError."""
+    return not validate_files(agent, files).observe_only
+
+
 def _refuse_other_outputs(policy: NumpyPolicy, tensors: Weights) -> None:
     for row, (observation, told) in enumerate(
         zip(tensors.observations, tensors.outputs.astype(np.float64), strict=True)

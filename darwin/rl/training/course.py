@@ -21,7 +21,7 @@ from darwin.rl.training.gains import Gains, departs, gains
 from darwin.rl.training.network import Network, actions_of, scores
 from darwin.rl.training.recipes import Recipe
 from darwin.rl.training.rows import Normaliser, Rows, without_strange
-from darwin.rl.training.splits import Cuts, Split, cuts_of, split
+from darwin.rl.training.splits import Split, cuts_of, split
 from darwin.rl.training.trainer import Budget, Evaluation, Job, Trained, train
 
 HOUR_MS = 3_600_000
@@ -220,8 +220,3 @@ def _metrics(found: Gains, learner: Gains, of_seeds: tuple[float, ...]) -> dict[
         "test/supervised_learned_gain_r": learner.learned.value,
         "test/seeds_interquartile_mean_r": interquartile_mean(of_seeds),
     }
-
-
-def cuts(course: Course) -> Cuts:
-    """Where its parts begin."""
-    return course.parts.cuts

@@ -1,15 +1,14 @@
 """Read what an agent is trained on from the journal of named runs.
 
 Observations are what the door stored. A run whose agents were asked under another observation
-schema, or not at all, has none of this kind: `observed` gives what it would have stored, by making
-the run again.
+schema, or not at all, has none of this kind and is refused.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import select
@@ -26,9 +25,6 @@ from darwin.store.schema import agent_decisions, candidates, outcomes, runs, ver
 FEWEST = {GATE: 1000, PORTFOLIO: 500, META_LEARNER: 2000}
 """Candidates that an agent should see before it is trained (deployment checklist)."""
 
-Observed: TypeAlias = Callable[[Database, str, AgentSpec], dict[bytes, bytes] | None]
-"""(database, run, page) -> observation by candidate id, for a run that stored none; or None."""
-
 
 class Source(NamedTuple):
     """Runs of one database."""
@@ -41,7 +37,6 @@ def read_rows(
     page: AgentSpec,
     sources: Iterable[Source],
     *,
-    observed: Observed | None = None,
     allow_small: bool = False,
 ) -> Rows:
     """All candidates of the runs that the agent of `page` was asked about, each once.
@@ -53,9 +48,7 @@ def read_rows(
     and for fewer rows than `FEWEST` unless `allow_small`.
     """
     parts = [
-        _of_run(page, source.database, run_id, observed)
-        for source in sources
-        for run_id in source.run_ids
+        _of_run(page, source.database, run_id) for source in sources for run_id in source.run_ids
     ]
     if not parts:
         raise ConfigError("no run is named", where="--run-ids", mend="name at least one")
@@ -86,7 +79,7 @@ _OPEN = "after the first open bracket"
 _TWICE = "in several runs"
 
 
-def _of_run(page: AgentSpec, database: Database, run_id: str, observed: Observed | None) -> _Run:
+def _of_run(page: AgentSpec, database: Database, run_id: str) -> _Run:
     if find_run(database, run_id).status != "finished":
         raise ConfigError(
             f"run '{run_id}' is not finished",
@@ -116,7 +109,7 @@ def _of_run(page: AgentSpec, database: Database, run_id: str, observed: Observed
                 d.run_id == run_id, d.agent_name == page.name, d.role == str(Role.SERVING)
             )
         ).all()
-    seen = _observations(page, database, run_id, stored, observed)
+    seen = _observations(page, database, run_id, stored)
     known, left_out = [], dict.fromkeys((_NOT_ASKED, _UNOBSERVED, _OPEN), 0)
     open_from = min((f.bar_time for f in facts if f.status == "unresolved"), default=None)
     for fact in facts:
@@ -147,15 +140,11 @@ def _observations(
     database: Database,
     run_id: str,
     stored: Sequence[Any],
-    observed: Observed | None,
 ) -> dict[bytes, bytes]:
     mine = {one.candidate_id.encode(): one.observation for one in stored
             if one.feature_schema == page.schema}  # fmt: skip
     if stored and len(mine) == len(stored):
         return mine
-    again = observed(database, run_id, page) if observed is not None else None
-    if again is not None:
-        return again
     if stored:
         raise ConfigError(
             f"run '{run_id}' was seen by {page.name} under another feature schema",

@@ -87,7 +87,7 @@ def files_of(
     layers = [
         (matrix.astype(np.float64), bias.astype(np.float64)) for matrix, bias in network.layers
     ]
-    outputs = _raw(spec, layers, shown)
+    outputs = network.outputs(_exact(normaliser, shown))
     files = {
         spec_file.FILE: spec_file.write_spec(spec),
         weights_file.FILE: weights_file.write_weights(layers, shown.astype(np.float64), outputs),
@@ -96,21 +96,16 @@ def files_of(
     return files
 
 
-def parity(files: Mapping[str, bytes], given: FloatArray, rows: NDArray[np.float32]) -> float:
-    """The largest distance of what serving gives, row by row, from `given`, (n, outputs)."""
-    policy = policy_of(files[spec_file.FILE], files[weights_file.FILE])
-    served = np.array([policy.outputs(row) for row in rows])
-    return float(np.max(np.abs(served - given) / np.maximum(1.0, np.abs(given)), initial=0.0))
-
-
 def _require_parity(
     files: Mapping[str, bytes],
     network: Network,
     normaliser: Normaliser,
     rows: NDArray[np.float32],
 ) -> None:
-    exact = (rows.astype(np.float64) - normaliser.mean) / normaliser.sd
-    away = parity(files, network.outputs(exact), rows)
+    policy = policy_of(files[spec_file.FILE], files[weights_file.FILE])
+    served = np.array([policy.outputs(row) for row in rows])
+    given = network.outputs(_exact(normaliser, rows))
+    away = float(np.max(np.abs(served - given) / np.maximum(1.0, np.abs(given)), initial=0.0))
     if not away <= PARITY:
         raise ModelError(
             f"the exported model gives other outputs than the trained one, by {away:.1e}",
@@ -118,14 +113,7 @@ def _require_parity(
         )
 
 
-def _raw(
-    spec: ModelSpec, layers: Sequence[tuple[FloatArray, FloatArray]], rows: NDArray[np.float32]
-) -> FloatArray:
-    x: FloatArray = (rows.astype(np.float64) - np.array(spec.mean)) / np.array(spec.sd)
-    for layer, (matrix, bias) in zip(spec.layers, layers, strict=True):
-        x = x @ matrix.T + bias
-        if layer.activation == spec_file.TANH:
-            x = np.tanh(x)
-        elif layer.activation == spec_file.RELU:
-            x = np.maximum(x, 0.0)
-    return x
+def _exact(normaliser: Normaliser, rows: NDArray[np.float32]) -> FloatArray:
+    """Rows standardised in 64 bits, as they are when served, shape (n, k)."""
+    exact: FloatArray = (rows.astype(np.float64) - normaliser.mean) / normaliser.sd
+    return exact

@@ -28,11 +28,6 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether zero lies outside."""
-        return self.low > 0.0 or self.high < 0.0
-
 
 class Gains(NamedTuple):
     """What a policy earns per decision, R."""

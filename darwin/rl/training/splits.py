@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from darwin.core.market import BoolArray, IntArray
+from darwin.core.market import IntArray
 from darwin.errors import ConfigError
 from darwin.rl.training.rows import Rows
 
@@ -76,14 +76,6 @@ def split(rows: Rows, cuts: Cuts) -> Split:
                 mend="name more or longer runs",
             )
     return Split(rows.select(train), rows.select(validation), rows.select(test), cuts)
-
-
-def purged(rows: Rows, cuts: Cuts) -> BoolArray:
-    """Which rows belong to no part, shape (n,)."""
-    parts = split(rows, cuts)
-    kept = np.concatenate([part.ids for part in parts[:3]])
-    gone: BoolArray = ~np.isin(rows.ids, kept)
-    return gone
 
 
 def _at(decided: IntArray, share: float) -> int:

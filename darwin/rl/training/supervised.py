@@ -57,8 +57,8 @@ def advantages(rows: Rows) -> FloatArray:
     return rows.rewards - base[:, None]
 
 
-def act(ridge: Ridge, rows: Rows, rate: float, scores_of: Rows | None = None) -> FloatArray:
-    """Leave the baseline where that looks best, at this `rate` on `scores_of` or the rows."""
+def act(ridge: Ridge, rows: Rows, rate: float) -> FloatArray:
+    """Leave the baseline where that looks best, at this `rate` of the rows."""
     return leave_at_rate(rows, ridge.advantage(rows.observations), rate)
 
 
