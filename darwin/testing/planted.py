@@ -19,12 +19,13 @@ from darwin.store.schema import candidates, runs
 
 
 def expected_r(
-    rows: Rows, database: Database, run_id: str, pairs: int = 64
+    rows: Rows, database: Database, run_id: str, pairs: int = 64, seed: int = 0
 ) -> tuple[FloatArray, float]:
     """E[R] net of costs of each of `rows` of a synthetic run, shape (n,), and the attainable AUC.
 
     Costs are the taker's on both sides, over the stop. Trailing stops are not priced. The AUC is
-    the mean over symbols.
+    the mean over symbols. The simulation has noise: whoever ranks by one `seed` must not take what
+    the ranks are worth from the same one.
     """
     with database.read() as connection:
         told = connection.execute(select(runs.c.config_json).where(runs.c.run_id == run_id))
@@ -54,7 +55,7 @@ def expected_r(
             time_stop_bars=np.array([row.time_stop_bars or np.inf for row in of], dtype=float),
         )
         world = PlantedWorld(provider, symbol)
-        expected[mine] = world.odds(setups, pairs).expected_r
+        expected[mine] = world.odds(setups, pairs, seed).expected_r
         aucs.append(world.attainable_auc(setups, min(pairs, 32)))
     costs = config.costs
     bps = costs.taker_bps + costs.half_spread_bps + costs.slippage_bps
