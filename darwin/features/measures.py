@@ -238,8 +238,7 @@ def range_level(short: int, long: int) -> Formula:
 def volume_surprise(short: int, long: int) -> Formula:
     """Logarithm of volume, {short} bars against {long}, beyond what their ranges make one expect.
 
-    In hourly BTC, ETH and BNB log-volume rises by 0.88 to 0.98 per unit of log-range within a week.
-    0 without volume.
+    In hourly crypto log-volume rises a little less than log-range does. 0 without volume.
     """
     return rowwise(
         log_beyond, f"volume_level_{short}_{long}", f"range_level_{short}_{long}",

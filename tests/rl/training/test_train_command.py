@@ -162,6 +162,33 @@ def test_a_training_that_is_killed_leaves_no_model_and_goes_on_to_the_same_weigh
     assert len(versions(kept, "portfolio")) > len(known)
 
 
+def test_the_checklists_command_works_as_it_stands(kept: Desk) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "darwin.rl.cli.train_agent", "gate", "--run-ids", "planted",
+         "--output-dir", "artifacts/rl_models/gate", "--total-timesteps", "8192",
+         "--eval-freq", "4096", "--tensorboard-log", "./tensorboard_logs/gate", "--allow-small"],
+        cwd=kept.folder, env=clean_environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list((kept.folder / "tensorboard_logs" / "gate" / "seed_2").glob("events.*"))
+    assert versions(kept, "gate")[-1][1] in done.stdout
+
+
+def test_a_budget_of_calls_patience_and_runs_of_another_database(kept: Desk) -> None:
+    state = kept.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
+    (kept.folder / "other.sqlite").write_bytes(state.read_bytes())
+    done = train(
+        kept, "gate", "--calls", "20", "--stretch", "50", "--patience", "1",
+        "--db", "other.sqlite", "--more-db", str(state), "--output-dir", "other/gate", "--json",
+    )  # fmt: skip
+    assert done.returncode in (0, 10), done.stderr
+    told = json.loads(done.stdout)
+    gains = [one["learned_gain"] for one in told["curves"]["0"]]
+    best = gains.index(max(gains))
+    assert len(gains) - best <= 2, "it stops at the first look without a gain"
+    assert told["learned"] == (told["version"] is not None)
+
+
 @pytest.mark.sweep
 @pytest.mark.parametrize("algo", [("gate", "a2c"), ("meta_learner", "dqn"), ("portfolio", "sac")])
 def test_other_algorithms_hand_over_models_too(algo: tuple[str, str], kept: Desk) -> None:
