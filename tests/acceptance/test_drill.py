@@ -93,6 +93,7 @@ def test_every_invariant_holds_on_the_demonstration(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []  # nothing of it is left, and nothing was made here
 
 
+@pytest.mark.sweep
 @slow
 def test_a_door_that_lets_failed_advice_stand_breaks_the_drill(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(PATCH)

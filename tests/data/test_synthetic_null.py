@@ -85,7 +85,7 @@ def block_aucs(score: np.ndarray, won: np.ndarray, blocks: int = 40) -> np.ndarr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("edge", [0.0, 0.25])
+@pytest.mark.parametrize("edge", [0.0, pytest.param(0.25, marks=pytest.mark.sweep)])
 def test_no_feature_predicts_an_outcome_unless_it_was_planted(edge):
     bars = market(bars=300_000, seed=23, edge=edge).bars(BTC)
     setups = random_entries(bars, 1.2, 2.4, seed=6)

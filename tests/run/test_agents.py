@@ -44,7 +44,7 @@ def run(
     return done
 
 
-@pytest.fixture(params=["synthetic", "real"])
+@pytest.fixture(params=["synthetic", pytest.param("real", marks=pytest.mark.sweep)])
 def market(request: pytest.FixtureRequest) -> dict[str, object]:
     if request.param == "synthetic":
         return {}

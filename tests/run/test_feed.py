@@ -252,6 +252,7 @@ def test_a_person_releases_a_feed_and_the_replay_hears_it_again(desk):
     assert desk.darwin("replay", "small").returncode == 0
 
 
+@pytest.mark.sweep
 def test_a_feed_without_candidates_or_with_a_quiet_end_verifies(desk):
     for run_id, bars in (("none", 402), ("short", 450)):
         config = desk.config(run_id=run_id, market={"bars": bars})

@@ -7,8 +7,9 @@ at that place of the chain, and of what the run's config says of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,13 +87,13 @@ class Audit:
         model = standing.serving if serves else standing.challenger
         if (row["model_version"], row["model_sha256"]) != (model or (None, None)):
             return "names another model than stood there"
-        answer = self._answer(row, page, model)
+        ask = cache(lambda: self._answer(row, page, model))  # once, and only where it is needed
         return (
             self._out_of_place(row, page)
             or self._in_another_mode(row, standing)
-            or self._seen_otherwise(row, page, answer)
-            or self._advised_otherwise(row, page, answer)
-            or self._objected_otherwise(row, page, why, standing, model, answer)
+            or self._seen_otherwise(row, page, ask)
+            or self._advised_otherwise(row, page, ask)
+            or self._objected_otherwise(row, page, why, standing, model, ask)
             or self._ruled_otherwise(row, page, why, standing)
         )
 
@@ -127,22 +128,19 @@ class Audit:
         due = Mode.ACTIVE if may and row["role"] == Role.SERVING else Mode.OBSERVE
         return "" if row["mode"] == due else f"was made as '{row['mode']}' where '{due}' was due"
 
-    def _seen_otherwise(
-        self, row: Mapping[str, Any], page: AgentSpec, answer: _Answer | None
-    ) -> str:
+    def _seen_otherwise(self, row: Mapping[str, Any], page: AgentSpec, ask: _Ask) -> str:
         """An older Darwin may have seen other columns; a model that is of today's page has not."""
         if row["feature_schema"] == page.schema:
             return ""
-        if answer is not None:
+        if ask() is not None:
             return "names other columns than its model is asked about"
         self.older_schema += 1
         return ""
 
-    def _advised_otherwise(
-        self, row: Mapping[str, Any], page: AgentSpec, answer: _Answer | None
-    ) -> str:
+    def _advised_otherwise(self, row: Mapping[str, Any], page: AgentSpec, ask: _Ask) -> str:
         if row["action"] is None:
             return ""
+        answer = ask()
         if answer is None:
             self.without_model += row["feature_schema"] == page.schema
             return ""
@@ -178,10 +176,10 @@ class Audit:
         why: Why,
         standing: Standing,
         model: Model | None,
-        answer: _Answer | None,
+        ask: _Ask,
     ) -> str:
         """Whether another question of the door was the first "no"."""
-        for reason, holds in self._questions(row, page, standing, model, answer):
+        for reason, holds in self._questions(row, page, standing, model, ask):
             if holds is None:
                 if why is reason:
                     break
@@ -202,7 +200,7 @@ class Audit:
         page: AgentSpec,
         standing: Standing,
         model: Model | None,
-        answer: _Answer | None,
+        ask: _Ask,
     ) -> Iterator[tuple[Why, bool | None]]:
         """The door's questions in its order, each with whether it ends there; None: not known."""
         history, role = self._history, Role(row["role"])
@@ -212,7 +210,7 @@ class Audit:
         yield Why.DISABLED, None if charter is None else not charter.enabled
         yield Why.NO_MODEL, model is None
         yield Why.BREAKER_OPEN, history.is_open(page.name, role)
-        yield from _inference(row, answer)
+        yield from _inference(row, ask)
         slow = serves and history.was_too_slow(page.name, row["candidate_id"])
         yield Why.TIMED_OUT, slow
         if row["action"] is None:
@@ -253,11 +251,16 @@ class _Answer(NamedTuple):
     far: bool | None  # out of range; None so near the border that processors may differ
 
 
-def _inference(row: Mapping[str, Any], answer: _Answer | None) -> Iterator[tuple[Why, bool | None]]:
+_Ask: TypeAlias = Callable[[], _Answer | None]
+"""Asks the model; a row for which no model was read reads none."""
+
+
+def _inference(row: Mapping[str, Any], ask: _Ask) -> Iterator[tuple[Why, bool | None]]:
     """The door's questions about the observation and what the model makes of it."""
     sound = row["action"] is not None  # then it is what its model says
     unknown = False if sound else None
     yield Why.NOT_FINITE, not np.isfinite(_observation(row)).all()
+    answer = ask()
     yield Why.OUT_OF_RANGE, unknown if answer is None else answer.far
     yield Why.RAISED, unknown if answer is None else answer.why is Why.RAISED
     told = None if answer is None or sound or answer.why is Why.OUT_OF_RANGE else answer.why

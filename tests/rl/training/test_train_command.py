@@ -171,7 +171,8 @@ def test_the_checklists_command_works_as_it_stands(kept: Desk) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert list((kept.folder / "tensorboard_logs" / "gate" / "seed_2").glob("events.*"))
-    assert versions(kept, "gate")[-1][1] in done.stdout
+    deployed = [version for kind, version in versions(kept, "gate") if kind == "deployed"]
+    assert deployed[-1] in done.stdout
 
 
 def test_a_budget_of_calls_patience_and_runs_of_another_database(kept: Desk) -> None:
