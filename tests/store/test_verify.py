@@ -774,11 +774,22 @@ def test_a_page_that_cannot_be_read_is_named_by_its_first_row(
     assert "cannot be read" in told["what"]
 
 
+def varint(number: int) -> bytes:
+    """An id as SQLite stores it: seven bits to a byte, the high bit set on all but the last.
+
+    https://www.sqlite.org/fileformat2.html#varint
+    """
+    groups = [number >> shift & 0x7F for shift in range(35, -1, -7)]
+    return bytes(group | 0x80 for group in groups[:-1]) + bytes(groups[-1:])
+
+
 def test_damage_behind_the_rows_of_a_run_may_hide_more_of_them(path: Path, darwin: Call) -> None:
     """The row that cannot be read is the next run's, but who can tell."""
+    (second,) = rows(path, "SELECT min(id) AS id FROM outcomes WHERE run_id = 'two'")
     page = root_page(path, "outcomes")
-    (own,) = rows(path, "SELECT count(*) AS own FROM outcomes WHERE run_id = 'one'")
-    overwrite(path, page.start + 8 + 2 * own["own"], b"\xff\xff")  # where its cell begins
+    cell = path.read_bytes()[page.start : page.stop].index(varint(second["id"]))
+    # Its key says that it is of the first run, its header that it is longer than any row.
+    overwrite(path, page.start + cell, varint(BASE + FACTS + 1) + b"\xff\xff\xff\x7f")
     told = found(darwin)
     assert place(told) == ("outcomes", FACTS + 1)
     assert "may follow, behind what cannot be read" in told["what"]
