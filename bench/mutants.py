@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +24,9 @@ from bench.tables import table
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 60
+# by this process, so that its thousand children need not
+ALREADY_IMPORTED = ("alembic", "click", "hypothesis", "numpy", "polars", "pydantic", "pytest",
+                    "rich", "sqlalchemy", "sqlalchemy.dialects.sqlite")  # fmt: skip
 DOOR = ("tests/engine/test_consult.py", "tests/engine/test_agents_walk.py")
 TARGETS = {
     "darwin/engine/consult.py": DOOR,
@@ -167,10 +171,8 @@ def main() -> None:
     sys.path.insert(0, str(ROOT))
     os.environ["HYPOTHESIS_DATABASE"] = "none"
     wanted = sys.argv[1:] or list(TARGETS)
-    import hypothesis  # noqa: F401  so that each child need not
-    import numpy  # noqa: F401
-    import pytest  # noqa: F401
-
+    for costly in ALREADY_IMPORTED:
+        importlib.import_module(costly)
     rows, left = [], []
     for file in wanted:
         module = file.removesuffix(".py").replace("/", ".")
@@ -178,7 +180,9 @@ def main() -> None:
         if not survives(module, Mutant(0, "unchanged", ast.parse(source)), TARGETS[file]):
             raise SystemExit(f"the tests of {file} are red without any mutant")
         every = list(mutants(source))
-        alive = [one for one in every if survives(module, one, TARGETS[file])]
+        with ThreadPoolExecutor(os.cpu_count()) as waiting:
+            fates = waiting.map(lambda one: survives(module, one, TARGETS[file]), every)  # noqa: B023
+            alive = [one for one, lived in zip(every, fates, strict=True) if lived]
         left += [f"{file}:{one.line}: {one.what}" for one in alive]
         killed = len(every) - len(alive)
         rows.append((file, str(len(every)), str(killed), f"{killed / len(every):.1%}"))
