@@ -18,6 +18,7 @@ from tests.run.command import Desk, clean_environment
 from tests.store.conftest import darwin as darwin  # noqa: PLC0414  a fixture
 
 pytest.importorskip("stable_baselines3")
+torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
 
 Call = Callable[..., tuple[int, str, str]]
@@ -224,6 +225,12 @@ def test_where_nothing_is_to_be_learned_it_says_so_and_hands_over_nothing(kept: 
         (("gate", "--run-ids", "planted", "--resume", "--seed", "77"), 2, "no such training"),
         (("gate", "--run-ids", "planted", "--calls", "100"), 2, "fewer than 100"),
         (("portfolio", "--run-ids", "planted", "--calls", "1"), 2, "the gate alone"),
+        pytest.param(
+            ("gate", "--run-ids", "planted", "--device", "cuda"),
+            2,
+            "write --device cpu",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="torch finds a CUDA device"),
+        ),
         (("meta_learner", "--run-ids", "short"), 2, "are too few to train meta_learner on"),
         (("gate", "--run-ids", "short", "--db", "nowhere.sqlite"), 4, "nowhere.sqlite"),
     ],
