@@ -30,7 +30,7 @@ ALREADY_IMPORTED = ("alembic", "click", "hypothesis", "numpy", "polars", "pydant
 DOOR = ("tests/engine/test_consult.py", "tests/engine/test_agents_walk.py")
 TARGETS = {
     "darwin/engine/consult.py": DOOR,
-    "darwin/engine/seat.py": DOOR,
+    "darwin/engine/seat.py": ("tests/engine/test_seat.py", *DOOR),
     "darwin/safety/breaker.py": ("tests/safety/test_breaker.py",),
     "darwin/safety/circuit.py": ("tests/safety/test_breaker.py",),
     "darwin/safety/overrides.py": ("tests/safety/test_overrides.py",),
