@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
-
-from darwin.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from darwin.bootstrap import Wired
@@ -35,6 +32,7 @@ def feed(
     waiting. Raises ConfigError when those bars are not what they were.
     """
     from darwin.bootstrap import live
+    from darwin.bootstrap.recorded import require_the_same_bars
     from darwin.cli.progress import shown
     from darwin.store.acts import Heard, Releases
 
@@ -73,63 +71,23 @@ def paced(chunks: Iterator[list[Bars]], speed: float | None) -> Iterator[list[Ba
 
 
 def _behind(markets: Sequence[Bars], reached: int | None) -> Iterator[list[Bars]]:
+    from darwin.bootstrap.recorded import upto
     from darwin.engine.arrivals import arrivals
 
     if reached is not None:
-        cut = [bars.slice(0, _upto(bars, reached)) for bars in markets]
+        cut = [bars.slice(0, upto(bars, reached)) for bars in markets]
         yield from arrivals(cut, _BEHIND_AT_ONCE)
 
 
 def _ahead(markets: Sequence[Bars], reached: int | None) -> Iterator[list[Bars]]:
+    from darwin.bootstrap.recorded import upto
     from darwin.engine.arrivals import arrivals
 
-    starts = [0 if reached is None else _upto(bars, reached) for bars in markets]
+    starts = [0 if reached is None else upto(bars, reached) for bars in markets]
     yield from arrivals(
         [bars.slice(start, len(bars)) for bars, start in zip(markets, starts, strict=True)]
     )
 
 
-def _upto(bars: Bars, reached: int) -> int:
-    return int(bars.time.searchsorted(reached, side="right"))
-
-
 def _opens(chunk: Sequence[Bars]) -> int:
     return min(int(bars.time[0]) for bars in chunk if len(bars))
-
-
-def as_far_as_fed(wired: Wired, run: Begun) -> Wired:
-    """`wired` with the bars that a feed has seen, and no later ones. Raises DataError otherwise."""
-    markets, place = wired.session.markets, run.place
-    reached = -1 if place.reached is None else place.reached
-    if (now := _digest_then(markets, run)) != place.data_digest:
-        raise DataError(
-            f"the bars of run '{run.run_id}' are not the ones it saw: digest"
-            f" {(place.data_digest or '')[:12]} then, {(now or '')[:12]} now",
-            where=", ".join(wired.data_digests),
-            mend="bring the old files back, or run again under another run_id",
-        )
-    seen = tuple(bars.slice(0, _upto(bars, reached)) for bars in markets)
-    return replace(wired, session=replace(wired.session, markets=seen))
-
-
-def require_the_same_bars(markets: Sequence[Bars], run: Begun) -> None:
-    """Raise ConfigError where the bars that `run` has seen are not what they were."""
-    from darwin.store.runs import Standing
-
-    now, then = _digest_then(markets, run), run.place.data_digest
-    if now != then:
-        finished = run.standing is Standing.FINISHED
-        raise ConfigError(
-            f"run '{run.run_id}' was {'finished' if finished else 'begun'} with another data"
-            f" (digest {(then or '')[:12]} of the bars it has seen, {(now or '')[:12]} now)",
-            where=", ".join(bars.symbol for bars in markets),
-            mend="bring the old bars back, or give this one another run_id",
-        )
-
-
-def _digest_then(markets: Sequence[Bars], run: Begun) -> str | None:
-    """The digest of the bars up to where `run` has come; None if it has seen none."""
-    from darwin.engine.digest import data_digest
-
-    reached = run.place.reached
-    return None if reached is None else data_digest(markets, reached)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from darwin.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from logging import Logger
@@ -135,50 +132,6 @@ def again(wired: Wired, database: Database, run: Begun) -> RunResult:
     result = walk(wired, run.run_id, journal, journaled(database, run))
     journal.finish()
     return result
-
-
-def as_it_saw(wired: Wired, run: Begun) -> Wired:
-    """`wired` with the bars that `run` has seen. Raises ConfigError where they are others now.
-
-    Bars that came after the last one of a feed do not matter to it.
-    """
-    if run.identity.mode != "feed":
-        return wired  # `begin_run` has compared the digests
-    from darwin.cli.feed import as_far_as_fed, require_the_same_bars
-
-    require_the_same_bars(wired.session.markets, run)
-    return as_far_as_fed(wired, run)
-
-
-def rewire(run: Begun, artifacts_dir: str) -> tuple[Loaded, Wired]:
-    """A recorded run's config and session. Raises DataError when its bars are not what they were.
-
-    Raises ConfigError for a run that is not finished.
-    """
-    from darwin.bootstrap import wire
-    from darwin.config.load import load_resolved
-    from darwin.store.runs import Standing
-
-    if run.standing is not Standing.FINISHED:
-        raise ConfigError(
-            f"run '{run.run_id}' is not finished",
-            where=f"{run.place.facts:,} facts are kept",
-            mend="finish it: `darwin run CONFIG --resume`",
-        )
-    tree = json.loads(run.identity.config_json) | {"artifacts_dir": artifacts_dir}
-    loaded = load_resolved(tree, f"the recorded config of run '{run.run_id}'")
-    wired = wire(loaded)
-    if run.identity.mode == "feed":
-        from darwin.cli.feed import as_far_as_fed
-
-        return loaded, as_far_as_fed(wired, run)
-    if wired.data_digest != run.identity.data_digest:
-        raise DataError(
-            f"the bars of run '{run.run_id}' are not the ones it saw",
-            where=", ".join(wired.data_digests),
-            mend="bring the old files back, or run again under another run_id",
-        )
-    return loaded, wired
 
 
 def report_on(

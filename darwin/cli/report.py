@@ -22,7 +22,8 @@ def report(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
     Example:
       darwin report btc-breakout
     """
-    from darwin.cli.making import again, report_on, rewire, write_run_files
+    from darwin.bootstrap.recorded import rewire
+    from darwin.cli.making import again, report_on, write_run_files
     from darwin.cli.report_files import METRICS, PAGE
     from darwin.store.queries import provenance
     from darwin.store.runs import find_begun

@@ -93,8 +93,9 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
     from datetime import UTC, datetime
 
     from darwin.bootstrap import wire
+    from darwin.bootstrap.recorded import as_it_saw
     from darwin.cli.logs import LOG_FILE, log_to
-    from darwin.cli.making import again, as_it_saw, identify, keep, report_on, write_run_files
+    from darwin.cli.making import again, identify, keep, report_on, write_run_files
     from darwin.config.places import state_db_path
     from darwin.store.db import connect
     from darwin.store.queries import provenance

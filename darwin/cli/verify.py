@@ -70,7 +70,8 @@ def replay(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
       darwin replay btc-breakout
     """
     from darwin.bootstrap import code_version
-    from darwin.cli.making import again, rewire
+    from darwin.bootstrap.recorded import rewire
+    from darwin.cli.making import again
     from darwin.cli.tables import print_json
     from darwin.store.runs import find_begun
 

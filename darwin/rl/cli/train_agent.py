@@ -75,7 +75,7 @@ def train(
     plan = plan_of(agent, **asked)
     from darwin.rl.training.course import run_course
 
-    rows = rows_of(agent, run_ids, (where.db, *map(Path, more_db)), allow_small)
+    rows = rows_of(agent, run_ids, (where.db, *map(Path, more_db)), allow_small, artifacts_dir)
     folder = placed(artifacts_dir, "artifacts/rl_training") / agent / _key(rows, plan)
     _make_ready(folder, resume=resume)
     with _progress(plan) as tell:

@@ -183,8 +183,18 @@ def _device(asked: str) -> str:
     return "cuda" if there and asked == "auto" else "cpu" if asked == "auto" else asked
 
 
-def rows_of(agent: str, run_ids: tuple[str, ...], dbs: tuple[Path, ...], allow_small: bool) -> Rows:
-    """Rows of the runs, each looked for in the databases in turn."""
+def rows_of(
+    agent: str,
+    run_ids: tuple[str, ...],
+    dbs: tuple[Path, ...],
+    allow_small: bool,
+    artifacts_dir: str,
+) -> Rows:
+    """Rows of the runs, each looked for in the databases in turn.
+
+    Where the agent was not asked in a run, that run is made again with it at the door.
+    """
+    from darwin.bootstrap.observing import observations
     from darwin.rl.agents.pages import PAGES
     from darwin.rl.training.dataset import Source, read_rows
     from darwin.store.db import connect_readonly
@@ -197,4 +207,8 @@ def rows_of(agent: str, run_ids: tuple[str, ...], dbs: tuple[Path, ...], allow_s
         for run_id in run_ids:
             at = next((i for i, ids in enumerate(held) if run_id in ids), 0)
             sources.append(Source(databases[at], (run_id,)))
-        return read_rows(PAGES[agent], sources, allow_small=allow_small)
+        page = PAGES[agent]
+        return read_rows(
+            page, sources, allow_small=allow_small,
+            observe=lambda database, run_id: observations(database, run_id, page, artifacts_dir),
+        )  # fmt: skip

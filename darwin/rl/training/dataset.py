@@ -1,14 +1,15 @@
 """Read what an agent is trained on from the journal of named runs.
 
-Observations are what the door stored. A run whose agents were asked under another observation
-schema, or not at all, has none of this kind and is refused.
+Observations are what the door stored, and, where the agent was not asked in a run, what the door
+would have shown it, if the caller knows how to have that. A run whose agents were asked under
+another observation schema is refused.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from sqlalchemy import select
@@ -26,6 +27,10 @@ FEWEST = {GATE: 1000, PORTFOLIO: 500, META_LEARNER: 2000}
 """Candidates that an agent should see before it is trained (deployment checklist)."""
 
 
+Observe: TypeAlias = Callable[[Database, str], Mapping[bytes, bytes]]
+"""What the agent would have seen in a run that it took no part in: float32 by candidate id."""
+
+
 class Source(NamedTuple):
     """Runs of one database."""
 
@@ -38,8 +43,12 @@ def read_rows(
     sources: Iterable[Source],
     *,
     allow_small: bool = False,
+    observe: Observe | None = None,
 ) -> Rows:
     """All candidates of the runs that the agent of `page` was asked about, each once.
+
+    In a run that it took no part in these are the ones that `observe` tells of; without it such a
+    run is refused.
 
     A candidate that several runs hold counts as it was first recorded. Left out and counted: those
     the expert was not asked about, those with an observation that is not finite, and all from the
@@ -48,7 +57,9 @@ def read_rows(
     and for fewer rows than `FEWEST` unless `allow_small`.
     """
     parts = [
-        _of_run(page, source.database, run_id) for source in sources for run_id in source.run_ids
+        _of_run(page, source.database, run_id, observe)
+        for source in sources
+        for run_id in source.run_ids
     ]
     if not parts:
         raise ConfigError("no run is named", where="--run-ids", mend="name at least one")
@@ -79,7 +90,7 @@ _OPEN = "after the first open bracket"
 _TWICE = "in several runs"
 
 
-def _of_run(page: AgentSpec, database: Database, run_id: str) -> _Run:
+def _of_run(page: AgentSpec, database: Database, run_id: str, observe: Observe | None) -> _Run:
     if find_run(database, run_id).status != "finished":
         raise ConfigError(
             f"run '{run_id}' is not finished",
@@ -109,7 +120,7 @@ def _of_run(page: AgentSpec, database: Database, run_id: str) -> _Run:
                 d.run_id == run_id, d.agent_name == page.name, d.role == str(Role.SERVING)
             )
         ).all()
-    seen = _observations(page, database, run_id, stored)
+    seen = _observations(page, database, run_id, stored, observe)
     known, left_out = [], dict.fromkeys((_NOT_ASKED, _UNOBSERVED, _OPEN), 0)
     open_from = min((f.bar_time for f in facts if f.status == "unresolved"), default=None)
     for fact in facts:
@@ -140,7 +151,8 @@ def _observations(
     database: Database,
     run_id: str,
     stored: Sequence[Any],
-) -> dict[bytes, bytes]:
+    observe: Observe | None,
+) -> Mapping[bytes, bytes]:
     mine = {one.candidate_id.encode(): one.observation for one in stored
             if one.feature_schema == page.schema}  # fmt: skip
     if stored and len(mine) == len(stored):
@@ -151,6 +163,8 @@ def _observations(
             where=f"{stored[0].feature_schema[:12]} instead of {page.schema[:12]}",
             mend="make the run again with this version of Darwin, under another run_id",
         )
+    if observe is not None:
+        return observe(database, run_id)
     raise ConfigError(
         f"{page.name} was not asked in run '{run_id}'",
         where=str(database.path),

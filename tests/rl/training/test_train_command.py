@@ -253,12 +253,3 @@ def test_what_cannot_be_meant_is_refused_in_three_lines(
     assert said in err
     assert 0 < len(err.splitlines()) <= 3
     assert out == ""
-
-
-def test_an_agent_that_was_not_asked_cannot_be_trained_on_that_run(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
-    desk.config(market={"bars": 800}, rl=rules(agents=["gate"]))
-    assert desk.darwin("run", "config.json").returncode == 0
-    done = desk.darwin("rl", "train", "portfolio", "--run-ids", "small", "--allow-small")
-    assert done.returncode == 2
-    assert "portfolio was not asked in run 'small'" in done.stderr
