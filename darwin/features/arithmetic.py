@@ -113,10 +113,17 @@ def log_above(x: FloatArray, *, floor: float) -> FloatArray:
 
 
 def log_beyond(
-    x: FloatArray, expected_by: FloatArray, mean: FloatArray, *, floor: float, slope: float
+    x: FloatArray,
+    expected_by: FloatArray,
+    mean: FloatArray,
+    *,
+    floor: float,
+    slope: float,
+    times: float,
 ) -> FloatArray:
-    """ln(x + floor) − slope · ln(expected_by + floor); 0 where `mean` is 0."""
-    values: FloatArray = np.log(x + floor) - slope * np.log(expected_by + floor)
+    """tanh(times · (ln(x + floor) − slope · ln(expected_by + floor))); 0 where `mean` is 0."""
+    beyond = np.log(x + floor) - slope * np.log(expected_by + floor)
+    values: FloatArray = np.tanh(times * beyond)
     values[mean == 0.0] = 0.0
     return values
 

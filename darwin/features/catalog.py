@@ -44,7 +44,7 @@ NAMES: tuple[str, ...] = (
     "log_volume_z_24",
     "log_volume_z_48",
     "log_volume_z_168",
-    "volume_surprise_16_168",
+    "volume_surprise_16_336",
     "steady_move_32",
     "backed_move_32_16",
     "x4_ema_distance_14",

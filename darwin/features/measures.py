@@ -27,6 +27,7 @@ from darwin.features.arithmetic import (
     square,
 )
 from darwin.features.formula import Formula, define, recall, rowwise
+from darwin.features.recursions import ema
 from darwin.features.windows import lag, window_mean, window_z
 
 _ATR = "atr_14"
@@ -34,6 +35,8 @@ _VOLATILITY_BARS = 168
 _VOLUME_BARS = 168
 _SMALLEST_VOLUME = 0.01  # of its mean: where the logarithm of a dry bar ends
 _VOLUME_PER_RANGE = 0.9
+_SURPRISE = 4.0  # a fourth more or less than expected is much: tanh 1
+_USUAL_BARS = 336  # two weeks of hours tell what is usual
 _MONDAY = 3.0 / 7.0  # the epoch was a Thursday
 
 
@@ -223,26 +226,45 @@ def log_volume_z(bars: int) -> Formula:
 
 
 @define
-def mean_range(bars: int) -> Formula:
-    """Mean of high minus low over {bars} bars."""
-    return recall(window_mean, "bar_range", bars=bars)
+def log_range() -> Formula:
+    """Logarithm of the high over the low."""
+    return rowwise(log_ratio, "high", "low")
+
+
+@define
+def smooth_range(bars: int) -> Formula:
+    """Exponential mean of the log range, alpha 2/({bars} + 1)."""
+    return recall(ema, "log_range", bars=bars)
 
 
 @define
 def range_level(short: int, long: int) -> Formula:
-    """Mean range of {short} bars over that of {long}; 0 in a dead market."""
-    return rowwise(quotient, f"mean_range_{short}", f"mean_range_{long}")
+    """Exponential mean range of {short} bars over that of {long}; 0 in a dead market."""
+    return rowwise(quotient, f"smooth_range_{short}", f"smooth_range_{long}")
+
+
+@define
+def smooth_volume(bars: int) -> Formula:
+    """Exponential mean of volume, alpha 2/({bars} + 1)."""
+    return recall(ema, "known_volume", bars=bars)
+
+
+@define
+def smooth_volume_level(short: int, long: int) -> Formula:
+    """Exponential mean volume of {short} bars over that of {long}; 0 without volume."""
+    return rowwise(quotient, f"smooth_volume_{short}", f"smooth_volume_{long}")
 
 
 @define
 def volume_surprise(short: int, long: int) -> Formula:
-    """Logarithm of volume, {short} bars against {long}, beyond what their ranges make one expect.
+    """Whether volume of {short} bars against {long} is beyond what their ranges explain: −1..1.
 
-    In hourly crypto log-volume rises a little less than log-range does. 0 without volume.
+    In hourly crypto log-volume rises about as much as log-range does. 0 after a week without.
     """
     return rowwise(
-        log_beyond, f"volume_level_{short}_{long}", f"range_level_{short}_{long}",
-        f"mean_volume_{long}", floor=_SMALLEST_VOLUME, slope=_VOLUME_PER_RANGE,
+        log_beyond, f"smooth_volume_level_{short}_{long}", f"range_level_{short}_{long}",
+        f"mean_volume_{_VOLUME_BARS}", floor=_SMALLEST_VOLUME, slope=_VOLUME_PER_RANGE,
+        times=_SURPRISE,
     )  # fmt: skip
 
 
@@ -262,7 +284,7 @@ def backed_move(bars: int, short: int) -> Formula:
     Whether volume stands behind a move tells whether it goes on or turns: Llorente, Michaely, Saar
     and Wang 2002, "Dynamic volume-return relation of individual stocks".
     """
-    return rowwise(product, f"steady_move_{bars}", f"volume_surprise_{short}_{_VOLUME_BARS}")
+    return rowwise(product, f"steady_move_{bars}", f"volume_surprise_{short}_{_USUAL_BARS}")
 
 
 @define

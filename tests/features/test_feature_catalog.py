@@ -121,15 +121,21 @@ def test_a_return_in_volatilities_is_what_its_name_says() -> None:
 def test_a_backed_move_is_a_steady_move_with_the_volume_that_ranges_do_not_explain() -> None:
     bars = walk(600)
     steps = np.diff(np.log(bars.close))[-32:]
-    spans = bars.high - bars.low
+    spans = np.log(bars.high / bars.low)
+
+    def smooth(x: np.ndarray, span: int) -> float:
+        value = x[:span].mean()
+        for one in x[span:]:
+            value += 2.0 / (span + 1) * (one - value)
+        return float(value)
 
     def level(x: np.ndarray) -> float:
-        return float(np.log(x[-16:].mean() / x[-168:].mean() + 0.01))
+        return float(np.log(smooth(x, 16) / smooth(x, 336) + 0.01))
 
-    surprise = level(bars.volume) - 0.9 * level(spans)
+    surprise = np.tanh(4.0 * (level(bars.volume) - 0.9 * level(spans)))
     steady = np.tanh(steps.sum() / np.sqrt((steps**2).sum()))
     found = [Frame(bars)[name][-1] for name in
-             ("volume_surprise_16_168", "steady_move_32", "backed_move_32_16")]  # fmt: skip
+             ("volume_surprise_16_336", "steady_move_32", "backed_move_32_16")]  # fmt: skip
     np.testing.assert_allclose(found, [surprise, steady, steady * surprise], rtol=1e-9)
 
 
@@ -199,9 +205,9 @@ REVISION_1 = [
     0.0410757923852,
     0.0764381896165,
     0.0346067828647,
-    -0.161461215428,
+    -0.530137790171,
     0.0935712252191,
-    -0.0151081237529,
+    -0.0496056425613,
     0.0568973146706,
     -0.0102216387684,
     0.0189027050487,
