@@ -37,7 +37,7 @@ def main() -> None:
 
 def planted(seeds: tuple[int, ...]) -> None:
     """Train each page in each world."""
-    rows, shares, learned = [], [], {agent: 0 for agent in AGENTS}
+    rows, shares, learned = [], [], dict.fromkeys(AGENTS, 0)
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             database = worlds.make(Path(folder), seed, EDGE, BARS, {})
