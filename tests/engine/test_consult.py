@@ -308,8 +308,49 @@ def test_strangers_never_open_the_breaker_nor_use_up_its_probe() -> None:
     told.door._seats[GATE].serving._policy = replace(always(SKIP), away=99.0)  # type: ignore[union-attr]
     for row in range(20, 40):
         assert told.ask(row).why is Why.OUT_OF_RANGE
+    assert told.events[-1].kind == "breaker_opened"
     told.door._seats[GATE].serving._policy = always(SKIP)  # type: ignore[union-attr]
-    assert told.ask(41).why in (Why.ACTIVE, Why.AUDIT)
+    for row in (41, 42, 43):
+        assert told.ask(row).why in (Why.ACTIVE, Why.AUDIT)
+    assert told.events[-1].kind == "breaker_closed"
+
+
+@pytest.mark.parametrize(
+    "silence",
+    [
+        lambda: hall().stand().say(KILLED),
+        lambda: hall(enabled=False).stand(),
+        lambda: hall().stand(serving=None),
+        lambda: hall(breaker=LONG).stand(),
+    ],
+)
+def test_where_no_inference_was_made_it_took_no_time(silence: Callable[[], Hall]) -> None:
+    told = silence()
+    chair = told.door._seats[GATE].serving
+    if chair is not None:
+        chair.breaker.tripped(0, "a test")
+    told.ask(1)
+    assert told.last.action is None
+    assert told.last.latency_us == 0
+
+
+def test_a_model_that_is_refused_raises_one_alert_for_each_reason() -> None:
+    told = hall()
+    for fault in ("is torn", "is torn", "is gone"):
+        told.stand(serving=None, promoted=False, fault=fault)
+    assert [(one.kind, one.agent, one.detail) for one in told.alerts] == [
+        ("model refused", GATE, "is torn"),
+        ("model refused", GATE, "is gone"),
+    ]
+
+
+def test_what_an_exception_says_is_recorded_up_to_160_characters() -> None:
+    def wordy(_: object) -> Advice:
+        raise ValueError("x" * 1000)
+
+    told = hall(Does(wordy)).stand()
+    told.ask(1)
+    assert told.events[-1].detail == "call 1: ValueError: " + "x" * 148
 
 
 def test_an_observation_that_is_not_finite_is_not_judged_and_is_a_failure() -> None:

@@ -6,7 +6,15 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from darwin.safety.switch import OFF, VARIABLE, KillSwitch, Reading, disabled_by, unreadable
+from darwin.safety.switch import (
+    OFF,
+    VARIABLE,
+    KillSwitch,
+    Reading,
+    changed,
+    disabled_by,
+    unreadable,
+)
 
 
 @pytest.mark.parametrize("value", ["1", "true", "yes", "on", "TRUE", "Yes", "oN", " 1 ", "\ton\n"])
@@ -74,6 +82,14 @@ def test_warnings_are_told_source_by_source():
     )
     assert switch.warnings == (disabled_by("maybe").warning, unreadable("a", "b").warning)
     assert KillSwitch().warnings == ()
+
+
+def test_a_source_that_is_not_as_it_was_written_kills_and_says_why():
+    switch = KillSwitch(record=changed("the record", "row 3"))
+    assert switch.killed
+    assert switch.why == "the record is not as it was written: row 3"
+    (warning,) = switch.warnings
+    assert "put a backup of the" in warning
 
 
 def test_what_was_read_cannot_be_changed():
