@@ -60,7 +60,7 @@ check: setup
 mutants: setup
 	$(BIN)/python -m bench.mutants
 
-bench: $(VENV)/bench.stamp
+bench: $(VENV)/rl.stamp $(VENV)/bench.stamp
 	$(BIN)/python -m bench
 
 docs: setup

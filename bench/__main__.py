@@ -1,6 +1,6 @@
-"""`python -m bench [backtest|features|run|agents|recording|soak]`: print the tables.
+"""`python -m bench [backtest|features|run|agents|recording|training|planted|soak]`: print the tables.
 
-All but the soak, which takes minutes, by default.
+All but `planted` and `soak`, which take minutes, by default. `training` and `planted` need torch.
 """
 
 from __future__ import annotations
@@ -9,18 +9,34 @@ import sys
 
 from bench import backtest, door, end_to_end, features, recording
 
+
+def _training() -> None:
+    from bench import training
+
+    training.main()
+
+
+def _planted() -> None:
+    from bench import planted
+
+    planted.main()
+
+
 PARTS = {
     "backtest": backtest.main,
     "features": features.main,
     "run": end_to_end.main,
     "agents": door.main,
     "recording": recording.main,
+    "training": _training,
+    "planted": _planted,
     "soak": recording.soak,
 }
+_MINUTES = ("planted", "soak")
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or [name for name in PARTS if name != "soak"]
+    wanted = sys.argv[1:] or [name for name in PARTS if name not in _MINUTES]
     unknown = set(wanted) - set(PARTS)
     if unknown:
         raise SystemExit(f"no bench called {', '.join(sorted(unknown))}; known: {', '.join(PARTS)}")
