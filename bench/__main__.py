@@ -1,4 +1,4 @@
-"""`python -m bench [backtest|features|run|agents|recording|training|planted|soak]`: print the tables.
+"""`python -m bench [PART...]`: print the tables; the parts are the names in `PARTS`.
 
 All but `planted` and `soak`, which take minutes, by default. `training` and `planted` need torch.
 """

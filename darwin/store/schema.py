@@ -36,7 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import SchemaItem
 
-VERSION = "0003"
+VERSION = "0004"
 """The revision this code reads and writes: the newest file in `migrations/versions`."""
 
 metadata = MetaData(
@@ -419,6 +419,28 @@ kill_events = _log(
     CheckConstraint("kind IN ('on', 'off')", name="kind"),
 )
 
+trials = _log(
+    "trials",
+    Column("agent_name", TEXT, nullable=False),
+    Column("kind", TEXT, nullable=False),  # seed: of a training; search: of a search
+    Column("finished", INTEGER, nullable=False),  # 0: it was stopped after a look at validation
+    Column("data_digest", TEXT, nullable=False),  # of all rows, 64 hex digits
+    Column("plan_digest", TEXT, nullable=False),  # of all that it was asked to do, 64 hex digits
+    Column("algo", TEXT, nullable=False),
+    Column("seed", INTEGER, nullable=False),
+    Column("timesteps", INTEGER, nullable=False),  # decisions that it learned from
+    Column("rows_from", INTEGER, nullable=False),  # its first decision
+    Column("test_from", INTEGER, nullable=False),  # from here on held out
+    Column("rows_until", INTEGER, nullable=False),  # its last outcome
+    Column("gain_r", REAL, nullable=False),  # learned gain per decision on validation, its best
+    Column("sharpe", REAL),  # of that gain per day on validation; NULL: stopped, or not to be said
+    Column("by", TEXT, nullable=False),
+    _an_agent(),
+    CheckConstraint("kind IN ('seed', 'search')", name="kind"),
+    CheckConstraint("finished IN (0, 1)", name="finished"),
+)
+"""Networks that were trained, and so looked at: what a Sharpe ratio is deflated by."""
+
 VIEWS = {
     "endings": """
         SELECT c.run_id, c.candidate_id,
@@ -473,5 +495,7 @@ FACTS = {one.name: one for one in (
 BESIDE = {one.name: one for one in (run_events, checkpoints, equity_marks, alerts)}
 """The sealed tables of a run, by name."""
 
-LOGS = {one.name: one for one in (model_events, graduation_events, rollout_events, kill_events)}
+LOGS = {one.name: one for one in (
+    model_events, graduation_events, rollout_events, kill_events, trials,
+)}  # fmt: skip
 """The sealed logs of the deployment, by name."""

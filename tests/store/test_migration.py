@@ -15,13 +15,17 @@ from darwin.core.account import Alert
 from darwin.core.facts import Facts, Input
 from darwin.engine.marks import daily_marks
 from darwin.errors import RecordError, StorageError
-from darwin.store import schema
+from darwin.rl.training.trials import recorded
+from darwin.store import logs, schema
 from darwin.store.columns import alert_columns
 from darwin.store.db import connect, connect_readonly
 from darwin.store.journal import Journal
+from darwin.store.layout import require_layout
 from darwin.store.queries import list_runs
 from darwin.store.rows import add_beside
 from darwin.store.runs import begin_run, find_begun
+from darwin.store.scan import as_it_stands
+from darwin.store.sealed import Source
 from darwin.store.verify import Checked, verify
 from darwin.trading.books import Books
 from tests.store.conftest import IDS, NOW, facts_of, hour, record, worked_out
@@ -280,3 +284,46 @@ def test_a_run_with_agents_stands_beside_one_of_before(without_agents: Path) -> 
     assert rows(without_agents, "SELECT DISTINCT run_id FROM agent_decisions") == [
         {"run_id": "new"}
     ]
+
+
+# -- before trials were counted
+
+
+@pytest.fixture
+def without_trials(path: Path, tmp_path: Path) -> Path:
+    """A database of schema 0003 that holds a finished run with agents, and acts of persons."""
+    now = tmp_path / "now.sqlite"
+    record(now, worked_out(), "one")
+    who = {"by": "Ada", "reason": "tried", "at": "2026-01-02T03:04:05Z"}
+    with connect(now) as database, database.write() as connection:
+        logs.append(connection, schema.kill_events, kind="on", **who)
+        logs.append(
+            connection, schema.rollout_events, agent_name="gate", stage=0.01, override=0, **who
+        )
+    lay_out(path, "0003")
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("ATTACH ? AS now", [str(now)])
+        for table in set(schema.metadata.tables) - {"trials"}:
+            told = raw.execute(f"PRAGMA main.table_info({table})")
+            names = ", ".join(f'"{name}"' for _, name, *_ in told)
+            raw.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM now.{table}")
+        raw.commit()
+    return path
+
+
+def test_a_database_of_before_trials_keeps_every_row_and_counts_from_then_on(
+    without_trials: Path,
+) -> None:
+    kept = sorted(set(schema.metadata.tables) - {"trials"})
+    before = tables(without_trials, *kept)
+    assert len(before["agent_decisions"]) > 0
+    assert len(before["kill_events"]) == len(before["rollout_events"]) == 1
+    assert ask(without_trials, "SELECT version_num FROM alembic_version") == [("0003",)]
+    with connect(without_trials) as database:
+        assert recorded(database, "gate") == []
+        with as_it_stands(database) as raw:
+            logs.require_sound(Source(raw, without_trials))
+            require_layout(Source(raw, without_trials))
+    assert tables(without_trials, *kept) == before
+    assert [row["hash"] for row in facts(without_trials)] == hashes_by_hand(without_trials)
+    assert ask(without_trials, "SELECT version_num FROM alembic_version") == [(schema.VERSION,)]

@@ -203,6 +203,23 @@ LOGGED: dict[str, dict[str, object]] = {
     "graduation_events": SERVING | WHO | {"kind": "promoted", "scope": "deployment", "override": 1},
     "rollout_events": {"agent_name": "gate", "stage": 0.01, "override": 0} | WHO,
     "kill_events": {"kind": "on"} | WHO,
+    "trials": {
+        "agent_name": "gate",
+        "kind": "seed",
+        "finished": 1,
+        "data_digest": "ab" * 32,
+        "plan_digest": "cd" * 32,
+        "algo": "ppo",
+        "seed": 0,
+        "timesteps": 8192,
+        "rows_from": 1,
+        "test_from": 2,
+        "rows_until": 3,
+        "gain_r": 0.125,
+        "sharpe": None,
+        "by": "Ada",
+        "at": "2026-01-02T03:04:05Z",
+    },
 }
 
 

@@ -28,8 +28,9 @@ from darwin.rl.cli.training_page import print_course, tree_of
 if TYPE_CHECKING:
     from darwin.rl.registry.registry import Registry
     from darwin.rl.registry.versions import Version
-    from darwin.rl.training.course import Course, Plan, Told
+    from darwin.rl.training.course import Course, Note, Plan, Told
     from darwin.rl.training.rows import Rows
+    from darwin.rl.training.trials import Count
 
 NOTHING_LEARNED = 10
 
@@ -77,22 +78,24 @@ def train(
 
     rows = rows_of(agent, run_ids, (where.db, *map(Path, more_db)), allow_small, artifacts_dir)
     folder = placed(artifacts_dir, "artifacts/rl_training") / agent / _key(rows, plan)
+    note = _ledger(where.db, by, resume=resume)
     _make_ready(folder, resume=resume)
     with _progress(plan) as tell:
         course = run_course(
-            rows, plan, folder=folder, tell=tell,
+            rows, plan, folder=folder, tell=tell, note=note,
             tensorboard=None if tensorboard_log is None else Path(tensorboard_log),
         )  # fmt: skip
+    count = _count(where.db, course)
     version = None
     if course.learned:
         with open_registry(where, to_change=True, make=True) as registry:
             version = _hand_over(registry, agent, course, by, reason)
-    told = tree_of(course, version, run_ids)
+    told = tree_of(course, count, version, run_ids)
     _write(folder / "report.json", json.dumps(told, indent=1, sort_keys=True) + "\n")
     if as_json:
         print_json(told)
     else:
-        print_course(course, version, folder)
+        print_course(course, count, version, folder)
     return 0 if course.learned else NOTHING_LEARNED
 
 
@@ -154,6 +157,28 @@ def _progress(plan: Plan) -> Iterator[Told]:
 
     with bar:
         yield tell
+
+
+def _ledger(db: Path, by: str, *, resume: bool) -> Note:
+    """What writes trials into the ledger. Raises StorageError where nothing can be written."""
+    from darwin.rl.training import trials
+    from darwin.store.db import connect
+
+    def note(trial: trials.Trial) -> None:
+        with connect(db) as database:
+            trials.record(database, trial, by=by, at=datetime.now(UTC), resumed=resume)
+
+    with connect(db) as database:
+        trials.require_ready(database)
+    return note
+
+
+def _count(db: Path, course: Course) -> Count:
+    from darwin.rl.training import trials
+    from darwin.store.db import connect_readonly
+
+    with connect_readonly(db) as database:
+        return trials.counted(database, course.page.name, *course.test_time)
 
 
 def _hand_over(registry: Registry, agent: str, course: Course, by: str, reason: str) -> Version:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from darwin.stats.deflated import deflated, expected_maximum
+
 if TYPE_CHECKING:
     from darwin.rl.registry.versions import Version
     from darwin.rl.training.course import Course
     from darwin.rl.training.gains import Gains
+    from darwin.rl.training.trials import Count
 
 
-def tree_of(course: Course, version: Version | None, run_ids: tuple[str, ...]) -> dict[str, Any]:
+def tree_of(
+    course: Course, tried: Count, version: Version | None, run_ids: tuple[str, ...]
+) -> dict[str, Any]:
     """All figures of a course, for a machine."""
     from darwin.rl.training.course import interquartile_mean
 
@@ -42,6 +48,7 @@ def tree_of(course: Course, version: Version | None, run_ids: tuple[str, ...]) -
         "threshold": course.threshold,
         "test": _gains(course.test),
         "supervised_learner": _gains(course.learner),
+        "sharpe": _sharpe(course, tried),
         "of_seeds": list(course.of_seeds),
         "interquartile_mean_of_seeds": interquartile_mean(course.of_seeds),
         "curves": {
@@ -55,14 +62,49 @@ def tree_of(course: Course, version: Version | None, run_ids: tuple[str, ...]) -
 
 def _gains(found: Gains) -> dict[str, Any]:
     return {
-        "learned_gain_r": found.learned._asdict(),
-        "over_baseline_r": found.over_baseline._asdict(),
+        "learned_gain_r": _known(found.learned._asdict()),
+        "over_baseline_r": _known(found.over_baseline._asdict()),
         "departure_rate": found.departures,
         "mean_reward_r": found.mean_reward,
     }
 
 
-def print_course(course: Course, version: Version | None, folder: Path) -> None:
+def _sharpe(course: Course, tried: Count) -> dict[str, Any]:
+    """The Sharpe ratio of the learned gain on the test, and the trials it is deflated by."""
+    found, trials = course.sharpe, (tried.trials, tried.variance)
+    tree = found._asdict() | {
+        "annualised": found.annualised,
+        "trained": tried.trained,
+        "trials": tried.trials,
+        "variance_of_trials": tried.variance,
+        "expected_maximum_per_day": expected_maximum(*trials),
+        "deflated": deflated(found, *trials),
+    }
+    return _known(tree)
+
+
+def _known(tree: dict[str, Any]) -> dict[str, Any]:
+    """Null for what cannot be said."""
+    return {name: None if math.isnan(value) else value for name, value in tree.items()}
+
+
+def _sharpe_told(course: Course, tried: Count) -> str:
+    """The same in one sentence."""
+    found, sure = course.sharpe, deflated(course.sharpe, tried.trials, tried.variance)
+    networks = f"{tried.trials:,} network{'s' if tried.trials > 1 else ''} that saw this time"
+    if math.isnan(sure):
+        return (
+            f"Sharpe ratio of the learned gain: cannot be said of {found.days:,} days;"
+            f" on record: {networks}."
+        )
+    return (
+        f"Sharpe ratio of the learned gain: {found.per_day:+.4f} per day"
+        f" ({found.annualised:+.2f} annualised) over {found.days:,} days;"
+        f" deflated for {networks} it is {sure:.1%} sure."
+    )
+
+
+def print_course(course: Course, tried: Count, version: Version | None, folder: Path) -> None:
     """Tell a person what came of a training, in a dozen lines."""
     parts = course.parts
     click.echo(
@@ -73,12 +115,14 @@ def print_course(course: Course, version: Version | None, folder: Path) -> None:
         click.echo(f"  left out: {count:,} {why}")
     click.echo(course.verdict())
     over = course.test.over_baseline
+    spread = "" if math.isnan(over.low) else f" ({over.low:+.4f} to {over.high:+.4f})"
     click.echo(
-        f"Over the baseline: {over.value:+.4f} R ({over.low:+.4f} to {over.high:+.4f});"
+        f"Over the baseline: {over.value:+.4f} R{spread};"
         f" it leaves the baseline in {course.test.departures:.1%} of the test."
     )
     alone = ", ".join(f"{gain:+.4f}" for gain in course.of_seeds)
     click.echo(f"Seeds alone: {alone} R.")
+    click.echo(_sharpe_told(course, tried))
     if version is None:
         click.echo("No model was handed over; the registry is as it was.")
     else:

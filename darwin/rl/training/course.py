@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,12 +18,14 @@ from darwin.rl.agents.spec import AgentSpec
 from darwin.rl.serving.spec_file import CATEGORICAL, HeldOut
 from darwin.rl.training import supervised
 from darwin.rl.training.export import files_of, merged
-from darwin.rl.training.gains import Gains, departs, gains
+from darwin.rl.training.gains import Gains, departs, gain_sharpe, gains
 from darwin.rl.training.network import Network, actions_of, scores
 from darwin.rl.training.recipes import Recipe
 from darwin.rl.training.rows import Normaliser, Rows, without_strange
-from darwin.rl.training.splits import Split, cuts_of, split
-from darwin.rl.training.trainer import Budget, Evaluation, Job, Trained, train
+from darwin.rl.training.splits import Cuts, Split, cuts_of, split
+from darwin.rl.training.trainer import Budget, Evaluation, Job, Tell, Trained, at_rate, train
+from darwin.rl.training.trials import SEED, Trial
+from darwin.stats.deflated import DailySharpe
 
 HOUR_MS = 3_600_000
 
@@ -82,11 +85,24 @@ class Course:
         """Whether the network gained more than the supervised learner did."""
         return self.test.learned.value > self.learner.learned.value
 
+    @property
+    def test_time(self) -> tuple[int, int]:
+        """The first decision of the test and its last outcome, ms UTC."""
+        return int(self.parts.test.decided.min()), int(self.parts.test.settled.max())
+
+    @property
+    def sharpe(self) -> DailySharpe:
+        """The Sharpe ratio of the learned gain on the test, which its trials deflate."""
+        return gain_sharpe(self.parts.test, self.actions)
+
     def verdict(self) -> str:
         """What a careful reader takes away, one sentence or two."""
         low, high = self.test.learned.low, self.test.learned.high
         gain = self.test.learned.value
-        told = f"{gain:+.4f} R per decision, 95 % interval {low:+.4f} to {high:+.4f}"
+        spread = f"95 % interval {low:+.4f} to {high:+.4f}"
+        if math.isnan(low):
+            spread = "on too few days for an interval"
+        told = f"{gain:+.4f} R per decision, {spread}"
         if not self.learned:
             return f"Nothing learnable found: the learned gain is {told}."
         beside = "" if self.beats_the_learner else (
@@ -99,6 +115,9 @@ class Course:
 Told = Callable[[int, int, Evaluation | None], None]
 """(seed, steps, evaluation) of a course under way."""
 
+Note = Callable[[Trial], None]
+"""Told of each network that was trained, before the test is looked at."""
+
 
 def run_course(
     rows: Rows,
@@ -107,6 +126,7 @@ def run_course(
     folder: Path | None = None,
     tensorboard: Path | None = None,
     tell: Told = lambda seed, steps, evaluation: None,
+    note: Note = lambda trial: None,
 ) -> Course:
     """Train on `rows` as `plan` says. Raises ConfigError where rows are too few to be cut.
 
@@ -128,7 +148,7 @@ def run_course(
             folder=None if folder is None else folder / f"seed_{seed}",
             baselines={"supervised_gain_r": beside.learned.value},
         )  # fmt: skip
-        seeds.append(Seed(seed, train(job, partial(tell, seed))))
+        seeds.append(Seed(seed, _noted(job, partial(tell, seed), note, rows, plan, parts.cuts)))
     network = _joined(seeds)
     threshold = threshold_of(network, parts.validation, normaliser, rate)
     test = _judgeable(parts.test, normaliser)
@@ -154,6 +174,44 @@ def run_course(
             held_out=HeldOut(found.learned.value, 0.0),
         ),
     )  # fmt: skip
+
+
+def trial_of(
+    job: Job, looks: Sequence[Evaluation], network: Network | None, *,
+    rows: Rows, plan: Plan, cuts: Cuts, kind: str = SEED,
+) -> Trial:  # fmt: skip
+    """What the ledger keeps of a job on `rows`; without a network it was stopped after `looks`."""
+    return Trial(
+        rows.page.name, kind, network is not None, rows.digest, plan.digest(), job.recipe.algo,
+        job.seed, looks[-1].steps, int(rows.decided.min()), cuts.test_from,
+        int(rows.settled.max()), max(one.learned_gain for one in looks),
+        None if network is None else validation_sharpe(job, network),
+    )  # fmt: skip
+
+
+def validation_sharpe(job: Job, network: Network) -> float:
+    """The Sharpe ratio per day of what a network gains on validation; NaN of few days."""
+    rows, seen = job.validation, job.normaliser(job.validation.observations)
+    score, rate = scores(rows.page, network, seen), job.recipe.departure_rate or 0.0
+    return gain_sharpe(rows, at_rate(rows, network, seen, score, rate)).per_day
+
+
+def _noted(job: Job, tell: Tell, note: Note, rows: Rows, plan: Plan, cuts: Cuts) -> Trained:
+    """Train a network and note it, also where it is stopped after a look at validation."""
+    looks: list[Evaluation] = []
+    network = None
+
+    def told(steps: int, found: Evaluation | None) -> None:
+        looks.extend([] if found is None else [found])
+        tell(steps, found)
+
+    try:
+        trained = train(job, told)
+        looks, network = list(trained.history), trained.network
+    finally:
+        if looks:
+            note(trial_of(job, looks, network, rows=rows, plan=plan, cuts=cuts))
+    return trained
 
 
 def threshold_of(
@@ -211,7 +269,7 @@ def _judgeable(test: Rows, normaliser: Normaliser) -> Rows:
 
 
 def _metrics(found: Gains, learner: Gains, of_seeds: tuple[float, ...]) -> dict[str, float]:
-    return {
+    told = {
         "test/learned_gain_r": found.learned.value,
         "test/learned_gain_low_r": found.learned.low,
         "test/learned_gain_high_r": found.learned.high,
@@ -220,3 +278,4 @@ def _metrics(found: Gains, learner: Gains, of_seeds: tuple[float, ...]) -> dict[
         "test/supervised_learned_gain_r": learner.learned.value,
         "test/seeds_interquartile_mean_r": interquartile_mean(of_seeds),
     }
+    return {name: value for name, value in told.items() if not math.isnan(value)}

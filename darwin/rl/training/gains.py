@@ -8,6 +8,7 @@ trade a loss, "always skip" beats the baseline without any skill; it does not be
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from darwin.core.agents import META_LEARNER
 from darwin.core.market import DAY_MS, FloatArray, IntArray
 from darwin.rl.training.rows import Rows
+from darwin.stats.deflated import DailySharpe, daily_sharpe, daily_sums
 from darwin.stats.intervals import FEWEST_GROUPS, student_quantile
 
 RESAMPLES = 2000
@@ -95,7 +97,21 @@ def gains(rows: Rows, actions: FloatArray, level: float = 0.95) -> Gains:
 
 def learned_gain(rows: Rows, actions: FloatArray) -> float:
     """The learned gain alone, R per decision."""
-    return float((earned(rows, actions) - rivals(rows, actions)).mean())
+    return float(gain_of_each(rows, actions).mean())
+
+
+def gain_of_each(rows: Rows, actions: FloatArray) -> FloatArray:
+    """What each decision earns beyond its rival, R, shape (n,)."""
+    return earned(rows, actions) - rivals(rows, actions)
+
+
+def gain_sharpe(rows: Rows, actions: FloatArray) -> DailySharpe:
+    """The Sharpe ratio of the learned gain, by the UTC days on which it was known.
+
+    Days are taken to hang together over as many as a block of time lasts (`blocks_of`).
+    """
+    lags = math.ceil(_block_ms(rows) / DAY_MS)
+    return daily_sharpe(daily_sums(gain_of_each(rows, actions), rows.settled), lags)
 
 
 def blocks_of(rows: Rows) -> IntArray:
@@ -104,9 +120,13 @@ def blocks_of(rows: Rows) -> IntArray:
     A block lasts two days, or twice as long as 99 of 100 brackets where that is longer: what
     happens in one tells little of the next.
     """
-    life_ms = float(np.quantile(rows.settled - rows.decided, 0.99)) if len(rows) else 0.0
-    _, block = np.unique(rows.decided // int(max(2.0 * life_ms, 2.0 * DAY_MS)), return_inverse=True)
+    _, block = np.unique(rows.decided // int(_block_ms(rows)), return_inverse=True)
     return block.astype(np.int64)
+
+
+def _block_ms(rows: Rows) -> float:
+    life_ms = float(np.quantile(rows.settled - rows.decided, 0.99)) if len(rows) else 0.0
+    return max(2.0 * life_ms, 2.0 * DAY_MS)
 
 
 def weights(blocks: IntArray, resamples: int = RESAMPLES) -> FloatArray:

@@ -143,6 +143,7 @@ def test_every_log_is_checked(database, path):
         "model_events": "'gate', 'deployed', 'v', '', '', 'Ada', ''",
         "rollout_events": "'gate', 0.01, 'Ada', '', 0",
         "kill_events": "'on', 'Ada', ''",
+        "trials": "'gate', 'seed', 1, '', '', 'ppo', 0, 8192, 1, 2, 3, 0.1, NULL, 'Ada'",
     }
     assert set(some) == set(LOGS)
     tell(path, "DELETE FROM kill_events")
