@@ -87,6 +87,45 @@ def histogram_svg(histogram: dict[str, Any], *, unit: str, label: str) -> str:
     return "".join([*parts, "</svg>"])
 
 
+def errors_svg(points: Sequence[dict[str, Any]], *, ends: tuple[str, str], label: str) -> str:
+    """Draw figures one beside the other, each with its error up and down, around zero.
+
+    A point has `value`, `error` (None where it is not known), `on` (whether it is set off from the
+    others) and `says`. `ends` are the words below the first and the last one.
+    """
+    width, height, left, top, base = 400.0, 220.0, 44.0, 12.0, 190.0
+    if not points:
+        return ""
+    reach: list[tuple[float, float]] = [(one["value"], one["error"] or 0.0) for one in points]
+    low = min(0.0, *(value - error for value, error in reach))
+    high = max(0.0, *(value + error for value, error in reach))
+    room = (high - low) * 0.06 or 1.0
+    low, high = float(low - room), float(high + room)
+
+    def y(value: float) -> float:
+        return base - (value - low) / (high - low) * (base - top)
+
+    parts = [_open(width, height, label)]
+    for tick in _nice_ticks(low, high, 4):
+        parts.append(f'<path class="grid" d="M{left:.0f} {y(tick):.1f}H{width:.0f}"/>')
+        parts.append(
+            f'<text x="{left - 6:.0f}" y="{y(tick) + 4:.1f}" text-anchor="end">'
+            f"{number(tick, _digits(tick))}</text>"
+        )
+    parts.append(f'<path class="axis" d="M{left:.0f} {y(0.0):.1f}H{width:.0f}"/>')
+    step = (width - left) / len(points)
+    for at, one in enumerate(points):
+        x, looks = left + (at + 0.5) * step, "point on" if one["on"] else "point"
+        parts.append(f'<g class="{looks}"><title>{one["says"]}</title>')
+        if one["error"] is not None:
+            ends_at = y(one["value"] - one["error"]), y(one["value"] + one["error"])
+            parts.append(f'<path d="M{x:.1f} {ends_at[0]:.1f}V{ends_at[1]:.1f}"/>')
+        parts.append(f'<circle cx="{x:.1f}" cy="{y(one["value"]):.1f}" r="4.5"/></g>')
+    for x, anchor, text in ((left, "start", ends[0]), (width, "end", ends[1])):
+        parts.append(f'<text x="{x:.0f}" y="{height - 8:.0f}" text-anchor="{anchor}">{text}</text>')
+    return "".join([*parts, "</svg>"])
+
+
 class _Scale:
     """Values to pixels, downwards; linear or logarithmic."""
 

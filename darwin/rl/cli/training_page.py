@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from darwin.rl.cli.training_files import FIGURES, PAGE
+
 if TYPE_CHECKING:
     from darwin.rl.registry.versions import Version
     from darwin.rl.training.course import Course
-    from darwin.rl.training.gains import Gains
 
 
-def tree_of(course: Course, version: Version | None, run_ids: tuple[str, ...]) -> dict[str, Any]:
-    """All figures of a course, for a machine."""
+def tree_of(course: Course, run_ids: tuple[str, ...]) -> dict[str, Any]:
+    """All figures of a course, for a machine: of the training alone, the same whenever made."""
+    from darwin.engine.report_words import plain
+    from darwin.rl.training.anatomy import anatomy, gains_tree
     from darwin.rl.training.course import interquartile_mean
 
     parts, plan = course.parts, course.plan
-    return {
+    told: dict[str, Any] = {
         "agent": course.page.name,
         "runs": list(run_ids),
         "algo": plan.recipe.algo,
@@ -27,8 +30,6 @@ def tree_of(course: Course, version: Version | None, run_ids: tuple[str, ...]) -
         "seeds": [one.seed for one in course.seeds],
         "verdict": course.verdict(),
         "learned": course.learned,
-        "version": None if version is None else version.name,
-        "place": None if version is None else str(version.place),
         "rows": {
             "train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test),
             "left_out": dict(course.rows.left_out) | dict(parts.train.left_out)
@@ -40,8 +41,8 @@ def tree_of(course: Course, version: Version | None, run_ids: tuple[str, ...]) -
             "embargo_hours": parts.cuts.embargo_ms / 3_600_000,
         },
         "threshold": course.threshold,
-        "test": _gains(course.test),
-        "supervised_learner": _gains(course.learner),
+        "test": gains_tree(course.test),
+        "supervised_learner": gains_tree(course.learner),
         "of_seeds": list(course.of_seeds),
         "interquartile_mean_of_seeds": interquartile_mean(course.of_seeds),
         "curves": {
@@ -51,15 +52,15 @@ def tree_of(course: Course, version: Version | None, run_ids: tuple[str, ...]) -
         "data_digest": course.rows.digest,
         "plan_digest": plan.digest(),
     }  # fmt: skip
+    whole: dict[str, Any] = plain(told | anatomy(course))
+    return whole
 
 
-def _gains(found: Gains) -> dict[str, Any]:
-    return {
-        "learned_gain_r": found.learned._asdict(),
-        "over_baseline_r": found.over_baseline._asdict(),
-        "departure_rate": found.departures,
-        "mean_reward_r": found.mean_reward,
-    }
+def version_tree(version: Version | None) -> dict[str, Any]:
+    """What the model of a training became."""
+    if version is None:
+        return {"version": None, "place": None}
+    return {"version": version.name, "place": str(version.place)}
 
 
 def print_course(course: Course, version: Version | None, folder: Path) -> None:
@@ -83,7 +84,7 @@ def print_course(course: Course, version: Version | None, folder: Path) -> None:
         click.echo("No model was handed over; the registry is as it was.")
     else:
         click.echo(f"version {version.name} of {course.page.name} is {version.place}; it may watch")
-    click.echo(f"report: {folder / 'report.json'}")
+    click.echo(f"report: {folder / PAGE}, its figures in {FIGURES}")
 
 
 def _iso(ms: int) -> str:

@@ -70,6 +70,7 @@ class Course:
     test: Gains
     of_seeds: tuple[float, ...]  # learned gain on the test of each network alone
     learner: Gains  # of the supervised learner
+    learner_on_validation: Gains
     files: dict[str, bytes] = field(repr=False)
 
     @property
@@ -143,7 +144,7 @@ def run_course(
     learner = gains(test, supervised.act(ridge, test, float(departs(test, actions).mean())))
     return Course(
         page, plan, rows, Split(known, parts.validation, test, parts.cuts), normaliser,
-        tuple(seeds), network, threshold, actions, found, of_seeds, learner,
+        tuple(seeds), network, threshold, actions, found, of_seeds, learner, beside,
         files_of(
             page, network, normaliser, parts.validation, known.observations,
             threshold=threshold,
