@@ -11,7 +11,7 @@ from darwin.report.shell import TEMPLATES, own, render
 from darwin.report.svg import curve_svg
 from darwin.report.training_words import SPEECH, Tree, key_figures, sentences
 
-COLUMNS_SHOWN = 20
+KINDS_SHOWN, COLUMNS_SHOWN = 10, 20
 _FORESTS = (
     ("learned_gain_r", "Learned gain", "beyond a rival that is as busy at random"),
     ("over_baseline_r", "Gain over the baseline", "beyond leaving everything as it was"),
@@ -43,14 +43,25 @@ def page(tree: Tree) -> str:
         failed=[one for one in tree.get("canaries", []) if not one["passed"]],
         key_figures=key_figures(tree, speech, sizes),
         forests=[(title, note, drawn.forest(tree, gain)) for gain, title, note in _FORESTS],
+        kinds=drawn.bars(tree["importance"]["kinds"][:KINDS_SHOWN]),
         columns=drawn.bars(tree["importance"]["columns"][:COLUMNS_SHOWN]),
         gain_svg=svg["gain"],
         reward_svg=svg["reward"],
         calibration_svg=own(drawn.calibration(tree, speech, sizes)),
         timeline=drawn.timeline(tree),
-        plan=list(_flat(tree["plan"])),
+        plan=list(_flat(_readable(tree))),
         trials=list(_flat(tree.get("trials", {}))),
     )  # fmt: skip
+
+
+def _readable(tree: Tree) -> dict[str, Any]:
+    """The plan, with times as people write them."""
+    plan, aimed = dict(tree["plan"]), tree["departure_rate_aimed_at"]
+    plan["embargo"] = f"{words.number(plan.pop('embargo_ms') / 3_600_000, 1)} hours"
+    if plan["test_from"] is not None:
+        plan["test_from"] = words.day(plan["test_from"])
+    rate = "no such aim" if aimed is None else words.percent(aimed, 0)
+    return plan | {"recipe": plan["recipe"] | {"departure_rate": rate}}
 
 
 def _flat(tree: Tree, before: str = "") -> Iterator[tuple[str, str]]:

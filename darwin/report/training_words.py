@@ -38,10 +38,13 @@ def sentences(tree: Tree, speech: Speech, sizes: bool) -> list[str]:
         f"Over the baseline it gains {_r(over['value'])} per decision,"
         f" {_between(over)}{'' if _clear(over) else '; that may be luck'}.",
         f"A ridge regression on the same rows gains {_r(learner['value'])}:"
-        f" {'the network does better' if better else 'the network adds nothing to that'}.",
-        f"Alone, {gaining} of {words.count(len(alone), 'seed')}"
-        f" {'gains' if gaining == 1 else 'gain'}: {_r(min(alone))} to {_r(max(alone))}.",
+        f" {'the network does better' if better else 'the network does no better'}.",
     ]
+    if len(alone) > 1:
+        told.append(
+            f"Alone, {gaining} of {len(alone)} seeds {'gains' if gaining == 1 else 'gain'}"
+            f" something: {_r(min(alone))} to {_r(max(alone))}."
+        )
     tenths = tree["calibration"]
     if len(tenths) > 1:
         figure = "mean_r" if sizes else "leaving_r"
@@ -53,11 +56,12 @@ def sentences(tree: Tree, speech: Speech, sizes: bool) -> list[str]:
             else f"Where it most wants to leave the baseline {speech.leaving} would have earned"
             f" {last} beyond staying, where it least wants to {first}."
         )
-    top = tree["importance"]["columns"][0]
+    clear = [one for one in tree["importance"]["kinds"] if one["beyond_spread"]]
     told.append(
-        f"It hangs most on {top['name']}: shuffled, the learned gain falls by {_r(top['fall'])}."
-        if top["beyond_spread"]
-        else "No column stands out: shuffling any of them costs no more than chance does."
+        f"It hangs most on {clear[0]['name'].replace('_', ' ')}: without what that tells, the"
+        f" learned gain falls by {_r(clear[0]['fall'])}."
+        if clear
+        else "No kind of column stands out: the learned gain hangs on none by itself."
     )
     told.append(
         "The model goes to the registry, where it only watches until a person promotes it."
@@ -84,7 +88,7 @@ def key_figures(tree: Tree, speech: Speech, sizes: bool) -> list[dict[str, Any]]
         ("Over the baseline", _r(over["value"]), _between(over), over["value"]),
         ("In all", words.number(whole, 1, True) + _R, "over the baseline, whole test", whole),
         (speech.rate, words.percent(rate),
-         "of full size" if aimed is None else f"{words.percent(aimed, 0)} on validation", None),
+         "of full size" if aimed is None else f"aimed at {words.percent(aimed, 0)}", None),
         ("Supervised learner", _r(learner["value"]), _between(learner), learner["value"]),
         ("Seeds, middle half", _r(middle["value"]), _between(middle), middle["value"]),
         ("Test", words.count(span["rows"], "row"), f"{span['from'][:10]} to {span['to'][:10]}",

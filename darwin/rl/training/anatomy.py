@@ -17,7 +17,7 @@ from darwin.rl.training.calibration import calibration
 from darwin.rl.training.changes import changes
 from darwin.rl.training.course import Course, threshold_of
 from darwin.rl.training.gains import Gains, Interval, gains, interval_of, resampled
-from darwin.rl.training.importance import PERMUTATIONS, importance, sample
+from darwin.rl.training.importance import PERMUTATIONS, by_kind, importance, sample, together
 from darwin.rl.training.network import actions_of, departures_of, scores_of
 from darwin.rl.training.rows import Rows
 
@@ -29,7 +29,6 @@ def anatomy(course: Course) -> dict[str, Any]:
     given = network.outputs(seen)
     score = scores_of(page, network.head, given)
     departures = np.zeros(len(test), np.int64) if page.is_continuous else departures_of(page, given)
-    some = sample(len(test))
     alone = [_alone(course, at) for at in range(len(course.seeds))]
     return {
         "rival": page.rival,
@@ -45,14 +44,7 @@ def anatomy(course: Course) -> dict[str, Any]:
         "seeds_alone": [one for one, _ in alone],
         "interquartile_mean": _middle(test, [actions for _, actions in alone]),
         "calibration": calibration(test, score, departures),
-        "importance": {
-            "permutations": PERMUTATIONS,
-            "rows": len(some),
-            "columns": [
-                one._asdict()
-                for one in importance(test.select(some), seen[some], network, course.threshold)
-            ],
-        },
+        "importance": _importance(course),
         "changes": changes(test, course.actions, score),
         "plan": asdict(course.plan),
         "observation_schema": page.schema,
@@ -103,6 +95,18 @@ def _middle(test: Rows, actions: list[FloatArray]) -> dict[str, Any]:
     learned = middle([one.learned.value for one in found], [one.learned for one in drawn])
     over = middle([one.over_baseline.value for one in found], [one.over_baseline for one in drawn])
     return {"learned_gain_r": learned._asdict(), "over_baseline_r": over._asdict()}
+
+
+def _importance(course: Course) -> dict[str, Any]:
+    test = course.parts.test.select(sample(len(course.parts.test)))
+    asked = (test, course.normaliser(test.observations), course.network, course.threshold)
+    columns = importance(*asked, together(course.page.names))
+    return {
+        "permutations": PERMUTATIONS,
+        "rows": len(test),
+        "columns": [one._asdict() for one in columns],
+        "kinds": [one._asdict() for one in by_kind(*asked, columns)],
+    }
 
 
 def _span(name: str, rows: Rows) -> dict[str, Any]:

@@ -9,7 +9,8 @@ market holds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ MOST_ROWS = 6000
 _SEED = 20_260_101
 _TOGETHER = ("playbook_", "symbol_")  # how columns begin that are one choice of several
 _CYCLE = ("_sin", "_cos")  # how columns end that are one place on a circle
+_SPAN = re.compile(r"^(with_side_)?(x\d+_)?|(_\d+)+$")  # side, timeframe and lengths in a name
 
 
 class Importance(NamedTuple):
@@ -50,13 +52,15 @@ def importance(
     seen: NDArray[np.float32],
     network: Network,
     threshold: float | None,
+    groups: Mapping[str, Sequence[int]],
     permutations: int = PERMUTATIONS,
 ) -> list[Importance]:
-    """Shuffle each column of `seen`, the standardised rows, shape (n, k); greatest fall first.
+    """Shuffle `groups` of columns of `seen`, the standardised rows, shape (n, k), one by one.
 
-    The same orders serve for all columns. If a column tells nothing, the order it had is one more
-    order by chance: `beyond_spread` says that the fall is more than 39 of 40 such would be, by
-    Student's t (a single column; of many some are, by chance). At least ten permutations.
+    Greatest fall first. The same orders serve for all groups. If a column tells nothing, the order
+    it had is one more order by chance: `beyond_spread` says that the fall is more than 39 of 40
+    such would be, by Student's t (a single column; of many some are, by chance). At least ten
+    permutations.
     """
     page, n = rows.page, len(rows)
     rng = np.random.default_rng(_SEED)
@@ -67,17 +71,43 @@ def importance(
     before = learned_gain(rows, decided(page, network.head, _rest(network, first), threshold))
     most = student_quantile(0.975, permutations - 1) * math.sqrt(1.0 + 1.0 / permutations)
     found = []
-    for name, places in together(page.names).items():
-        falls = np.empty(permutations)
+    for name, places in groups.items():
+        mine, falls = list(places), np.empty(permutations)
         for at, order in enumerate(orders):
-            changed = x[order][:, places] - x[:, places]
-            given = _rest(network, first + changed @ matrix[:, places].T)
+            changed = x[order][:, mine] - x[:, mine]
+            given = _rest(network, first + changed @ matrix[:, mine].T)
             actions = decided(page, network.head, given, threshold)
             falls[at] = before - learned_gain(rows, actions)
         fall, spread = float(falls.mean()), float(falls.std(ddof=1))
         columns = tuple(page.names[place] for place in places)
         found.append(Importance(name, columns, fall, spread, fall > most * spread))
-    return sorted(found, key=lambda one: (-one.fall, one.name))
+    return sorted(found, key=_greatest_first)
+
+
+def by_kind(
+    rows: Rows,
+    seen: NDArray[np.float32],
+    network: Network,
+    threshold: float | None,
+    columns: Sequence[Importance],
+) -> list[Importance]:
+    """The same for all columns of one kind at once; what `columns` tells already is taken over."""
+    names = rows.page.names
+    known = {one.columns: one for one in columns}
+    groups = kinds(names)
+    told = {kind: tuple(names[at] for at in places) for kind, places in groups.items()}
+    new = {kind: places for kind, places in groups.items() if told[kind] not in known}
+    old = [known[told[kind]]._replace(name=kind) for kind in groups if kind not in new]
+    found = importance(rows, seen, network, threshold, new) if new else []
+    return sorted([*old, *found], key=_greatest_first)
+
+
+def kinds(names: Sequence[str]) -> dict[str, list[int]]:
+    """Where the columns stand that measure one thing, over whatever bars, by what they measure."""
+    groups: dict[str, list[int]] = {}
+    for called, places in together(names).items():
+        groups.setdefault(_SPAN.sub("", called), []).extend(places)
+    return groups
 
 
 def together(names: Sequence[str]) -> dict[str, list[int]]:
@@ -89,6 +119,10 @@ def together(names: Sequence[str]) -> dict[str, list[int]]:
         called = whole.rstrip("_") if whole else name.removesuffix(turns) if turns else name
         groups.setdefault(called, []).append(place)
     return groups
+
+
+def _greatest_first(one: Importance) -> tuple[float, str]:
+    return -one.fall, one.name
 
 
 def _rest(network: Network, first: FloatArray) -> FloatArray:
