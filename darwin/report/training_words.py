@@ -79,7 +79,7 @@ def key_figures(tree: Tree, speech: Speech, sizes: bool) -> list[dict[str, Any]]
     """The figures at the top: label, value, a note, and whether it is a loss."""
     test, middle = tree["test"], tree["interquartile_mean"]["learned_gain_r"]
     learned, over = test["learned_gain_r"], test["over_baseline_r"]
-    whole = sum(one["gain_r"] for one in tree["changes"]["choices"])
+    whole = tree["changes"]["gain_r"]
     rate = 1.0 - test["departure_rate"] if sizes else test["departure_rate"]
     aimed = tree["departure_rate_aimed_at"]
     span, learner = tree["spans"][-1], tree["supervised_learner"]["learned_gain_r"]

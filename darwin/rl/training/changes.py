@@ -42,6 +42,7 @@ def changes(rows: Rows, actions: FloatArray, score: FloatArray) -> dict[str, Any
             }
             for choice, mine in _choices(rows, actions, left)
         ],
+        "gain_r": float(gain.sum()),
         "by_playbook": _by(rows, left, gain, playbook, (*PLAYBOOKS, OTHER)),
         "by_symbol": _by(rows, left, gain, rows.symbol, rows.symbols),
         "by_side": _by(rows, left, gain, side, ("long", "short")),
