@@ -63,11 +63,14 @@ def sentences(tree: Tree, speech: Speech, sizes: bool) -> list[str]:
         if clear
         else "No kind of column stands out: the learned gain hangs on none by itself."
     )
-    told.append(
-        "The model goes to the registry, where it only watches until a person promotes it."
-        if tree["learned"]
-        else "No model is handed over; the registry stays as it was."
-    )
+    if not all(one["passed"] for one in tree.get("canaries", [])):
+        told.append("A canary failed: rely on none of these figures until that is explained.")
+    elif tree["learned"]:
+        told.append(
+            "The model goes to the registry, where it only watches until a person promotes it."
+        )
+    else:
+        told.append("No model is handed over; the registry stays as it was.")
     told.append(
         "The test was looked at once by this training. Every further training on the same runs is"
         " one more look at the same test."

@@ -219,6 +219,7 @@ def test_canaries_and_trials_are_shown_where_there_are_any(
         assert anchor not in plain and anchor in full
     text = Figures(full).text
     assert "The canary “oracle” failed: only half of what it could" in text
+    assert "rely on none of these figures" in text and "goes to the registry" not in text
     assert "deflated sharpe: probability" in text and "0.972" in text
     assert "failed" not in Figures(page(trees[PORTFOLIO] | {"canaries": CANARIES[:1]})).text
 
