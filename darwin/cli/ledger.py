@@ -44,7 +44,7 @@ def export(
       darwin ledger export btc-breakout -o facts.jsonl
       darwin ledger export btc-breakout --only orders,fills,outcomes | sha256sum
     """
-    from darwin.cli.report_files import write_bytes
+    from darwin.report.files import write_bytes
     from darwin.store.export import export_lines
     from darwin.store.runs import Standing, find_begun
 

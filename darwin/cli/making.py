@@ -170,7 +170,8 @@ def _without_agents(result: RunResult, wired: Wired) -> RunResult | None:
 def write_run_files(folder: Path, loaded: Loaded, wired: Wired, run: Begun, report: Report) -> None:
     """Write config, report and, last, the manifest into the folder of the run."""
     from darwin.cli import report_files as files
-    from darwin.cli.report_files import json_text, write_report, write_text
+    from darwin.cli.report_files import write_report
+    from darwin.report.files import json_text, write_text
 
     names = (files.METRICS, files.TRADES, files.EQUITY, files.PAGE, "config.json", "manifest.json")
     files.clear_strays(folder, *names)

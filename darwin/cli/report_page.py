@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup, escape
-
-from darwin.cli.report_svg import curve_svg, histogram_svg
 from darwin.engine import report_words as words
 from darwin.engine.report import Report
 from darwin.engine.report_breakdown import funnel_rows
 from darwin.engine.report_curves import LABELS, curves, histograms
 from darwin.engine.report_recording import disturbances, taken_up_again
 from darwin.engine.report_rows import TRADE_COLUMNS, trades_rows
+from darwin.report.shell import own, render
+from darwin.report.svg import curve_svg, histogram_svg
 
 TEMPLATES = Path(__file__).parent / "templates"
-UPLOT = TEMPLATES / "vendor" / "uplot"
 TRADES_SHOWN = 500
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LOG_FROM = 4.0  # a curve that spans more than this factor reads better on a log scale
 
 
 def page(report: Report) -> str:
     """Write `report` as HTML; everything that came from outside is escaped."""
-    template = _environment().get_template("report.html.j2")
     plots = curves(report)
     scale = _log_scale(plots["equity"])
     plots["equity"]["log"] = scale
+    plots["drawdown"]["unit"] = "%"
     shapes = histograms(report)
     trades = report.result.trades
-    return template.render(
+    return render(
+        "report.html.j2",
+        TEMPLATES,
+        plots,
         m=report.metrics,
         again=taken_up_again(report.metrics["run"]),
         disturbances=disturbances(report.metrics["run"]) if report.metrics["run"] else [],
@@ -46,22 +43,16 @@ def page(report: Report) -> str:
         shapes=shapes,
         trades=_newest_trades(report),
         trades_total=len(trades),
-        island=_island(plots),
-        equity_svg=_own(
+        equity_svg=own(
             curve_svg(plots["equity"], log=scale == "log", unit="", label="Equity in USD")
         ),
-        drawdown_svg=_own(
+        drawdown_svg=own(
             curve_svg(plots["drawdown"], log=False, unit=" %", label="Drawdown in per cent")
         ),
-        daily_svg=_own(
+        daily_svg=own(
             histogram_svg(shapes["daily"], unit=" %", label="Histogram of daily returns")
         ),
-        r_svg=_own(histogram_svg(shapes["r"], unit=" R", label="Histogram of R per trade")),
-        css=_inline(TEMPLATES / "report.css"),
-        js=_inline(TEMPLATES / "report.js"),
-        uplot_css=_inline(UPLOT / "uPlot.min.css"),
-        uplot_js=_inline(UPLOT / "uPlot.iife.min.js"),
-        uplot_licence=_inline(UPLOT / "LICENSE"),
+        r_svg=own(histogram_svg(shapes["r"], unit=" R", label="Histogram of R per trade")),
     )
 
 
@@ -150,55 +141,3 @@ def _log_scale(plot: dict[str, Any]) -> str:
     if not values or min(values) <= 0:
         return "only linear"
     return "log" if max(values) / min(values) > _LOG_FROM else "linear"
-
-
-def _island(data: dict[str, Any]) -> Markup:
-    """JSON that no HTML parser can mistake for markup."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    for mark in "<>&\u2028\u2029":
-        text = text.replace(mark, f"\\u{ord(mark):04x}")
-    return _own(text)
-
-
-def _inline(path: Path) -> Markup:
-    return _own(path.read_text("utf-8"))
-
-
-def _own(text: str) -> Markup:
-    """Vouch for text that holds nothing from outside: files of the package, numbers, SVG."""
-    return Markup(text)  # noqa: S704
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        usd=words.usd,
-        percent=words.percent,
-        number=words.number,
-        price=_price,
-        stamp=_stamp,
-        whole_dates=_whole_dates,
-        counted=words.count,
-    )
-    return environment
-
-
-def _whole_dates(text: str) -> Markup:
-    """Escape `text` and keep its dates from breaking at their hyphens."""
-    return _own(_DATE.sub(r'<span class="nb">\g<0></span>', str(escape(text))))
-
-
-def _price(value: float) -> str:
-    """A price with six significant digits, thousands apart."""
-    return f"{value:,.6g}" if 1e-4 < abs(value) < 1e6 else f"{value:,.0f}" if value else "0"
-
-
-def _stamp(iso: str | None) -> str:
-    """An ISO time to the minute, as people read it."""
-    return words.MISSING if iso is None else iso[:10] + " " + iso[11:16]

@@ -68,8 +68,8 @@ def import_(
     """
     from hashlib import sha256
 
-    from darwin.cli.report_files import write_bytes
     from darwin.cli.tables import print_json
+    from darwin.report.files import write_bytes
     from darwin.rl.serving.spec_file import LARGEST_FILE
     from darwin.rl.training.foreign import Told, import_zip, raw_columns, read_normaliser
     from darwin.rl.training.foreign_zip import LARGEST_ZIP

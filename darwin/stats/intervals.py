@@ -33,20 +33,30 @@ class MeanInterval(NamedTuple):
 def grouped_mean(values: FloatArray, group: IntArray, level: float = 0.95) -> MeanInterval:
     """Interval for the mean of `values`, shape (n,), that are alike within a `group`, shape (n,).
 
-    Cluster-robust variance of a mean (Liang and Zeger 1986): G / (G - 1) × Σ over groups of
-    (Σ of deviations within)² / n², with G - 1 degrees of freedom. NaN without values.
+    Student's t with one degree of freedom less than there are groups. NaN without values.
     """
     if len(values) == 0:
         return MeanInterval(float("nan"), float("nan"), float("nan"), 0)
     mean = float(values.mean())
-    _, member = np.unique(group, return_inverse=True)
-    within = np.bincount(member, weights=values - mean)
-    groups = len(within)
+    error, groups = grouped_error(values, group)
     if groups < FEWEST_GROUPS:
         return MeanInterval(mean, float("nan"), float("nan"), groups)
-    error = float(np.sqrt(groups / (groups - 1) * np.sum(within * within))) / len(values)
     half = student_quantile((1 + level) / 2, groups - 1) * error
     return MeanInterval(mean, mean - half, mean + half, groups)
+
+
+def grouped_error(values: FloatArray, group: IntArray) -> tuple[float, int]:
+    """Standard error of the mean of `values`, shape (n,), alike within a `group`; and how many.
+
+    Cluster-robust variance of a mean (Liang and Zeger 1986): G / (G - 1) × Σ over groups of
+    (Σ of deviations within)² / n². NaN below two groups.
+    """
+    _, member = np.unique(group, return_inverse=True)
+    groups = int(member.max(initial=-1)) + 1
+    if groups < 2:
+        return float("nan"), groups
+    within = np.bincount(member, weights=values - values.mean())
+    return float(np.sqrt(groups / (groups - 1) * np.sum(within * within))) / len(values), groups
 
 
 def wilson(share: float, cases: float, level: float = 0.95) -> Interval:

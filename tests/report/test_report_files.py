@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darwin.cli.report_files import EQUITY, METRICS, PAGE, TRADES, write_report, write_text
-from darwin.cli.report_page import TEMPLATES, TRADES_SHOWN, page
-from darwin.cli.report_svg import curve_svg
+from darwin.cli.report_files import EQUITY, METRICS, PAGE, TRADES, write_report
+from darwin.cli.report_page import TRADES_SHOWN, page
 from darwin.engine.report import Report, report
 from darwin.engine.report_curves import POINTS, curves, thin
 from darwin.engine.result import SafetyEvent
 from darwin.errors import StorageError
+from darwin.report.files import write_text
+from darwin.report.shell import TEMPLATES
+from darwin.report.svg import curve_svg
 from darwin.testing.builders import Setup, make_bars, make_result
 
 EVIL = "<img src=x onerror=alert(1)>"

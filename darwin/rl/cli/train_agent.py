@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from darwin.core.agents import AGENTS
 from darwin.errors import ConfigError
 from darwin.rl.cli.columns import print_json
 from darwin.rl.cli.options import Deployment, act_options, database_options, open_registry, placed
+from darwin.rl.cli.training_files import PAGE, write_training
 from darwin.rl.cli.training_options import (
     plan_of,
     plan_options,
@@ -23,7 +23,7 @@ from darwin.rl.cli.training_options import (
     row_options,
     rows_of,
 )
-from darwin.rl.cli.training_page import print_course, tree_of
+from darwin.rl.cli.training_page import print_course, tree_of, version_tree
 
 if TYPE_CHECKING:
     from darwin.rl.registry.registry import Registry
@@ -86,14 +86,15 @@ def train(
             tensorboard=None if tensorboard_log is None else Path(tensorboard_log),
         )  # fmt: skip
     count = _count(where.db, course)
+    told = tree_of(course, count, run_ids)
+    write_training(folder, told)
     version = None
     if course.learned:
         with open_registry(where, to_change=True, make=True) as registry:
             version = _hand_over(registry, agent, course, by, reason)
-    told = tree_of(course, count, version, run_ids)
-    _write(folder / "report.json", json.dumps(told, indent=1, sort_keys=True) + "\n")
     if as_json:
-        print_json(told)
+        print_json(told | version_tree(version) | {"trained": count.trained})
+        click.echo(f"report: {folder / PAGE}", err=True)
     else:
         print_course(course, count, version, folder)
     return 0 if course.learned else NOTHING_LEARNED
@@ -191,12 +192,6 @@ def _hand_over(registry: Registry, agent: str, course: Course, by: str, reason: 
         registry, agent, course.files, by=by, reason=reason, now=datetime.now(UTC),
         active=acts, validate=validate_files,
     )  # fmt: skip
-
-
-def _write(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.tmp")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
 
 
 if __name__ == "__main__":

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from darwin.rl.cli.training_files import FIGURES, PAGE
 from darwin.stats.deflated import deflated, expected_maximum
 
 if TYPE_CHECKING:
     from darwin.rl.registry.versions import Version
     from darwin.rl.training.course import Course
-    from darwin.rl.training.gains import Gains
     from darwin.rl.training.trials import Count
 
 
-def tree_of(
-    course: Course, tried: Count, version: Version | None, run_ids: tuple[str, ...]
-) -> dict[str, Any]:
-    """All figures of a course, for a machine."""
+def tree_of(course: Course, tried: Count, run_ids: tuple[str, ...]) -> dict[str, Any]:
+    """All figures of a course, for a machine: of the training alone, the same whenever made."""
+    from darwin.engine.report_words import plain
+    from darwin.rl.training.anatomy import anatomy, gains_tree
     from darwin.rl.training.course import interquartile_mean
 
     parts, plan = course.parts, course.plan
-    return {
+    told: dict[str, Any] = {
         "agent": course.page.name,
         "runs": list(run_ids),
         "algo": plan.recipe.algo,
@@ -33,8 +33,6 @@ def tree_of(
         "seeds": [one.seed for one in course.seeds],
         "verdict": course.verdict(),
         "learned": course.learned,
-        "version": None if version is None else version.name,
-        "place": None if version is None else str(version.place),
         "rows": {
             "train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test),
             "left_out": dict(course.rows.left_out) | dict(parts.train.left_out)
@@ -46,9 +44,9 @@ def tree_of(
             "embargo_hours": parts.cuts.embargo_ms / 3_600_000,
         },
         "threshold": course.threshold,
-        "test": _gains(course.test),
-        "supervised_learner": _gains(course.learner),
-        "sharpe": _sharpe(course, tried),
+        "test": gains_tree(course.test),
+        "supervised_learner": gains_tree(course.learner),
+        "trials": _sharpe(course, tried),
         "of_seeds": list(course.of_seeds),
         "interquartile_mean_of_seeds": interquartile_mean(course.of_seeds),
         "curves": {
@@ -58,15 +56,15 @@ def tree_of(
         "data_digest": course.rows.digest,
         "plan_digest": plan.digest(),
     }  # fmt: skip
+    whole: dict[str, Any] = plain(told | anatomy(course))
+    return whole
 
 
-def _gains(found: Gains) -> dict[str, Any]:
-    return {
-        "learned_gain_r": _known(found.learned._asdict()),
-        "over_baseline_r": _known(found.over_baseline._asdict()),
-        "departure_rate": found.departures,
-        "mean_reward_r": found.mean_reward,
-    }
+def version_tree(version: Version | None) -> dict[str, Any]:
+    """What the model of a training became."""
+    if version is None:
+        return {"version": None, "place": None}
+    return {"version": version.name, "place": str(version.place)}
 
 
 def _sharpe(course: Course, tried: Count) -> dict[str, Any]:
@@ -74,7 +72,7 @@ def _sharpe(course: Course, tried: Count) -> dict[str, Any]:
     found, trials = course.sharpe, (tried.trials, tried.variance)
     tree = found._asdict() | {
         "annualised": found.annualised,
-        "trained": tried.trained,
+        "told": _sharpe_told(course, tried),
         "trials": tried.trials,
         "variance_of_trials": tried.variance,
         "expected_maximum_per_day": expected_maximum(*trials),
@@ -85,7 +83,10 @@ def _sharpe(course: Course, tried: Count) -> dict[str, Any]:
 
 def _known(tree: dict[str, Any]) -> dict[str, Any]:
     """Null for what cannot be said."""
-    return {name: None if math.isnan(value) else value for name, value in tree.items()}
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in tree.items()
+    }
 
 
 def _sharpe_told(course: Course, tried: Count) -> str:
@@ -127,7 +128,7 @@ def print_course(course: Course, tried: Count, version: Version | None, folder: 
         click.echo("No model was handed over; the registry is as it was.")
     else:
         click.echo(f"version {version.name} of {course.page.name} is {version.place}; it may watch")
-    click.echo(f"report: {folder / 'report.json'}")
+    click.echo(f"report: {folder / PAGE}, its figures in {FIGURES}")
 
 
 def _iso(ms: int) -> str:

@@ -73,6 +73,7 @@ class Course:
     test: Gains
     of_seeds: tuple[float, ...]  # learned gain on the test of each network alone
     learner: Gains  # of the supervised learner
+    learner_on_validation: Gains
     files: dict[str, bytes] = field(repr=False)
 
     @property
@@ -163,7 +164,7 @@ def run_course(
     learner = gains(test, supervised.act(ridge, test, float(departs(test, actions).mean())))
     return Course(
         page, plan, rows, Split(known, parts.validation, test, parts.cuts), normaliser,
-        tuple(seeds), network, threshold, actions, found, of_seeds, learner,
+        tuple(seeds), network, threshold, actions, found, of_seeds, learner, beside,
         files_of(
             page, network, normaliser, parts.validation, known.observations,
             threshold=threshold,
@@ -269,6 +270,7 @@ def _judgeable(test: Rows, normaliser: Normaliser) -> Rows:
 
 
 def _metrics(found: Gains, learner: Gains, of_seeds: tuple[float, ...]) -> dict[str, float]:
+    """What the spec tells of it; bounds that are not known are left out."""
     told = {
         "test/learned_gain_r": found.learned.value,
         "test/learned_gain_low_r": found.learned.low,
@@ -278,4 +280,4 @@ def _metrics(found: Gains, learner: Gains, of_seeds: tuple[float, ...]) -> dict[
         "test/supervised_learned_gain_r": learner.learned.value,
         "test/seeds_interquartile_mean_r": interquartile_mean(of_seeds),
     }
-    return {name: value for name, value in told.items() if not math.isnan(value)}
+    return {name: figure for name, figure in told.items() if math.isfinite(figure)}

@@ -40,6 +40,14 @@ class Gains(NamedTuple):
     mean_reward: float
 
 
+class Resampled(NamedTuple):
+    """Gains per decision in each resample, R, both of shape (resamples,)."""
+
+    learned: FloatArray
+    over_baseline: FloatArray
+    blocks: int  # of time, that were drawn from
+
+
 def groups_of(rows: Rows) -> IntArray:
     """Within what the rival is as busy as the policy, shape (n,): the verdict, after the expert."""
     return (
@@ -88,11 +96,28 @@ def gains(rows: Rows, actions: FloatArray, level: float = 0.95) -> Gains:
     resample. Davison and Hinkley 1997, chapter 8. NaN bounds below ten blocks.
     """
     paid = earned(rows, actions)
-    base = earned(rows, np.full(len(rows), rows.page.baseline))
+    over = paid - earned(rows, np.full(len(rows), rows.page.baseline))
+    drawn = resampled(rows, actions)
+    return Gains(
+        interval_of(learned_gain(rows, actions), drawn.learned, drawn.blocks, level),
+        interval_of(float(over.mean()), drawn.over_baseline, drawn.blocks, level),
+        float(departs(rows, actions).mean()),
+        float(paid.mean()),
+    )
+
+
+def resampled(rows: Rows, actions: FloatArray) -> Resampled:
+    """What `actions`, shape (n,), gain in each of `RESAMPLES` draws of blocks of time.
+
+    The draws hang on the rows alone, so those of several policies on the same rows go together.
+    """
     blocks = blocks_of(rows)
-    learned = _learned(rows, actions, paid, blocks, level)
-    over = _mean_interval(paid - base, blocks, level)
-    return Gains(learned, over, float(departs(rows, actions).mean()), float(paid.mean()))
+    drawn = weights(blocks)
+    count = drawn @ _sums(blocks, np.ones(len(rows)))
+    paid = earned(rows, actions)
+    base = earned(rows, np.full(len(rows), rows.page.baseline))
+    over: FloatArray = (drawn @ _sums(blocks, paid - base)) / count
+    return Resampled(_learned(rows, actions, paid, blocks, drawn), over, drawn.shape[1])
 
 
 def learned_gain(rows: Rows, actions: FloatArray) -> float:
@@ -143,17 +168,10 @@ def _sums(blocks: IntArray, values: FloatArray) -> FloatArray:
     return np.bincount(blocks, weights=values, minlength=int(blocks.max()) + 1).astype(np.float64)
 
 
-def _mean_interval(values: FloatArray, blocks: IntArray, level: float) -> Interval:
-    drawn = weights(blocks)
-    means = (drawn @ _sums(blocks, values)) / (drawn @ _sums(blocks, np.ones(len(values))))
-    return _interval(float(values.mean()), means, drawn.shape[1], level)
-
-
 def _learned(
-    rows: Rows, actions: FloatArray, paid: FloatArray, blocks: IntArray, level: float
-) -> Interval:
+    rows: Rows, actions: FloatArray, paid: FloatArray, blocks: IntArray, drawn: FloatArray
+) -> FloatArray:
     """Σ paid − Σ over groups and actions of share × Σ of that action's reward, each resampled."""
-    drawn = weights(blocks)
     count = drawn @ _sums(blocks, np.ones(len(rows)))
     total = drawn @ _sums(blocks, paid)
     if rows.page.is_continuous:
@@ -168,10 +186,11 @@ def _learned(
                 chosen = drawn @ _sums(blocks, (mine & (actions == code)).astype(float))
                 rewards = drawn @ _sums(blocks, np.where(mine, rows.rewards[:, code], 0.0))
                 rival = rival + chosen / of_group * rewards
-    return _interval(learned_gain(rows, actions), (total - rival) / count, drawn.shape[1], level)
+    found: FloatArray = (total - rival) / count
+    return found
 
 
-def _interval(value: float, resampled: FloatArray, blocks: int, level: float) -> Interval:
+def interval_of(value: float, resampled: FloatArray, blocks: int, level: float = 0.95) -> Interval:
     """Student's t on the spread of resamples: with few blocks their percentiles are too near."""
     if blocks < FEWEST_GROUPS:
         return Interval(value, float("nan"), float("nan"))

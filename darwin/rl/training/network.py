@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darwin.core.market import FloatArray
+from darwin.core.market import FloatArray, IntArray
 from darwin.rl.agents.spec import AgentSpec
 from darwin.rl.serving.heads import DECIMALS, head
 from darwin.rl.serving.spec_file import (
@@ -91,18 +91,21 @@ def scores(page: AgentSpec, network: Network, seen: NDArray[np.float32]) -> Floa
 
     Of codes the probability of leaving, or what leaving is worth; of sizes the size.
     """
-    given = network.outputs(seen)
-    if network.head in (CLIPPED_GAUSSIAN, TANH_GAUSSIAN):
-        bent = np.tanh if network.head == TANH_GAUSSIAN else lambda x: np.clip(x, -1.0, 1.0)
+    return scores_of(page, network.head, network.outputs(seen))
+
+
+def scores_of(page: AgentSpec, kind: str, given: FloatArray) -> FloatArray:
+    """The same of what a last layer gave, shape (n, outputs), where the head is of that kind."""
+    if kind in (CLIPPED_GAUSSIAN, TANH_GAUSSIAN):
+        bent = np.tanh if kind == TANH_GAUSSIAN else lambda x: np.clip(x, -1.0, 1.0)
         sizes: FloatArray = (bent(given[:, 0]) + 1.0) / 2.0
         return sizes
     base = int(page.baseline)
-    if network.head == CATEGORICAL:
+    if kind == CATEGORICAL:
         weights = np.exp(given - given.max(axis=1, keepdims=True))
         left: FloatArray = 1.0 - weights[:, base] / weights.sum(axis=1)
         return np.round(left, DECIMALS)
-    others = [code for code in range(given.shape[1]) if code != base]
-    worth: FloatArray = given[:, others].max(axis=1) - given[:, base]
+    worth: FloatArray = given[:, _others(page)].max(axis=1) - given[:, base]
     return np.round(worth, DECIMALS)
 
 
@@ -112,6 +115,37 @@ def actions_of(
     """What a network advises, shape (n,), with the very heads that serve."""
     decide = head(network.head, page.outputs, page.baseline, threshold)
     return np.array([decide(row).action for row in network.outputs(seen).tolist()])
+
+
+def decided(page: AgentSpec, kind: str, given: FloatArray, threshold: float | None) -> FloatArray:
+    """What the heads that serve make of outputs, shape (n, outputs), all at once: (n,).
+
+    For reckoning that asks a network thousands of times; what is handed over is judged by
+    `actions_of`.
+    """
+    score = scores_of(page, kind, given)
+    if page.is_continuous:
+        return np.round(score, DECIMALS)
+    best, base = departures_of(page, given), int(page.baseline)
+    if threshold is not None:
+        leaves = score >= threshold
+    else:
+        at = np.arange(len(given))
+        worth = given if kind == ARGMAX_Q else np.exp(given - given.max(axis=1, keepdims=True))
+        whole = 1.0 if kind == ARGMAX_Q else worth.sum(axis=1)
+        leaves = np.round((worth[at, best] - worth[:, base]) / whole, DECIMALS) > 0.0
+    return np.where(leaves, best, base).astype(np.float64)
+
+
+def departures_of(page: AgentSpec, given: FloatArray) -> IntArray:
+    """By which code each row would leave the baseline, shape (n,), of outputs (n, outputs)."""
+    best: IntArray = np.array(_others(page))[given[:, _others(page)].argmax(axis=1)]
+    return best
+
+
+def _others(page: AgentSpec) -> list[int]:
+    """All codes but the baseline."""
+    return [code for code in range(len(page.actions)) if code != int(page.baseline)]
 
 
 def flat(network: Network) -> Sequence[NDArray[np.float32]]:

@@ -29,6 +29,8 @@ ROOM: dict[str, Any] = {
     "decider": {"provider": "rules", "take_all": True},
     "playbooks": [{"name": "breakout"}, {"name": "mean_reversion"}, {"name": "pullback"}],
 }  # fmt: skip
+BESIDE = ("version", "place", "trained")
+"""What `--json` prints beside the report."""
 QUICK = ("--allow-small", "--total-timesteps", "40960", "--eval-freq", "8192", "--seeds", "1",
          "--by", "Ada", "--reason", "a test")  # fmt: skip
 
@@ -72,6 +74,14 @@ def weights(desk: Desk, agent: str) -> bytes:
     return (folder / "weights.safetensors").read_bytes()
 
 
+def reports(desk: Desk, done: subprocess.CompletedProcess[str]) -> tuple[bytes, bytes]:
+    """The page that a training says it wrote, and the figures beside it."""
+    said = next(line for line in done.stdout.splitlines() if line.startswith("report: "))
+    page = desk.folder / said.removeprefix("report: ").partition(",")[0]
+    assert page.name == "report.html"
+    return page.read_bytes(), page.with_name("report.json").read_bytes()
+
+
 def versions(desk: Desk, agent: str) -> list[tuple[str, str]]:
     found = desk.ask(
         f"SELECT kind, version FROM model_events WHERE agent_name = '{agent}' ORDER BY id"
@@ -110,6 +120,24 @@ def test_tensorboard_has_the_curves(
     assert [value for _, value in curve] == pytest.approx([value for _, value in said], rel=1e-5)
 
 
+def test_the_report_beside_its_figures_names_candidates_whose_story_can_be_told(
+    kept: Desk, trained: dict[str, dict[str, Any]]
+) -> None:
+    of_gate = kept.folder / "artifacts" / "rl_training" / "gate"
+    told = {key: one for key, one in trained["gate"].items() if key not in BESIDE}
+    found = [path for path in of_gate.glob("*/report.json") if json.loads(path.read_text()) == told]
+    page = found[0].with_name("report.html").read_text("utf-8")
+    call = told["changes"]["best_calls"][0]
+    assert call["candidate_id"] in page
+    done = kept.darwin("why", call["candidate_id"], "--json")
+    assert done.returncode == 0, done.stderr
+    story = json.loads(done.stdout)
+    assert story["candidate"]["symbol"] == call["symbol"]
+    assert story["outcome"]["r"] == call["r"]
+    shown = kept.darwin("rl", "models", "show", "gate", trained["gate"]["version"], "--json")
+    assert told["model_sha256"] in shown.stdout and told["model_sha256"] in page
+
+
 def test_a_run_that_uses_the_model_is_verified_decision_by_decision(
     kept: Desk, trained: dict[str, dict[str, Any]]
 ) -> None:
@@ -130,11 +158,11 @@ def test_a_run_that_uses_the_model_is_verified_decision_by_decision(
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     kept: Desk, trained: dict[str, dict[str, Any]]
 ) -> None:
-    before = weights(kept, "gate")
-    assert train(kept, "gate").returncode == 0
-    assert weights(kept, "gate") == before
-    assert train(kept, "gate", "--seed", "1").returncode == 0
-    assert weights(kept, "gate") != before
+    before = weights(kept, "gate"), reports(kept, train(kept, "gate"))
+    assert (weights(kept, "gate"), reports(kept, train(kept, "gate"))) == before
+    other = reports(kept, train(kept, "gate", "--seed", "1"))
+    assert weights(kept, "gate") != before[0]
+    assert other != before[1]
 
 
 def test_a_training_that_is_killed_leaves_no_model_and_goes_on_to_the_same_weights(
@@ -205,6 +233,9 @@ def test_where_nothing_is_to_be_learned_it_says_so_and_hands_over_nothing(kept: 
     done = train(kept, "gate", runs="blank")
     assert done.returncode == 10, done.stdout + done.stderr
     assert "Nothing learnable found: the learned gain is " in done.stdout
+    page, figures = reports(kept, done)
+    assert b"Nothing learnable found: the learned gain is " in page
+    assert not json.loads(figures)["learned"]
     assert versions(kept, "gate") == known
 
 

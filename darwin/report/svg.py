@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,33 +17,41 @@ LEFT, RIGHT, TOP, BOTTOM = 64.0, 10.0, 10.0, 26.0
 def curve_svg(plot: dict[str, Any], *, log: bool, unit: str, label: str) -> str:
     """Draw the series of `plot` as `engine.report_curves.curves` gives them.
 
-    Classes of the paths are `line line-NAME` and `band`; the page's style sheet colours them.
+    Across lies time in seconds, or steps where the plot says so under `across`. Classes of the
+    paths are `line line-NAME` and `band`, with the `look` of a series instead of its name where it
+    has one; the page's style sheet colours them. What is None or NaN is left out of its line.
     """
     x = np.array(plot["x"], dtype=np.float64)
     if len(x) < 2:
         return ""
     band = [np.array(edge) for edge in plot.get("band", [])]
-    lines = [(one["name"], np.array(one["values"])) for one in plot["series"]]
+    lines = [
+        (one.get("look", one["name"]), np.array(one["values"], dtype=np.float64))
+        for one in plot["series"]
+    ]
     if log:  # what falls to zero and below leaves a log scale at its bottom
-        floor = min(float(values.min()) for _, values in lines) / 2
+        floor = min(float(np.nanmin(values)) for _, values in lines) / 2
         band = [np.maximum(edge, floor) for edge in band]
     every = np.concatenate([values for _, values in lines] + band)
-    low, high = float(every.min()), float(every.max())
+    low, high = float(np.nanmin(every)), float(np.nanmax(every))
     scale = _Scale(low, high, log)
     across = LEFT + (x - x[0]) / (x[-1] - x[0]) * (WIDTH - LEFT - RIGHT)
     parts = [_open(WIDTH, HEIGHT, label)]
     for tick in scale.ticks():
         y = scale(np.array([tick]))[0]
         parts.append(f'<path class="grid" d="M{LEFT:.0f} {y:.1f}H{WIDTH - RIGHT:.0f}"/>')
-        text = number(tick, 0 if abs(tick) >= 10 or tick == int(tick) else 2) + unit
+        text = number(tick, _digits(tick)) + unit
         parts.append(f'<text x="{LEFT - 8:.0f}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
-    parts += [_date_label(x, across, at) for at in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    named = _step_label if plot.get("across") == "steps" else _date_label
+    parts += [_label(x, across, at, named) for at in (0.0, 0.25, 0.5, 0.75, 1.0)]
     if len(band) == 2:
         there = _points(across, scale(band[1]))
         back = _points(across[::-1], scale(band[0])[::-1])
         parts.append(f'<path class="band" d="M{there}L{back}Z"/>')
     for name, values in reversed(lines):
-        parts.append(f'<path class="line line-{name}" d="M{_points(across, scale(values))}"/>')
+        known = np.isfinite(values)
+        drawn = _points(across[known], scale(values[known]))
+        parts.append(f'<path class="line line-{name}" d="M{drawn}"/>')
     return "".join([*parts, "</svg>"])
 
 
@@ -76,6 +84,45 @@ def histogram_svg(histogram: dict[str, Any], *, unit: str, label: str) -> str:
             f"{number(edge, digits)}{unit}</text>"
         )
     parts.append(f'<text x="8" y="{top - 5:.0f}">highest bar: {most:,}</text>')
+    return "".join([*parts, "</svg>"])
+
+
+def errors_svg(points: Sequence[dict[str, Any]], *, ends: tuple[str, str], label: str) -> str:
+    """Draw figures one beside the other, each with its error up and down, around zero.
+
+    A point has `value`, `error` (None where it is not known), `on` (whether it is set off from the
+    others) and `says`. `ends` are the words below the first and the last one.
+    """
+    width, height, left, top, base = 400.0, 220.0, 44.0, 12.0, 190.0
+    if not points:
+        return ""
+    reach: list[tuple[float, float]] = [(one["value"], one["error"] or 0.0) for one in points]
+    low = min(0.0, *(value - error for value, error in reach))
+    high = max(0.0, *(value + error for value, error in reach))
+    room = (high - low) * 0.06 or 1.0
+    low, high = float(low - room), float(high + room)
+
+    def y(value: float) -> float:
+        return base - (value - low) / (high - low) * (base - top)
+
+    parts = [_open(width, height, label)]
+    for tick in _nice_ticks(low, high, 4):
+        parts.append(f'<path class="grid" d="M{left:.0f} {y(tick):.1f}H{width:.0f}"/>')
+        parts.append(
+            f'<text x="{left - 6:.0f}" y="{y(tick) + 4:.1f}" text-anchor="end">'
+            f"{number(tick, _digits(tick))}</text>"
+        )
+    parts.append(f'<path class="axis" d="M{left:.0f} {y(0.0):.1f}H{width:.0f}"/>')
+    step = (width - left) / len(points)
+    for at, one in enumerate(points):
+        x, looks = left + (at + 0.5) * step, "point on" if one["on"] else "point"
+        parts.append(f'<g class="{looks}"><title>{one["says"]}</title>')
+        if one["error"] is not None:
+            ends_at = y(one["value"] - one["error"]), y(one["value"] + one["error"])
+            parts.append(f'<path d="M{x:.1f} {ends_at[0]:.1f}V{ends_at[1]:.1f}"/>')
+        parts.append(f'<circle cx="{x:.1f}" cy="{y(one["value"]):.1f}" r="4.5"/></g>')
+    for x, anchor, text in ((left, "start", ends[0]), (width, "end", ends[1])):
+        parts.append(f'<text x="{x:.0f}" y="{height - 8:.0f}" text-anchor="{anchor}">{text}</text>')
     return "".join([*parts, "</svg>"])
 
 
@@ -114,14 +161,28 @@ def _points(x: Any, y: Any) -> str:
     return "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
 
 
-def _date_label(x: Any, across: Any, at: float) -> str:
-    seconds = x[0] + at * (x[-1] - x[0])
-    when = np.datetime64(int(seconds), "s")
-    short = x[-1] - x[0] < 120 * 86_400
-    text = str(when.astype("datetime64[D]" if short else "datetime64[M]"))
+def _label(x: Any, across: Any, at: float, named: Callable[[Any, float], str]) -> str:
     pixel = across[0] + at * (across[-1] - across[0])
     anchor = "start" if at == 0 else "end" if at == 1 else "middle"
+    text = named(x, x[0] + at * (x[-1] - x[0]))
     return f'<text x="{pixel:.1f}" y="{HEIGHT - 7:.0f}" text-anchor="{anchor}">{text}</text>'
+
+
+def _date_label(x: Any, seconds: float) -> str:
+    when = np.datetime64(int(seconds), "s")
+    short = x[-1] - x[0] < 120 * 86_400
+    return str(when.astype("datetime64[D]" if short else "datetime64[M]"))
+
+
+def _step_label(x: Any, steps: float) -> str:
+    return number(steps, 0)
+
+
+def _digits(tick: float) -> int:
+    """As many decimals as tell this tick from its neighbours, two at least unless it is whole."""
+    if abs(tick) >= 10 or tick == int(tick):
+        return 0
+    return next((digits for digits in (2, 3, 4) if round(tick, digits) == tick), 5)
 
 
 def _anchor(x: float, width: float) -> str:

@@ -33,25 +33,30 @@
     buy_and_hold: { stroke: "quiet", width: 1.25 },
     ma_crossover: { stroke: "faint", width: 1.25, dash: [6, 3] },
     random_matched: { stroke: "faint", width: 1.25, dash: [2, 3] },
+    seed: { stroke: "accent", width: 1.75 },
+    learner: { stroke: "quiet", width: 1.5, dash: [6, 3] },
+    zero: { stroke: "faint", width: 1.25, dash: [2, 3] },
   };
+  const lookOf = (one) => looks[one.look || one.name];
   const utc = (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC");
 
-  function options(name, plot, width, scale) {
-    const percent = name === "drawdown";
-    const say = (v) => (v == null ? "" : percent ? minus(v.toFixed(1)) + " %" : minus(plain.format(v)));
+  function options(plot, width, scale) {
+    const percent = plot.unit === "%", steps = plot.across === "steps";
+    const say = (v) => (v == null ? "n/a" : percent ? minus(v.toFixed(1)) + " %"
+      : plot.unit === "R" ? (v > 0 ? "+" : "") + minus(v.toFixed(4)) + " R" : minus(plain.format(v)));
     const axis = { stroke: () => colour("muted"), font: "12px " + getComputedStyle(document.body).fontFamily,
       grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false } };
     const lines = plot.series.map((one) => ({
       points: { show: false }, spanGaps: true,
-      width: looks[one.name].width, dash: looks[one.name].dash, stroke: () => colour(looks[one.name].stroke),
+      width: lookOf(one).width, dash: lookOf(one).dash, stroke: () => colour(lookOf(one).stroke),
       fill: percent && one.name === "run" ? () => faded(colour("accent"), 0.16) : undefined,
     })).reverse();
     const edges = (plot.band || []).map(() => ({ width: 0, points: { show: false }, stroke: "transparent" }));
     return {
       width, height: Math.max(240, Math.min(400, Math.round(width * (percent ? 0.3 : 0.42)))), tzDate: utc,
       padding: [10, 8, 0, 0], cursor: { points: { size: 6 }, drag: { x: true, y: false } },
-      scales: { y: scale === "log" ? { distr: 3, range: (_, low, high) => [low * 0.96, high * 1.04] } : {} },
-      axes: [{ ...axis, space: 70 }, { ...axis, size: width < 480 ? 48 : 60,
+      scales: { x: { time: !steps }, y: scale === "log" ? { distr: 3, range: (_, low, high) => [low * 0.96, high * 1.04] } : {} },
+      axes: [{ ...axis, space: 70, ...(steps && { values: (_, ticks) => ticks.map((v) => compact.format(v)) }) }, { ...axis, size: width < 480 ? 48 : 60,
         ...(scale === "log" && { splits: (u) => logTicks(u.scales.y.min, u.scales.y.max), filter: (_, ticks) => ticks }),
         values: (_, ticks) => ticks.map((v) => (v == null ? "" : minus(compact.format(v)) + (percent ? " %" : ""))) }],
       series: [{}, ...edges, ...lines],
@@ -64,7 +69,8 @@
   function read(chart, plot, say) {
     const at = chart.cursor.idx, line = chart.root.closest("figure").querySelector(".readout");
     if (at == null) { line.textContent = ""; return; }
-    const when = new Date(plot.x[at] * 1000).toISOString().slice(0, 16).replace("T", " ");
+    const when = plot.across === "steps" ? plain.format(plot.x[at]) + " steps"
+      : new Date(plot.x[at] * 1000).toISOString().slice(0, 16).replace("T", " ");
     const parts = plot.series.map((one) => one.label + " " + say(one.values[at]));
     if (plot.band && plot.band.length) parts.push("draws " + say(plot.band[0][at]) + " to " + say(plot.band[1][at]));
     line.textContent = [when, ...parts].join("  \u00b7  ");
@@ -95,7 +101,7 @@
     const data = () => [plot.x, ...(scale === "log" ? edges.map((edge) => edge.map((v) => Math.max(v, floor))) : edges), ...lines];
     function build() {
       if (chart) { charts.splice(charts.indexOf(chart), 1); chart.destroy(); }
-      chart = new uPlot(options(name, plot, place.clientWidth, scale), data(), place);
+      chart = new uPlot(options(plot, place.clientWidth, scale), data(), place);
       charts.push(chart);
     }
     figure.classList.add("on");
