@@ -15,6 +15,7 @@ COMMANDS = {
     "rollout": "darwin.rl.cli.rollout:rollout",
     "status": "darwin.rl.cli.graduation_status:status",
     "train": "darwin.rl.cli.train_agent:train",
+    "tune": "darwin.rl.cli.tune_agent:tune",
 }
 
 

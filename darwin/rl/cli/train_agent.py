@@ -39,6 +39,7 @@ NOTHING_LEARNED = 10
 @row_options
 @click.option("--output-dir", metavar="DIR", help="Where its models lie, if elsewhere.")
 @plan_options
+@click.option("--recipe", metavar="FILE", help="How to train, as `darwin rl tune` wrote it.")
 @click.option("--tensorboard-log", metavar="DIR", help="Write curves for TensorBoard there.")
 @click.option("--resume", is_flag=True, help="Go on with the same training where it was stopped.")
 @act_options

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 def tree_of(course: Course, version: Version | None, run_ids: tuple[str, ...]) -> dict[str, Any]:
     """All figures of a course, for a machine."""
     from darwin.rl.training.course import interquartile_mean
+    from darwin.rl.training.recipe_file import tree_of_recipe
 
     parts, plan = course.parts, course.plan
     return {
         "agent": course.page.name,
         "runs": list(run_ids),
         "algo": plan.recipe.algo,
+        "recipe": tree_of_recipe(course.page.name, plan.recipe),
         "timesteps": plan.timesteps,
         "seeds": [one.seed for one in course.seeds],
         "verdict": course.verdict(),
