@@ -127,14 +127,9 @@ def tune(
     folder = placed(artifacts_dir, "artifacts/rl_training") / agent
     url = storage or f"sqlite:///{folder / 'search.sqlite'}"
     with kept_study(url, name, terms) as kept:
-        if not as_json:
-            click.echo(
-                f"{agent}: {len(task.train):,} rows of training, {len(task.validation):,} of"
-                f" validation; study {name} in {kept.place}"
-            )
         search = Search(kept.study, space, plan, tell_trial, kept.beat)
         search.run(_engine(engine_name, task, jobs, ray_address), trials, timeout)
-        outcome = Outcome.of(kept.study, agent, plan, kept.place, len(rows))
+        outcome = Outcome.of(kept.study, task, kept.place)
     if outcome.best is not None:
         from darwin.rl.training.recipe_file import write_recipe
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from darwin.rl.training.course import Plan
     from darwin.rl.training.recipes import Recipe
+    from darwin.rl.training.search import Task
 
 SHOWN = 10
 FEWEST_FOR_IMPORTANCE = 10
@@ -34,23 +35,31 @@ _PASSED_ON = (
 class Outcome:
     """What stands in a study once a search has ended."""
 
-    agent: str
-    plan: Plan
+    task: Task
     study: str
     place: str
-    rows: int
     trials: Sequence[FrozenTrial]  # all of them, in order
     importance: dict[str, float]  # of what may be chosen, sums to 1; empty while that is not known
     file: Path | None = None  # of the best recipe
     command: str = ""  # that trains with it
 
     @classmethod
-    def of(cls, study: Study, agent: str, plan: Plan, place: str, rows: int) -> Outcome:
+    def of(cls, study: Study, task: Task, place: str) -> Outcome:
         """Read a study."""
         trials = study.get_trials()
         complete = sum(trial.state.name == "COMPLETE" for trial in trials)
         importance = _importance(study) if complete >= FEWEST_FOR_IMPORTANCE else {}
-        return cls(agent, plan, study.study_name, place, rows, trials, importance)
+        return cls(task, study.study_name, place, trials, importance)
+
+    @property
+    def agent(self) -> str:
+        """Whose recipe is searched for."""
+        return self.task.train.page.name
+
+    @property
+    def plan(self) -> Plan:
+        """How each recipe is tried."""
+        return self.task.plan
 
     @property
     def ranked(self) -> list[FrozenTrial]:
@@ -104,9 +113,10 @@ def _state(trial: FrozenTrial) -> str:
 
 def tell_trial(trial: FrozenTrial) -> None:
     """Say on stderr what a trial came to."""
+    looks = len(trial.intermediate_values)
     told = {
         "complete": f"learned gain {trial.value or 0.0:+.4f} R on validation",
-        "given up": f"given up after {len(trial.intermediate_values)} looks",
+        "given up": f"given up after {looks} look{'s' if looks > 1 else ''}",
         "failed": f"failed: {trial.user_attrs.get('fault')}",
     }
     click.echo(f"trial {trial.number}: {told[_state(trial)]}", err=True)
@@ -123,6 +133,7 @@ def tree_of_search(outcome: Outcome) -> dict[str, Any]:
         "study": outcome.study,
         "storage": outcome.place,
         "seeds": outcome.plan.seeds,
+        "rows": {"train": len(outcome.task.train), "validation": len(outcome.task.validation)},
         "counts": dict(outcome.counts),
         "best": None if best is None else best.number,
         "best_learned_gain_r": None if best is None else best.value,
@@ -150,6 +161,11 @@ def tree_of_search(outcome: Outcome) -> dict[str, Any]:
 
 def print_outcome(outcome: Outcome) -> None:
     """Tell a person what was found."""
+    train, validation = len(outcome.task.train), len(outcome.task.validation)
+    click.echo(
+        f"{outcome.agent}: {train:,} rows of training, {validation:,} of validation;"
+        f" study {outcome.study} in {outcome.place}"
+    )
     click.echo(", ".join(f"{count} {what}" for what, count in sorted(outcome.counts.items())))
     best, default = outcome.best, outcome.default
     if best is None:

@@ -154,7 +154,7 @@ class Search:
     space: Space
     plan: Plan
     tell: Callable[[FrozenTrial], None]
-    beat: Callable[[list[Trial]], None]  # called every second with the trials that are under way
+    beat: Callable[[list[Trial]], None]  # called every second with what is under way
     _out: dict[int, _Out] = field(default_factory=dict)
 
     def run(self, engine: Engine, trials: int, timeout_s: float | None = None) -> None:
@@ -188,6 +188,7 @@ class Search:
         trial = _ask(self.study, self.space, self.plan)
         recipe = recipe_with(self.plan.recipe, trial.params)
         self._out[trial.number] = _Out(trial, recipe)
+        self.beat([trial])
         trial.set_user_attr("recipe", asdict(recipe))
         engine.give(trial.number, recipe)
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
@@ -19,6 +20,7 @@ from darwin.rl.training.recipes import Recipe
 from darwin.rl.training.search import Ended, GivenUpError, Looked, Lost, News, Task, evaluate
 from darwin.rl.training.search_local import FAULTS
 
+PATIENCE_S = 10.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -149,6 +151,8 @@ def _tried(task: Task, board: Any, errand: _Errand, recipe: Recipe) -> Ended:
 def _join(address: str | None, cpus: int | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers
     size: dict[str, Any] = {"num_cpus": cpus} if address is None else {}
+    if address is not None and address != "auto":
+        _check_answers(address)
     try:
         ray.init(
             address=address or "local", include_dashboard=False, log_to_driver=False,
@@ -159,6 +163,19 @@ def _join(address: str | None, cpus: int | None) -> None:
             f"no Ray cluster can be joined: {str(fault).splitlines()[0]}",
             where="--ray-address" if address else "--engine ray",
             mend="start one with `ray start --head`, or leave --ray-address out",
+        ) from fault
+
+
+def _check_answers(address: str) -> None:
+    """Raise ConfigError where nobody listens: Ray itself would try for many minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), PATIENCE_S).close()
+    except (OSError, ValueError, OverflowError) as fault:
+        raise ConfigError(
+            f"nothing answers at this address: {fault}",
+            where=f"--ray-address {address}",
+            mend="write auto, or HOST:PORT as `ray start --head` told it",
         ) from fault
 
 

@@ -62,7 +62,11 @@ def kept_study(url: str, name: str, terms: Mapping[str, str]) -> Iterator[Kept]:
         else:
             for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 study.tell(trial.number, state=TrialState.FAIL)
-        yield Kept(study, place, _Beat(study, storage) if file is None else lambda trials: None)
+        try:
+            yield Kept(study, place, _Beat(study, storage) if file is None else lambda trials: None)
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
 
 
 def _url(url: str) -> URL:
@@ -158,12 +162,16 @@ class _Beat:
     """Says on a server that trials are under way, and fails those whose search is dead."""
 
     def __init__(self, study: Study, storage: RDBStorage) -> None:
-        self._study, self._storage, self._next = study, storage, 0.0
+        self._study, self._storage = study, storage
+        self._known: set[int] = set()
+        self._next = time.monotonic() + BEAT_S
 
     def __call__(self, trials: list[Trial]) -> None:
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + BEAT_S
+        due = time.monotonic() >= self._next
         for trial in trials:
-            self._storage.record_heartbeat(trial._trial_id)
-        fail_stale_trials(self._study)
+            if due or trial.number not in self._known:  # one that never spoke is never found dead
+                self._known.add(trial.number)
+                self._storage.record_heartbeat(trial._trial_id)
+        if due:
+            self._next = time.monotonic() + BEAT_S
+            fail_stale_trials(self._study)
