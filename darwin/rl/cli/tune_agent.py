@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,12 @@ def _study_name(context: click.Context, parameter: click.Parameter, value: str |
     return value
 
 
+def _seconds(context: click.Context, parameter: click.Parameter, value: float | None) -> Any:
+    if value is not None and not (0.0 < value < math.inf):
+        raise click.BadParameter("is not a number of seconds above 0")
+    return value
+
+
 def _show_spaces(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
         require_training("optuna")
@@ -62,8 +69,10 @@ def _show_spaces(context: click.Context, parameter: click.Parameter, value: bool
     "--jobs", type=click.IntRange(1, 1024),
     help="Recipes tried at a time; else 1, with --engine ray one for each CPU of the cluster.",
 )  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
-              help="Begin no recipe after so long; those under way are finished.")  # fmt: skip
+@click.option(
+    "--timeout", type=float, callback=_seconds, metavar="SECONDS",
+    help="Begin no recipe after so long; those under way are finished.",
+)  # fmt: skip
 @click.option("--storage", metavar="URL", help="Where the study is kept, if elsewhere.")
 @click.option(
     "--study", metavar="NAME", callback=_study_name,

@@ -162,7 +162,7 @@ class Search:
 
         However it is left, none of its trials stays under way in the study.
         """
-        self.study.pruner = MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+        self.study.pruner = MedianPruner(n_startup_trials=5, n_warmup_steps=2)
         until = math.inf if timeout_s is None else time.monotonic() + timeout_s
         try:
             with engine:

@@ -16,7 +16,7 @@ from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from darwin.errors import ConfigError, LockedError, StorageError
 
@@ -63,7 +63,7 @@ def kept_study(url: str, name: str, terms: Mapping[str, str]) -> Iterator[Kept]:
             for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 study.tell(trial.number, state=TrialState.FAIL)
         try:
-            yield Kept(study, place, _Beat(study, storage) if file is None else lambda trials: None)
+            yield Kept(study, place, Beat(study, storage) if file is None else lambda trials: None)
         finally:
             storage.remove_session()
             storage.engine.dispose()
@@ -135,7 +135,7 @@ def _storage(url: str, place: str, *, is_shared: bool) -> RDBStorage:
         if is_shared:
             return RDBStorage(url, heartbeat_interval=BEAT_S, grace_period=GRACE_S)
         return RDBStorage(url)
-    except ImportError as fault:
+    except (ImportError, NoSuchModuleError) as fault:
         raise ConfigError(
             f"there is no driver for this database: {fault.__cause__ or fault}",
             where=place,
@@ -158,20 +158,21 @@ def _check(study: Study, terms: Mapping[str, str]) -> None:
         )
 
 
-class _Beat:
+class Beat:
     """Says on a server that trials are under way, and fails those whose search is dead."""
 
-    def __init__(self, study: Study, storage: RDBStorage) -> None:
-        self._study, self._storage = study, storage
+    def __init__(self, study: Study, storage: RDBStorage, every_s: float = BEAT_S) -> None:
+        self._study, self._storage, self._every_s = study, storage, every_s
         self._known: set[int] = set()
-        self._next = time.monotonic() + BEAT_S
+        self._next = time.monotonic() + every_s
 
     def __call__(self, trials: list[Trial]) -> None:
+        """Tell it of `trials`, which are under way; does little where it was done just now."""
         due = time.monotonic() >= self._next
         for trial in trials:
             if due or trial.number not in self._known:  # one that never spoke is never found dead
                 self._known.add(trial.number)
                 self._storage.record_heartbeat(trial._trial_id)
         if due:
-            self._next = time.monotonic() + BEAT_S
+            self._next = time.monotonic() + self._every_s
             fail_stale_trials(self._study)
