@@ -7,8 +7,9 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any, NamedTuple, Self
 
 import ray
@@ -46,12 +47,17 @@ class RayEngine:
 
     def __enter__(self) -> Self:
         """Join or start the cluster. Raises ConfigError where that fails."""
-        with _own_signals():
-            _join(self._address, self.slots or None)
-        cpus = int(ray.cluster_resources().get("CPU", 0))
-        if not cpus:
-            ray.shutdown()
-            raise ConfigError("the cluster has no CPU", where="--ray-address", mend="add a node")
+        with ExitStack() as stack:
+            stack.enter_context(redirect_stdout(sys.stderr))  # Ray tells of dead nodes there
+            stack.callback(ray.shutdown)
+            with _own_signals():
+                _join(self._address, self.slots or None)
+            cpus = int(ray.cluster_resources().get("CPU", 0))
+            if not cpus:
+                raise ConfigError(
+                    "the cluster has no CPU", where="--ray-address", mend="add a node"
+                )
+            self._left = stack.pop_all()
         self.slots = self.slots or cpus
         here = ray.get_runtime_context().get_node_id()
         self._board: Any = (
@@ -70,7 +76,7 @@ class RayEngine:
     def __exit__(self, *fault: object) -> None:
         for ref in self._under_way:
             ray.cancel(ref, force=True)
-        ray.shutdown()
+        self._left.close()
 
     def give(self, number: int, recipe: Recipe) -> None:
         """Hand it to the cluster; it waits there until a CPU is free."""

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from filelock import FileLock, Timeout
 from optuna.exceptions import OptunaError
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -23,6 +24,7 @@ from darwin.errors import ConfigError, LockedError, StorageError
 BEAT_S, GRACE_S = 10, 60
 """On a server: how often a search says that it lives, and after how long without it is dead."""
 
+SILENT = timedelta(hours=1)
 _HEARTBEAT = r"(?i).*(heartbeat|fail_stale_trials)"
 """Optuna calls it experimental, and made for its own loop, which a search is without."""
 
@@ -57,16 +59,32 @@ def kept_study(url: str, name: str, terms: Mapping[str, str]) -> Iterator[Kept]:
             storage=storage, study_name=name, direction="maximize", load_if_exists=True
         )
         _check(study, terms)
-        if file is None:
-            fail_stale_trials(study)
-        else:
-            for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                study.tell(trial.number, state=TrialState.FAIL)
         try:
+            _fail_dead(study, is_shared=file is None)
             yield Kept(study, place, Beat(study, storage) if file is None else lambda trials: None)
         finally:
+            if file is not None:
+                _fail_dead(study, is_shared=False)
             storage.remove_session()
             storage.engine.dispose()
+
+
+def _fail_dead(study: Study, *, is_shared: bool) -> None:
+    """Fail what stands as under way though nobody is at it any more.
+
+    On a server also what was drawn and never spoke, after an hour: its search died as it began it.
+    """
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    if is_shared:
+        fail_stale_trials(study)
+        long_ago = datetime.now() - SILENT  # Optuna writes local time
+        running = [one for one in running if not one.user_attrs and _begun(one) < long_ago]
+    for trial in running:
+        study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+
+
+def _begun(trial: FrozenTrial) -> datetime:
+    return trial.datetime_start or datetime.now()
 
 
 def _url(url: str) -> URL:

@@ -124,7 +124,7 @@ def test_a_search_that_is_killed_goes_on_to_the_same_recipe_and_that_can_be_trai
 def test_a_stopped_search_keeps_what_was_finished_and_leaves_nothing_under_way(
     desk: Desk, here: Call
 ) -> None:
-    process = begun(desk, "--trials", "40", "--study", "stopped", "--jobs", "2", "--seeds", "2")
+    process = begun(desk, "--trials", "1000", "--study", "stopped", "--jobs", "2", "--seeds", "2")
     assert process.stderr is not None
     with process.stderr as said:
         next(said)
@@ -162,6 +162,7 @@ def test_the_test_is_not_looked_at(desk: Desk) -> None:
     assert evaluate(Task.of(other, plan), plan.recipe) != gains
 
 
+@pytest.mark.sweep
 def test_a_worker_tells_what_cannot_be_computed_and_one_that_is_killed_is_replaced(
     desk: Desk,
 ) -> None:
