@@ -89,9 +89,10 @@ def _work(line: Connection, task: Task) -> None:
     """Try what comes until the line is closed. Whoever hired it stops it, and it ends with them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which tells every process
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    while True:
-        number, recipe = line.recv()
-        line.send(_tried(line, task, number, recipe))
+    with suppress(EOFError, ConnectionError):
+        while True:
+            number, recipe = line.recv()
+            line.send(_tried(line, task, number, recipe))
 
 
 def _tried(line: Connection, task: Task, number: int, recipe: Recipe) -> Ended:

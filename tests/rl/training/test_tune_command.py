@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,13 @@ def children(process: subprocess.Popen[str]) -> list[int]:
     return [int(pid) for pid in listed.read_text().split()]
 
 
+def lives(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
 def kept(desk: Desk, study: str) -> list[Any]:
     """The trials of a study as they stand in the file."""
     storage = optuna.storages.RDBStorage(f"sqlite:///{desk.folder / STORAGE}")
@@ -95,8 +103,8 @@ def test_a_search_that_is_killed_goes_on_to_the_same_recipe_and_that_can_be_trai
     assert process.wait() == -signal.SIGKILL
     before = kept(desk, "killed")
     assert before[0].state.name == "COMPLETE"
-    while any(Path(f"/proc/{pid}").exists() for pid in workers):
-        pass  # they end with whom they work for
+    while any(map(lives, workers)):
+        time.sleep(0.01)  # they end with whom they work for
 
     code, out, err = here(*words("gate", "--trials", "4", "--study", "killed", "--json"))
     assert code == 0
