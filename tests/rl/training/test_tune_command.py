@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +66,22 @@ def lives(pid: int) -> bool:
 
 
 def kept(desk: Desk, study: str) -> list[Any]:
-    """The trials of a study as they stand in the file."""
+    """The trials of a study, as Optuna reads them from the file."""
     storage = optuna.storages.RDBStorage(f"sqlite:///{desk.folder / STORAGE}")
     trials: list[Any] = optuna.load_study(study_name=study, storage=storage).trials
     storage.remove_session()
     storage.engine.dispose()
     return trials
+
+
+def states(desk: Desk, study: str) -> list[str]:
+    """What stands in the file of each trial, in order."""
+    with closing(sqlite3.connect(desk.folder / STORAGE)) as database:
+        found = database.execute(
+            "SELECT state FROM trials JOIN studies USING (study_id) WHERE study_name = ?"
+            " ORDER BY number", [study],
+        )  # fmt: skip
+        return [state for (state,) in found]
 
 
 def recipes(trials: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -98,11 +110,13 @@ def test_a_search_that_is_killed_goes_on_to_the_same_recipe_and_that_can_be_trai
     assert process.stderr is not None
     with process.stderr as said:
         assert next(said).startswith("trial 0: learned gain ")
+        while "RUNNING" not in states(desk, "killed"):
+            assert process.poll() is None
         workers = children(process)
         process.kill()
     assert process.wait() == -signal.SIGKILL
-    before = kept(desk, "killed")
-    assert before[0].state.name == "COMPLETE"
+    assert states(desk, "killed")[0] == "COMPLETE"
+    assert "RUNNING" in states(desk, "killed")
     while any(map(lives, workers)):
         time.sleep(0.01)  # they end with whom they work for
 
@@ -112,7 +126,7 @@ def test_a_search_that_is_killed_goes_on_to_the_same_recipe_and_that_can_be_trai
     assert "trial 0:" not in err
     assert resumed["trials"][0] == whole["trials"][0] | {"where": resumed["trials"][0]["where"]}
     assert recipes(resumed["trials"]) == recipes(whole["trials"])
-    assert "RUNNING" not in {trial.state.name for trial in kept(desk, "killed")}
+    assert "RUNNING" not in states(desk, "killed")
     assert resumed["best_learned_gain_r"] == max(
         one["learned_gain_r"] for one in whole["trials"] if one["state"] == "complete"
     )
@@ -142,10 +156,8 @@ def test_a_stopped_search_keeps_what_was_finished_and_leaves_nothing_under_way(
         process.send_signal(signal.SIGTERM)
         last = said.readlines()[-1]
     assert (process.wait(), last) == (143, "stopped\n")
-    trials = kept(desk, "stopped")
-    states = [trial.state.name for trial in trials]
-    assert set(states) <= {"COMPLETE", "PRUNED", "FAIL"}
-    complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
+    assert set(states(desk, "stopped")) <= {"COMPLETE", "PRUNED", "FAIL"}
+    complete = [trial for trial in kept(desk, "stopped") if trial.state.name == "COMPLETE"]
     assert {len(trial.user_attrs["gains"]) for trial in complete} == {2}
     assert len({json.dumps(trial.params) for trial in complete}) == len(complete)
 
