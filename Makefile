@@ -31,6 +31,7 @@ $(VENV)/torch.stamp: $(VENV)/dev.stamp
 
 $(VENV)/rl.stamp: $(VENV)/torch.stamp
 	$(PIP) install --quiet --editable ".[rl]"
+	$(PIP) install --quiet --editable ".[ray]" || echo "no ray for this Python: its tests skip"
 	touch $@
 
 $(VENV)/bench.stamp: $(VENV)/dev.stamp bench/requirements.txt

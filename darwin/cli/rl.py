@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "darwin.rl.cli.graduation_status:status",
     "train": "darwin.rl.cli.train_agent:train",
     "trials": "darwin.rl.cli.trials:trials",
+    "tune": "darwin.rl.cli.tune_agent:tune",
 }
 
 

@@ -90,7 +90,7 @@ def act_options(command: Command) -> Command:
             "--reason", default="no reason given", metavar="TEXT", callback=said, help="And why."
         ),
         click.option(
-            "--by", default=_login, metavar="NAME", callback=said,
+            "--by", default=login, metavar="NAME", callback=said,
             help="Who says so; else the login name.",
         ),
     ):  # fmt: skip
@@ -125,7 +125,8 @@ def placed(artifacts_dir: str, path: str) -> Path:
     return Path(artifacts_dir) / rest if first == ARTIFACTS else Path(path)
 
 
-def _login() -> str:
+def login() -> str:
+    """Who is logged in."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):

@@ -14,6 +14,7 @@ import click
 from darwin.core.agents import AGENTS
 from darwin.errors import ConfigError
 from darwin.rl.cli.columns import print_json
+from darwin.rl.cli.ledger import ledger
 from darwin.rl.cli.options import Deployment, act_options, database_options, open_registry, placed
 from darwin.rl.cli.training_files import PAGE, write_training
 from darwin.rl.cli.training_options import (
@@ -28,7 +29,7 @@ from darwin.rl.cli.training_page import print_course, tree_of, version_tree
 if TYPE_CHECKING:
     from darwin.rl.registry.registry import Registry
     from darwin.rl.registry.versions import Version
-    from darwin.rl.training.course import Course, Note, Plan, Told
+    from darwin.rl.training.course import Course, Plan, Told
     from darwin.rl.training.rows import Rows
     from darwin.rl.training.trials import Count
 
@@ -40,6 +41,7 @@ NOTHING_LEARNED = 10
 @row_options
 @click.option("--output-dir", metavar="DIR", help="Where its models lie, if elsewhere.")
 @plan_options
+@click.option("--recipe", metavar="FILE", help="How to train, as `darwin rl tune` wrote it.")
 @click.option("--tensorboard-log", metavar="DIR", help="Write curves for TensorBoard there.")
 @click.option("--resume", is_flag=True, help="Go on with the same training where it was stopped.")
 @act_options
@@ -78,7 +80,7 @@ def train(
 
     rows = rows_of(agent, run_ids, (where.db, *map(Path, more_db)), allow_small, artifacts_dir)
     folder = placed(artifacts_dir, "artifacts/rl_training") / agent / _key(rows, plan)
-    note = _ledger(where.db, by, resume=resume)
+    note = ledger(where.db, by, resume=resume)
     _make_ready(folder, resume=resume)
     with _progress(plan) as tell:
         course = run_course(
@@ -158,20 +160,6 @@ def _progress(plan: Plan) -> Iterator[Told]:
 
     with bar:
         yield tell
-
-
-def _ledger(db: Path, by: str, *, resume: bool) -> Note:
-    """What writes trials into the ledger. Raises StorageError where nothing can be written."""
-    from darwin.rl.training import trials
-    from darwin.store.db import connect
-
-    def note(trial: trials.Trial) -> None:
-        with connect(db) as database:
-            trials.record(database, trial, by=by, at=datetime.now(UTC), resumed=resume)
-
-    with connect(db) as database:
-        trials.require_ready(database)
-    return note
 
 
 def _count(db: Path, course: Course) -> Count:

@@ -16,10 +16,12 @@ from darwin.errors import ConfigError
 if TYPE_CHECKING:
     from darwin.rl.training.course import Plan
     from darwin.rl.training.dataset import Source
+    from darwin.rl.training.recipes import Recipe
     from darwin.rl.training.rows import Rows
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _MOST_STEPS = 1_000_000_000
+_DEFAULT = click.core.ParameterSource.DEFAULT
 
 
 def _names(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -144,10 +146,10 @@ def plan_of(
     calls: int | None,
     stretch: int,
     device: str,
+    recipe: str | None = None,
 ) -> Plan:
     """The plan that the options ask for. Raises ConfigError where they do not go together."""
     from darwin.rl.training.course import HOUR_MS, Plan
-    from darwin.rl.training.recipes import recipe_of
     from darwin.rl.training.trainer import Budget
 
     if calls is not None and (agent != "gate" or calls >= stretch):
@@ -159,7 +161,7 @@ def plan_of(
     if not math.isfinite(embargo_hours):
         raise ConfigError("is not a number of hours", where="--embargo-hours", mend="write 24")
     return Plan(
-        recipe=recipe_of(agent, algo),
+        recipe=_recipe(agent, algo, recipe),
         timesteps=total_timesteps,
         eval_freq=eval_freq,
         seed=seed,
@@ -170,6 +172,20 @@ def plan_of(
         patience=patience,
         budget=None if calls is None else Budget(calls, stretch),
     )
+
+
+def _recipe(agent: str, algo: str, file: str | None) -> Recipe:
+    """The recipe in `file`, or the default one. An --algo beside it must be the same."""
+    from darwin.rl.training.recipe_file import read_recipe
+    from darwin.rl.training.recipes import recipe_of
+
+    if file is None:
+        return recipe_of(agent, algo)
+    found = read_recipe(Path(file), agent)
+    context = click.get_current_context()
+    if found.algo != algo and context.get_parameter_source("algo") is not _DEFAULT:
+        raise ConfigError(f"the recipe is one of {found.algo}", where=file, mend="leave --algo out")
+    return found
 
 
 def _device(asked: str) -> str:

@@ -23,12 +23,14 @@ def tree_of(course: Course, tried: Count, run_ids: tuple[str, ...]) -> dict[str,
     from darwin.engine.report_words import plain
     from darwin.rl.training.anatomy import anatomy, gains_tree
     from darwin.rl.training.course import interquartile_mean
+    from darwin.rl.training.recipe_file import tree_of_recipe
 
     parts, plan = course.parts, course.plan
     told: dict[str, Any] = {
         "agent": course.page.name,
         "runs": list(run_ids),
         "algo": plan.recipe.algo,
+        "recipe": tree_of_recipe(course.page.name, plan.recipe),
         "timesteps": plan.timesteps,
         "seeds": [one.seed for one in course.seeds],
         "verdict": course.verdict(),

@@ -120,6 +120,30 @@ Note = Callable[[Trial], None]
 """Told of each network that was trained, before the test is looked at."""
 
 
+class Prepared(NamedTuple):
+    """Rows as a course and a search read them."""
+
+    parts: Split  # training without its strange rows
+    normaliser: Normaliser  # of those
+
+
+def prepare(rows: Rows, plan: Plan) -> Prepared:
+    """Cut `rows` as `plan` says. Raises ConfigError where they are too few to be cut."""
+    parts = split(rows, cuts_of(rows, plan.embargo_ms, plan.test_from))
+    known, normaliser = without_strange(parts.train)
+    return Prepared(parts._replace(train=known), normaliser)
+
+
+def job_of(train: Rows, validation: Rows, normaliser: Normaliser, plan: Plan, seed: int) -> Job:
+    """The training of one network as `plan` says, which keeps nothing and writes no curves."""
+    return Job(
+        train, validation, normaliser,
+        replace(plan.recipe, departure_rate=train.page.departure_rate),
+        seed, plan.timesteps, plan.eval_freq,
+        device=plan.device, patience=plan.patience, budget=plan.budget,
+    )  # fmt: skip
+
+
 def run_course(
     rows: Rows,
     plan: Plan,
@@ -134,17 +158,14 @@ def run_course(
     With a folder each seed keeps its checkpoints there, and what is found there is gone on with.
     """
     page = rows.page
-    parts = split(rows, cuts_of(rows, plan.embargo_ms, plan.test_from))
-    known, normaliser = without_strange(parts.train)
-    rate = page.departure_rate
-    recipe = replace(plan.recipe, departure_rate=rate)
+    parts, normaliser = prepare(rows, plan)
+    known, rate = parts.train, page.departure_rate
     ridge = supervised.fit(known, parts.validation, normaliser, rate or 0.0)
     beside = gains(parts.validation, supervised.act(ridge, parts.validation, rate or 0.0))
     seeds = []
     for seed in range(plan.seed, plan.seed + plan.seeds):
-        job = Job(
-            known, parts.validation, normaliser, recipe, seed, plan.timesteps, plan.eval_freq,
-            device=plan.device, patience=plan.patience, budget=plan.budget,
+        job = replace(
+            job_of(known, parts.validation, normaliser, plan, seed),
             tensorboard=None if tensorboard is None else tensorboard / f"seed_{seed}",
             folder=None if folder is None else folder / f"seed_{seed}",
             baselines={"supervised_gain_r": beside.learned.value},
