@@ -29,6 +29,7 @@ from darwin.rl.cli.training_page import print_course, tree_of, version_tree
 if TYPE_CHECKING:
     from darwin.rl.registry.registry import Registry
     from darwin.rl.registry.versions import Version
+    from darwin.rl.training.continued import Origin
     from darwin.rl.training.course import Course, Plan, Told
     from darwin.rl.training.rows import Rows
     from darwin.rl.training.trials import Count
@@ -41,6 +42,10 @@ NOTHING_LEARNED = 10
 @row_options
 @click.option("--output-dir", metavar="DIR", help="Where its models lie, if elsewhere.")
 @plan_options
+@click.option(
+    "--from", "version", metavar="VERSION",
+    help="Go on from this version; validation and test are of what is new to it.",
+)  # fmt: skip
 @click.option("--recipe", metavar="FILE", help="How to train, as `darwin rl tune` wrote it.")
 @click.option("--tensorboard-log", metavar="DIR", help="Write curves for TensorBoard there.")
 @click.option("--resume", is_flag=True, help="Go on with the same training where it was stopped.")
@@ -53,6 +58,8 @@ def train(
     tensorboard_log: str | None,
     more_db: tuple[str, ...],
     allow_small: bool,
+    last_days: float | None,
+    version: str | None,
     resume: bool,
     by: str,
     reason: str,
@@ -68,38 +75,58 @@ def train(
     or challenges one that may act: in either case it only watches until it is promoted. Without
     one, exit 10 says that nothing learnable was found, and the registry stays as it was.
 
+    With --from VERSION its network learns on, from the --last-days of the runs if one likes, and
+    is judged on rows that it has not seen.
+
     \b
     Examples:
       darwin rl train gate --run-ids run_001,run_002 --by Ada --reason "first training"
       python -m darwin.rl.cli.train_agent gate --run-ids run_001 --total-timesteps 100000
+      darwin rl train gate --run-ids run_003 --from 20260401_120000 --last-days 30
     """
     require_training()
     where = Deployment.of(artifacts_dir, db, _models_dir(agent, output_dir, artifacts_dir))
     plan = plan_of(agent, **asked)
-    from darwin.rl.training.course import run_course
+    from darwin.rl.training.course import continuing, run_course
 
-    rows = rows_of(agent, run_ids, (where.db, *map(Path, more_db)), allow_small, artifacts_dir)
+    dbs = (where.db, *map(Path, more_db))
+    rows = rows_of(agent, run_ids, dbs, allow_small, artifacts_dir, last_days)
+    origin = None
+    if version is not None:
+        origin = _origin(where, agent, version, plan)
+        plan = continuing(plan, origin)
     folder = placed(artifacts_dir, "artifacts/rl_training") / agent / _key(rows, plan)
     note = ledger(where.db, by, resume=resume)
     _make_ready(folder, resume=resume)
     with _progress(plan) as tell:
         course = run_course(
-            rows, plan, folder=folder, tell=tell, note=note,
+            rows, plan, folder=folder, tell=tell, note=note, origin=origin,
             tensorboard=None if tensorboard_log is None else Path(tensorboard_log),
         )  # fmt: skip
     count = _count(where.db, course)
     told = tree_of(course, count, run_ids)
     write_training(folder, told)
-    version = None
+    made = None
     if course.learned:
         with open_registry(where, to_change=True, make=True) as registry:
-            version = _hand_over(registry, agent, course, by, reason)
+            made = _hand_over(registry, agent, course, by, reason)
     if as_json:
-        print_json(told | version_tree(version) | {"trained": count.trained})
+        print_json(told | version_tree(made) | {"trained": count.trained})
         click.echo(f"report: {folder / PAGE}", err=True)
     else:
-        print_course(course, count, version, folder)
+        print_course(course, count, made, folder)
     return 0 if course.learned else NOTHING_LEARNED
+
+
+def _origin(where: Deployment, agent: str, version: str, plan: Plan) -> Origin:
+    """The version to go on from. Raises ConfigError, ModelError where it cannot be."""
+    from darwin.rl.agents.pages import PAGES
+    from darwin.rl.training.continued import origin_of
+
+    with open_registry(where) as registry:
+        model = registry.shelf(agent).pick(version).model
+        files = registry.load(agent, model)
+    return origin_of(PAGES[agent], model, files, plan.recipe.algo)
 
 
 def _models_dir(agent: str, output_dir: str | None, artifacts_dir: str) -> str | None:

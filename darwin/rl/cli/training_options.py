@@ -42,8 +42,13 @@ def _day(context: click.Context, parameter: click.Parameter, value: str | None) 
 
 
 def row_options(command: Command) -> Command:
-    """Add what names the rows: `run_ids`, `more_db`, `allow_small`."""
+    """Add what names the rows: `run_ids`, `more_db`, `allow_small`, `last_days`."""
     for option in (
+        click.option(
+            "--last-days",
+            type=click.FloatRange(0, min_open=True, max=1e5),
+            help="Of their rows, those of so many days before the last decision alone.",
+        ),
         click.option(
             "--allow-small", is_flag=True, help="Train on few candidates, to try things out."
         ),
@@ -205,8 +210,9 @@ def rows_of(
     dbs: tuple[Path, ...],
     allow_small: bool,
     artifacts_dir: str,
+    last_days: float | None = None,
 ) -> Rows:
-    """Rows of the runs, each looked for in the databases in turn.
+    """Rows of the runs, each looked for in the databases in turn; all, or the `last_days` alone.
 
     Where the agent was not asked in a run, that run is made again with it at the door.
     """
@@ -225,6 +231,6 @@ def rows_of(
             sources.append(Source(databases[at], (run_id,)))
         page = PAGES[agent]
         return read_rows(
-            page, sources, allow_small=allow_small,
+            page, sources, allow_small=allow_small, last_days=last_days,
             observe=lambda database, run_id: observations(database, run_id, page, artifacts_dir),
         )  # fmt: skip

@@ -100,6 +100,7 @@ def tune(
     run_ids: tuple[str, ...],
     more_db: tuple[str, ...],
     allow_small: bool,
+    last_days: float | None,
     trials: int,
     jobs: int | None,
     timeout: float | None,
@@ -137,7 +138,9 @@ def tune(
     from darwin.rl.training.search_study import kept_study
     from darwin.rl.training.search_trials import ledger_rows
 
-    rows = rows_of(agent, run_ids, (where.db, *map(Path, more_db)), allow_small, artifacts_dir)
+    rows = rows_of(
+        agent, run_ids, (where.db, *map(Path, more_db)), allow_small, artifacts_dir, last_days
+    )
     task, space = Task.of(rows, plan), SPACES[agent, plan.recipe.algo]
     terms = {"set of rows": rows.digest, "plan": plan.digest(), "space": digest_of(space)}
     name = study or hashlib.sha256("".join(terms.values()).encode()).hexdigest()[:16]

@@ -17,6 +17,7 @@ from darwin.core.market import FloatArray
 from darwin.rl.agents.spec import AgentSpec
 from darwin.rl.serving.spec_file import CATEGORICAL, HeldOut
 from darwin.rl.training import supervised
+from darwin.rl.training.continued import Origin
 from darwin.rl.training.export import files_of, merged
 from darwin.rl.training.gains import Gains, departs, gain_sharpe, gains
 from darwin.rl.training.network import Network, actions_of, scores
@@ -44,10 +45,20 @@ class Plan:
     device: str = "cpu"
     patience: int | None = None
     budget: Budget | None = None
+    continues: str | None = None  # SHA-256 of the version that is gone on from
+    seen_until: int | None = None  # ms UTC, by that version
 
     def digest(self) -> str:
         """SHA-256 over all that it says, 64 hex digits."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+def continuing(plan: Plan, origin: Origin) -> Plan:
+    """`plan` gone on with from `origin`, whose network keeps its shape: seeds are not merged."""
+    return replace(
+        plan, recipe=replace(plan.recipe, hidden=origin.hidden),
+        continues=origin.model.sha256, seen_until=origin.seen_until,
+    )  # fmt: skip
 
 
 class Seed(NamedTuple):
@@ -75,6 +86,7 @@ class Course:
     learner: Gains  # of the supervised learner
     learner_on_validation: Gains
     files: dict[str, bytes] = field(repr=False)
+    before: Gains | None = None  # of the version that was gone on from, at the same rate
 
     @property
     def learned(self) -> bool:
@@ -129,7 +141,7 @@ class Prepared(NamedTuple):
 
 def prepare(rows: Rows, plan: Plan) -> Prepared:
     """Cut `rows` as `plan` says. Raises ConfigError where they are too few to be cut."""
-    parts = split(rows, cuts_of(rows, plan.embargo_ms, plan.test_from))
+    parts = split(rows, cuts_of(rows, plan.embargo_ms, plan.test_from, plan.seen_until))
     known, normaliser = without_strange(parts.train)
     return Prepared(parts._replace(train=known), normaliser)
 
@@ -152,8 +164,11 @@ def run_course(
     tensorboard: Path | None = None,
     tell: Told = lambda seed, steps, evaluation: None,
     note: Note = lambda trial: None,
+    origin: Origin | None = None,
 ) -> Course:
     """Train on `rows` as `plan` says. Raises ConfigError where rows are too few to be cut.
+
+    From the network of `origin`, if there is one, which `plan` must name: see `continuing`.
 
     With a folder each seed keeps its checkpoints there, and what is found there is gone on with.
     """
@@ -169,9 +184,10 @@ def run_course(
             tensorboard=None if tensorboard is None else tensorboard / f"seed_{seed}",
             folder=None if folder is None else folder / f"seed_{seed}",
             baselines={"supervised_gain_r": beside.learned.value},
+            start=None if origin is None else origin.network_on(normaliser),
         )  # fmt: skip
         seeds.append(Seed(seed, _noted(job, partial(tell, seed), note, rows, plan, parts.cuts)))
-    network = _joined(seeds)
+    network = _joined(seeds) if origin is None else _best(seeds)
     threshold = threshold_of(network, parts.validation, normaliser, rate)
     test = _judgeable(parts.test, normaliser)
     actions = actions_of(page, network, normaliser(test.observations), threshold)
@@ -194,6 +210,9 @@ def run_course(
             config_digest=plan.digest(),
             metrics=_metrics(found, learner, of_seeds),
             held_out=HeldOut(found.learned.value, 0.0),
+        ),
+        None if origin is None else gains(
+            test, _alone(origin.network_on(normaliser), parts.validation, test, normaliser, rate)
         ),
     )  # fmt: skip
 
@@ -275,6 +294,11 @@ def _joined(seeds: list[Seed]) -> Network:
     networks = [one.trained.network for one in seeds]
     if all(len(network.layers) == 2 for network in networks):
         return merged(networks)
+    return _best(seeds)
+
+
+def _best(seeds: list[Seed]) -> Network:
+    """The one that did best on validation."""
     return max(seeds, key=lambda one: one.trained.best.learned_gain).trained.network
 
 

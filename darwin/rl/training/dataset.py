@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import select
 
 from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO, Role
-from darwin.core.market import Timeframe
+from darwin.core.market import DAY_MS, Timeframe
 from darwin.errors import ConfigError
 from darwin.rl.agents.spec import AgentSpec
 from darwin.rl.training.rows import Rows
@@ -44,6 +44,7 @@ def read_rows(
     *,
     allow_small: bool = False,
     observe: Observe | None = None,
+    last_days: float | None = None,
 ) -> Rows:
     """All candidates of the runs that the agent of `page` was asked about, each once.
 
@@ -53,8 +54,9 @@ def read_rows(
     A candidate that several runs hold counts as it was first recorded. Left out and counted: those
     the expert was not asked about, those with an observation that is not finite, and all from the
     first one on whose bracket the run's last bar left open: of the later ones only the quick would
-    be known. Raises ConfigError for an unknown or unfinished run, one of another feature schema,
-    and for fewer rows than `FEWEST` unless `allow_small`.
+    be known; and what is older than `last_days`, if given. Raises ConfigError for an unknown or
+    unfinished run, one of another feature schema, and for fewer rows than `FEWEST` unless
+    `allow_small`.
     """
     parts = [
         _of_run(page, source.database, run_id, observe)
@@ -64,6 +66,9 @@ def read_rows(
     if not parts:
         raise ConfigError("no run is named", where="--run-ids", mend="name at least one")
     rows = _joined(page, parts)
+    if last_days is not None and len(rows):
+        since = int(rows.decided[-1] - last_days * DAY_MS)
+        rows = rows.but_for(f"more than {last_days:g} days before the last", rows.decided > since)
     if len(rows) < FEWEST[page.name] and not allow_small:
         raise ConfigError(
             f"{len(rows):,} candidates are too few to train {page.name} on",

@@ -72,6 +72,17 @@ def network_of(model: BaseAlgorithm, page: AgentSpec, algo: str) -> Network:
     return Network(tuple(linear), _ACTIVATIONS[algo], head_of(page, algo))
 
 
+def become(model: BaseAlgorithm, network: Network) -> None:
+    """Give the acting part of a PPO or A2C model the weights of `network`, of the same shape."""
+    import torch  # noqa: PLC0415
+
+    linear = [module for module in _acting(model, PPO) if isinstance(module, torch.nn.Linear)]
+    with torch.no_grad():
+        for module, (matrix, bias) in zip(linear, network.layers, strict=True):
+            module.weight.copy_(torch.from_numpy(matrix))
+            module.bias.copy_(torch.from_numpy(bias))
+
+
 def averaged(mean: Network | None, latest: Network, weight: float) -> Network:
     """The running mean of weights after one more update."""
     if mean is None:

@@ -33,25 +33,48 @@ class Split(NamedTuple):
     cuts: Cuts
 
 
-def cuts_of(rows: Rows, embargo_ms: int, test_from: int | None = None) -> Cuts:
+def cuts_of(
+    rows: Rows, embargo_ms: int, test_from: int | None = None, seen_until: int | None = None
+) -> Cuts:
     """Cut by shares of decisions, or give the test all from `test_from` on, ms UTC.
 
-    Before `test_from` a quarter goes to validation. Raises ConfigError where a part would be empty.
+    Before `test_from` a quarter goes to validation. What a model that is gone on from has
+    `seen_until` is for training alone: of what came after, one half is for validation, the other
+    for the test. Raises ConfigError where a part would be empty.
     """
     decided = rows.decided
     if test_from is None:
         if len(decided) < 5:
             raise _too_few(len(decided))
         first, second = np.cumsum(SHARES)
-        return Cuts(_at(decided, first), _at(decided, second), embargo_ms)
-    before = decided[decided < test_from]
-    if not 0 < len(before) < len(decided):
+        cuts = Cuts(_at(decided, first), _at(decided, second), embargo_ms)
+    else:
+        before = decided[decided < test_from]
+        if not 0 < len(before) < len(decided):
+            raise ConfigError(
+                "the test begins where no rows are before it, or none after",
+                where="--test-from",
+                mend="choose a day within the runs",
+            )
+        cuts = Cuts(_at(before, SHARES[0] / sum(SHARES)), test_from, embargo_ms)
+    return cuts if seen_until is None else _beyond(seen_until, cuts, decided, test_from)
+
+
+def _beyond(seen_until: int, cuts: Cuts, decided: IntArray, test_from: int | None) -> Cuts:
+    """Cuts that leave to validation and test only what is new to the model."""
+    if cuts.validation_from > seen_until:
+        return cuts
+    new = decided[decided > seen_until]
+    if test_from is not None:
+        new = new[new < test_from]
+    if len(new) < 2:
         raise ConfigError(
-            "the test begins where no rows are before it, or none after",
-            where="--test-from",
-            mend="choose a day within the runs",
+            "the version has seen all of these rows: there would be nothing new to judge it by",
+            where="--from",
+            mend="name runs that go on after the last row that it was trained or tested on",
         )
-    return Cuts(_at(before, SHARES[0] / sum(SHARES)), test_from, embargo_ms)
+    begin = seen_until + 1
+    return Cuts(begin, _at(new, 0.5) if test_from is None else test_from, cuts.embargo_ms)
 
 
 def split(rows: Rows, cuts: Cuts) -> Split:

@@ -20,7 +20,7 @@ from stable_baselines3.common.logger import Logger, configure
 from darwin.core.market import FloatArray
 from darwin.rl.training import checkpoint, recipes
 from darwin.rl.training.gains import departs, learned_gain
-from darwin.rl.training.network import Network, averaged, network_of, scores
+from darwin.rl.training.network import Network, averaged, become, network_of, scores
 from darwin.rl.training.recipes import Recipe
 from darwin.rl.training.rows import Normaliser, Rows
 from darwin.rl.training.supervised import leave_at_rate
@@ -61,6 +61,7 @@ class Job:
     patience: int | None = None  # evaluations without a better one, after which it stops
     budget: Budget | None = None
     baselines: dict[str, float] = field(default_factory=dict)  # gains beside it in TensorBoard
+    start: Network | None = None  # to go on from; it is the first look at validation
 
 
 class Trained(NamedTuple):
@@ -90,6 +91,9 @@ def train(job: Job, tell: Tell = lambda steps, evaluation: None) -> Trained:
     model.set_logger(_logger(job))
     watch = _Watch(job, env.world, tell)
     done = watch.take_up(model)
+    if job.start is not None and not done:
+        become(model, job.start)
+        watch.begin_with(job.start)
     if done < job.timesteps:
         model.learn(job.timesteps - done, callback=watch, reset_num_timesteps=not done)
         watch.evaluate(last=True)
@@ -181,6 +185,13 @@ class _Watch(BaseCallback):
             self.best = best, Evaluation(*told["best"])
         return model.num_timesteps
 
+    def begin_with(self, network: Network) -> None:
+        """Look at validation before anything is learned: only what does better is kept."""
+        self._mean = network
+        found, _ = self._look(network)
+        self.history.append(found)
+        self.best = network, found
+
     def _on_step(self) -> bool:
         rewards = self.locals.get("rewards")
         if rewards is not None:
@@ -218,9 +229,21 @@ class _Watch(BaseCallback):
             latest = network_of(self.model, page, algo)
             self._mean = averaged(self._mean, latest, self._job.recipe.averaging)
         assert self._mean is not None
+        found, actions = self._look(self._mean)
+        self._rewards, self._count = 0.0, 0
+        self.history.append(found)
+        if self.best is None or found.learned_gain > self.best[1].learned_gain:
+            self.best = self._mean, found
+        self._write_down(found, float(departs(self._job.validation, actions).mean()))
+        self._keep()
+        self._tell(self.num_timesteps, found)
+
+    def _look(self, network: Network) -> tuple[Evaluation, FloatArray]:
+        """How a network does on validation at the rate that is aimed at, and what it does."""
         rows, rate = self._job.validation, self._job.recipe.departure_rate or 0.0
-        score = scores(page, self._mean, self._seen)
-        actions = at_rate(rows, self._mean, self._seen, score, rate)
+        page = rows.page
+        score = scores(page, network, self._seen)
+        actions = at_rate(rows, network, self._seen, score, rate)
         own = score if page.is_continuous else (score >= 0.5).astype(float)
         found = Evaluation(
             self.num_timesteps,
@@ -228,13 +251,7 @@ class _Watch(BaseCallback):
             self._rewards / max(self._count, 1),
             float((1.0 - own).mean() if page.is_continuous else own.mean()),
         )
-        self._rewards, self._count = 0.0, 0
-        self.history.append(found)
-        if self.best is None or found.learned_gain > self.best[1].learned_gain:
-            self.best = self._mean, found
-        self._write_down(found, float(departs(rows, actions).mean()))
-        self._keep()
-        self._tell(self.num_timesteps, found)
+        return found, actions
 
     def _write_down(self, found: Evaluation, departures: float) -> None:
         record = self.model.logger.record
