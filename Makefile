@@ -2,6 +2,7 @@
 # fast   the tests without torch and slow ones       check  format, lint, types, floors
 # sweep  the rest of 200 kills, 60 disk faults, 1,000 bit flips and more: `make test` does a part
 # mutants  break each line of safety and the door; list what no test notices
+# demo-policies  train the models of the demonstration again, and write docs/demo-policies.md
 # bench  the figures of docs/performance.md          docs   check that the pages' links and commands hold
 PYTHON ?= python3
 VENV   := .venv
@@ -11,7 +12,7 @@ WORKERS ?= auto
 # where the CPU build of torch is had; `make setup TORCH_INDEX=` does without
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo setup test sweep fast check mutants bench docs clean
+.PHONY: demo demo-policies setup test sweep fast check mutants bench docs clean
 
 $(VENV)/core.stamp: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -63,6 +64,9 @@ mutants: setup
 
 bench: $(VENV)/rl.stamp $(VENV)/bench.stamp
 	$(BIN)/python -m bench
+
+demo-policies: setup
+	$(BIN)/python -m bench.demo_policies
 
 docs: setup
 	$(BIN)/python -m pytest tests/test_docs.py

@@ -17,14 +17,25 @@ from darwin.store.db import connect_readonly
 from darwin.testing.planted import expected_r
 
 FREE = dict.fromkeys(("maker_bps", "taker_bps", "half_spread_bps", "slippage_bps"), 0)
+ROOM: dict[str, Any] = {
+    "portfolio": {
+        "risk_per_trade": 0.0025, "positions_per_symbol": 20, "max_positions": 60,
+        "max_exposure_fraction": None,
+    },
+    "limits": dict.fromkeys(
+        ("max_drawdown_fraction", "max_daily_loss_fraction", "max_orders_per_day",
+         "max_position_usd")
+    ),
+}  # fmt: skip
+"""Nothing limits what is taken, so that each candidate finds its symbol free."""
+WATCHED: dict[str, Any] = {"enabled": True} | {
+    f"{name}_agent": {"name": name, "mode": "observe"} for name in AGENTS
+}
 PLAIN_EXITS = {"stop_atr": 1.2, "target_atr": 2.4, "time_stop_bars": 32, "trailing": None}
 
 
 def make(folder: Path, seed: int, edge: float, bars: int, costs: dict[str, Any]) -> Path:
-    """Make a run named `world` in `folder`; gives its database.
-
-    Nothing limits what is taken, so that each candidate of three playbooks finds its symbol free.
-    """
+    """Make a run named `world` in `folder`, of three playbooks; gives its database."""
     tree = {
         "run_id": "world",
         "market": {
@@ -32,21 +43,13 @@ def make(folder: Path, seed: int, edge: float, bars: int, costs: dict[str, Any])
             "timeframe": "1h", "bars": bars, "seed": seed, "edge": edge,
         },
         "costs": costs,
-        "portfolio": {
-            "risk_per_trade": 0.0025, "positions_per_symbol": 20, "max_positions": 60,
-            "max_exposure_fraction": None,
-        },
-        "limits": dict.fromkeys(
-            ("max_drawdown_fraction", "max_daily_loss_fraction", "max_orders_per_day",
-             "max_position_usd")
-        ),
+        **ROOM,
         "playbooks": [
             {"name": name, "exits": PLAIN_EXITS}
             for name in ("breakout", "mean_reversion", "pullback")
         ],
         "decider": {"provider": "rules", "take_all": True},
-        "rl": {"enabled": True}
-        | {f"{name}_agent": {"name": name, "mode": "observe"} for name in AGENTS},
+        "rl": WATCHED,
         "artifacts_dir": str(folder / "artifacts"),
     }  # fmt: skip
     path = folder / "world.json"

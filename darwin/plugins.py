@@ -24,6 +24,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "cautious-gate": "darwin.rl.serving.rules:CautiousGate",
         "second-opinion": "darwin.rl.serving.rules:SecondOpinion",
         "size-by-strength": "darwin.rl.serving.rules:SizeByStrength",
+        "demo-gate": "darwin.rl.serving.demo_models:DemoGate",
+        "demo-meta-learner": "darwin.rl.serving.demo_models:DemoMetaLearner",
+        "demo-portfolio": "darwin.rl.serving.demo_models:DemoPortfolio",
     },
     "decider": {
         "recorded": "darwin.deciders.recorded:RecordedDecider",

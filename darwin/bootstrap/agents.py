@@ -29,6 +29,7 @@ from darwin.rl.agents.pages import PAGES
 from darwin.rl.graduation.record import earned, read_record
 from darwin.rl.registry.adoption import start
 from darwin.rl.registry.registry import Registry
+from darwin.rl.serving.demo_models import DEMO_MODELS, DemoModel
 from darwin.rl.serving.history import Charter, Charters
 from darwin.rl.serving.policies import ServedPolicies, StandIn
 from darwin.rl.serving.rules import Rule
@@ -233,6 +234,8 @@ def _stand_in(name: str, agent: AgentConfig) -> StandIn:
     path = f"rl.{name}_agent.params"
     rule: Policy = options.build(plugins.factory("policy", agent.policy or ""), agent.params, path)
     if isinstance(rule, Rule) and type(rule).__module__ == Rule.__module__:
+        return StandIn(rule.model, rule)
+    if isinstance(rule, DemoModel) and type(rule) in DEMO_MODELS:
         return StandIn(rule.model, rule)
     kind = type(rule)
     return StandIn(Model(f"rule.{kind.__name__}", _digest(rule, name, agent)), rule)

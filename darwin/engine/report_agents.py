@@ -32,6 +32,8 @@ from darwin.engine.result import RunResult
 
 RULE = "rule."
 """How the version of a rule in the place of a model begins."""
+DEMO = "demo."
+"""How the version of a model of the demonstration begins."""
 
 
 def agents(result: RunResult) -> dict[str, Any]:
@@ -150,8 +152,12 @@ def agents_sentence(panels: dict[str, Any]) -> str | None:
         if acted
         else "they only watched: no order was changed by them"
     )
-    rules = all(panel["is_rule"] for panel in asked.values())
-    what = "documented rules, no trained models" if rules else "models"
+    versions = [one["version"] or "" for panel in asked.values() for one in panel["versions"]]
+    what = "models"
+    if all(panel["is_rule"] for panel in asked.values()):
+        what = "documented rules, no trained models"
+    elif all(version.startswith(DEMO) for version in versions):
+        what = "the models of the demonstration, trained on synthetic bars"
     return f"Agents at the door ({what}): {names}; {did}."
 
 
