@@ -14,6 +14,7 @@ import click
 
 from darwin.core.agents import AGENTS
 from darwin.errors import ConfigError
+from darwin.rl.cli.canary_page import alarm_tree, findings_tree, print_findings
 from darwin.rl.cli.columns import print_json
 from darwin.rl.cli.options import Deployment, act_options, database_options, open_registry, placed
 from darwin.rl.cli.training_options import (
@@ -22,6 +23,7 @@ from darwin.rl.cli.training_options import (
     require_training,
     row_options,
     rows_of,
+    watch_of,
 )
 from darwin.rl.cli.training_page import print_course, tree_of
 
@@ -41,6 +43,7 @@ NOTHING_LEARNED = 10
 @plan_options
 @click.option("--tensorboard-log", metavar="DIR", help="Write curves for TensorBoard there.")
 @click.option("--resume", is_flag=True, help="Go on with the same training where it was stopped.")
+@click.option("--skip-canaries", is_flag=True, help="Do not look for bugs of training first.")
 @act_options
 @database_options
 def train(
@@ -51,6 +54,7 @@ def train(
     more_db: tuple[str, ...],
     allow_small: bool,
     resume: bool,
+    skip_canaries: bool,
     by: str,
     reason: str,
     artifacts_dir: str,
@@ -65,6 +69,9 @@ def train(
     or challenges one that may act: in either case it only watches until it is promoted. Without
     one, exit 10 says that nothing learnable was found, and the registry stays as it was.
 
+    Canaries look first for bugs of rows, rewards, world and learner; where one finds any, exit 3
+    names it and the test is not looked at.
+
     \b
     Examples:
       darwin rl train gate --run-ids run_001,run_002 --by Ada --reason "first training"
@@ -73,25 +80,35 @@ def train(
     require_training()
     where = Deployment.of(artifacts_dir, db, _models_dir(agent, output_dir, artifacts_dir))
     plan = plan_of(agent, **asked)
+    from darwin.rl.training.canaries.finding import CanaryError
     from darwin.rl.training.course import run_course
 
-    rows = rows_of(agent, run_ids, (where.db, *map(Path, more_db)), allow_small)
+    dbs = (where.db, *map(Path, more_db))
+    rows = rows_of(agent, run_ids, dbs, allow_small)
+    watch = None if skip_canaries else watch_of(rows, run_ids, dbs)
     folder = placed(artifacts_dir, "artifacts/rl_training") / agent / _key(rows, plan)
     _make_ready(folder, resume=resume)
-    with _progress(plan) as tell:
-        course = run_course(
-            rows, plan, folder=folder, tell=tell,
-            tensorboard=None if tensorboard_log is None else Path(tensorboard_log),
-        )  # fmt: skip
+    report = folder / "report.json"
+    try:
+        with _progress(plan) as tell:
+            course = run_course(
+                rows, plan, folder=folder, tell=tell, inspector=watch,
+                tensorboard=None if tensorboard_log is None else Path(tensorboard_log),
+            )  # fmt: skip
+    except CanaryError as alarm:
+        _write_tree(report, alarm_tree(rows, plan, run_ids, alarm))
+        raise CanaryError(alarm.findings, str(report)) from alarm
+    findings = None if watch is None else watch.findings
     version = None
     if course.learned:
         with open_registry(where, to_change=True, make=True) as registry:
             version = _hand_over(registry, agent, course, by, reason)
-    told = tree_of(course, version, run_ids)
-    _write(folder / "report.json", json.dumps(told, indent=1, sort_keys=True) + "\n")
+    told = tree_of(course, version, run_ids) | {"canaries": findings_tree(findings)}
+    _write_tree(report, told)
     if as_json:
         print_json(told)
     else:
+        print_findings(findings)
         print_course(course, version, folder)
     return 0 if course.learned else NOTHING_LEARNED
 
@@ -168,9 +185,9 @@ def _hand_over(registry: Registry, agent: str, course: Course, by: str, reason: 
     )  # fmt: skip
 
 
-def _write(path: Path, text: str) -> None:
+def _write_tree(path: Path, tree: dict[str, Any]) -> None:
     aside = path.with_name(f".{path.name}.tmp")
-    aside.write_text(text, encoding="utf-8")
+    aside.write_text(json.dumps(tree, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     aside.replace(path)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +14,7 @@ import click
 from darwin.errors import ConfigError
 
 if TYPE_CHECKING:
+    from darwin.rl.training.canaries.watch import Watch
     from darwin.rl.training.course import Plan
     from darwin.rl.training.dataset import Source
     from darwin.rl.training.rows import Rows
@@ -183,10 +184,10 @@ def _device(asked: str) -> str:
     return "cuda" if there and asked == "auto" else "cpu" if asked == "auto" else asked
 
 
-def rows_of(agent: str, run_ids: tuple[str, ...], dbs: tuple[Path, ...], allow_small: bool) -> Rows:
-    """Rows of the runs, each looked for in the databases in turn."""
-    from darwin.rl.agents.pages import PAGES
-    from darwin.rl.training.dataset import Source, read_rows
+@contextmanager
+def sources_of(run_ids: tuple[str, ...], dbs: tuple[Path, ...]) -> Iterator[list[Source]]:
+    """The runs, each looked for in the databases in turn."""
+    from darwin.rl.training.dataset import Source
     from darwin.store.db import connect_readonly
     from darwin.store.queries import list_runs
 
@@ -197,4 +198,22 @@ def rows_of(agent: str, run_ids: tuple[str, ...], dbs: tuple[Path, ...], allow_s
         for run_id in run_ids:
             at = next((i for i, ids in enumerate(held) if run_id in ids), 0)
             sources.append(Source(databases[at], (run_id,)))
+        yield sources
+
+
+def rows_of(agent: str, run_ids: tuple[str, ...], dbs: tuple[Path, ...], allow_small: bool) -> Rows:
+    """Rows of the runs, each looked for in the databases in turn."""
+    from darwin.rl.agents.pages import PAGES
+    from darwin.rl.training.dataset import read_rows
+
+    with sources_of(run_ids, dbs) as sources:
         return read_rows(PAGES[agent], sources, allow_small=allow_small)
+
+
+def watch_of(rows: Rows, run_ids: tuple[str, ...], dbs: tuple[Path, ...]) -> Watch:
+    """The canaries of a training on `rows`, with what the journal tells of them."""
+    from darwin.rl.training.canaries.told import read_told
+    from darwin.rl.training.canaries.watch import Watch
+
+    with sources_of(run_ids, dbs) as sources:
+        return Watch(read_told(rows.page, sources, rows))
