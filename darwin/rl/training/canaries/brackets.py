@@ -16,7 +16,7 @@ from darwin.rl.training.canaries.bars import Market, spread
 from darwin.rl.training.canaries.finding import Finding, counted, unchecked
 from darwin.rl.training.canaries.told import Told
 
-WALKED = 400
+WALKED = 20_000
 """Candidates of each run whose bracket is walked."""
 
 _CLOSE = 1e-9

@@ -65,6 +65,7 @@ def ends_are_ends(job: Job) -> Finding:
     )  # fmt: skip
     small = replace(job, train=rows, recipe=recipe, seed=0, device="cpu", folder=None,
                     tensorboard=None)  # fmt: skip
+    torch.set_num_threads(1)
     heard = _Heard(world_of(small))
     model = model_of(small, env_of(small, heard))
     assert isinstance(model, OnPolicyAlgorithm)

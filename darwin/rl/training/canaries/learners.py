@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from darwin.core.market import FloatArray
 from darwin.rl.training.canaries import pay
 from darwin.rl.training.canaries.bars import spread
 from darwin.rl.training.canaries.finding import Finding, unchecked
@@ -74,13 +75,21 @@ def nothing_is_learned_by_chance(job: Job) -> Finding:
     score = scores(validation.page, network, seen)
     rate = validation.page.departure_rate or 0.0
     actions = at_rate(validation, network, seen, score, rate)
-    gains = [learned_gain(_permuted(validation, rng), actions) for _ in range(_PERMUTATIONS)]
-    error = float(np.std(gains, ddof=1)) / math.sqrt(_PERMUTATIONS)
-    if not error > 1e-12:
+    away = errors_from_zero(validation, actions, rng)
+    if away is None:
         return unchecked("shuffle", "the network does the same for all, or outcomes are alike")
-    away = float(np.mean(gains)) / error
     said = f"on permuted outcomes the learned gain lies {away:+.1f} standard errors from zero"
     return Finding("shuffle", abs(away) <= FURTHEST_ERRORS, away, said)
+
+
+def errors_from_zero(rows: Rows, actions: FloatArray, rng: np.random.Generator) -> float | None:
+    """How many standard errors the mean gain of `actions` (n,) over permutations is from zero.
+
+    None where all permutations come to the same.
+    """
+    gains = [learned_gain(_permuted(rows, rng), actions) for _ in range(_PERMUTATIONS)]
+    error = float(np.std(gains, ddof=1)) / math.sqrt(_PERMUTATIONS)
+    return float(np.mean(gains)) / error if error > 1e-12 else None
 
 
 def _some(rows: Rows) -> Rows:

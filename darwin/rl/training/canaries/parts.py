@@ -10,6 +10,7 @@ from darwin.core.market import BoolArray, FloatArray
 from darwin.rl.training.canaries.finding import Finding, counted
 from darwin.rl.training.rows import Normaliser, Rows
 from darwin.rl.training.splits import Split
+from darwin.rl.training.trainer import Job
 
 FURTHEST_SD = 10.0
 """The door refuses rows beyond; so do the rows of training."""
@@ -22,15 +23,23 @@ _SIX_SD = 6.0  # of an AUC by chance: with few rows the bound is wider
 
 
 def parts_share_nothing(
-    rows: Rows, parts: Split, embargo_ms: int, test_from: int | None
+    rows: Rows, parts: Split, embargo_ms: int, test_from: int | None, job: Job
 ) -> Finding:
-    """No row is in two parts; none that is open at a cut, or within the embargo, is in any."""
+    """No row is in two parts; none that is open at a cut, or within the embargo, is in any.
+
+    And the trainer is given training to learn from and validation to look at, nothing else.
+    """
     cuts = parts.cuts
     train, validation, test = parts.train, parts.validation, parts.test
     ids = [set(part.ids.tolist()) for part in (train, validation, test)]
     twice = len(ids[0] & ids[1]) + len(ids[0] & ids[2]) + len(ids[1] & ids[2])
     faults = [
         (twice, "rows in two parts"),
+        (len(set(job.train.ids.tolist()) - ids[0]), "rows learned from that are not of training"),
+        (
+            len(set(job.validation.ids.tolist()) ^ ids[1]),
+            "rows looked at while training that are not of validation, or lack",
+        ),
         (_count(train.settled > cuts.validation_from), "rows of training open at the cut"),
         (_count(validation.settled > cuts.test_from), "rows of validation open at the cut"),
         (_count(train.decided >= cuts.validation_from), "rows of training after the cut"),

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from darwin.core.market import BoolArray, FloatArray
+from darwin.rl.agents.moment import ACCURACY_BY_PLAYBOOK, ACCURACY_BY_SYMBOL
+from darwin.rl.training.canaries.accuracy import accuracies
 from darwin.rl.training.canaries.finding import Finding, counted
 from darwin.rl.training.canaries.told import Told
 from darwin.rl.training.rows import Rows
@@ -74,6 +76,9 @@ def observations_are_made_of_the_record(rows: Rows, runs: Sequence[Told]) -> Fin
         known = told.place >= 0
         seen = rows.observations[told.place[known]].astype(np.float64)
         own = _columns(told)
+        if ACCURACY_BY_PLAYBOOK.name in rows.page.names:
+            by_playbook, by_symbol = accuracies(told)
+            own[ACCURACY_BY_PLAYBOOK.name], own[ACCURACY_BY_SYMBOL.name] = by_playbook, by_symbol
         for at, name in enumerate(rows.page.names):
             given = seen[:, at]
             wrong = (
@@ -113,7 +118,6 @@ def _columns(told: Told) -> dict[str, FloatArray]:
 def _possible(name: str, given: FloatArray) -> BoolArray:
     bounds = {
         "exposure": (0.0, 100.0), "drawdown": (-np.inf, 0.0), "equity_growth": (-10.0, np.inf),
-        "accuracy_by_playbook": (0.0, 1.0), "accuracy_by_symbol": (0.0, 1.0),
     }  # fmt: skip
     if name == "open_positions":
         whole: BoolArray = (given >= 0.0) & (given == np.round(given))

@@ -69,7 +69,8 @@ class Told:
     data_digest: str | None  # None: it was fed
     bar_ms: int
     feature_names: tuple[str, ...]
-    facts: pl.DataFrame  # (m, …), in the order of events
+    asked: pl.DataFrame  # all that the agent was asked about, in the order of events
+    facts: pl.DataFrame  # (m, …), those of them that are rows, in the same order
     place: IntArray  # (m,), where each stands among the rows of training, -1 where it does not
 
     def __getitem__(self, name: str) -> FloatArray:
@@ -112,16 +113,16 @@ def read_told(page: AgentSpec, sources: Iterable[Source], rows: Rows) -> tuple[T
 def _of_run(
     page: AgentSpec, source: Source, run_id: str, place: dict[str, int], seen: set[str]
 ) -> Told:
-    asked = {"run": run_id, "agent": page.name}
+    which = {"run": run_id, "agent": page.name}
     with source.database.read() as connection:
-        found = connection.execute(text(_SQL), asked).all()
+        found = connection.execute(text(_SQL), which).all()
         first_open = connection.execute(text(_FIRST_OPEN), {"run": run_id}).scalar_one()
         run = connection.execute(text(_RUN), {"run": run_id}).one()
     names = [name.rpartition(" AS ")[2].rpartition(".")[2] for name in _COLUMNS]
     schema = dict(zip(names, _COLUMNS.values(), strict=True))
-    facts = pl.DataFrame([tuple(row) for row in found], schema=schema, orient="row")
-    finite = [bool(np.isfinite(np.frombuffer(raw, "<f4")).all()) for raw in facts["observation"]]
-    facts = facts.filter(
+    asked = pl.DataFrame([tuple(row) for row in found], schema=schema, orient="row")
+    finite = [bool(np.isfinite(np.frombuffer(raw, "<f4")).all()) for raw in asked["observation"]]
+    facts = asked.filter(
         pl.Series(finite, dtype=pl.Boolean)
         & pl.col("take").is_not_null()
         & ~pl.col("candidate_id").is_in(list(seen))
@@ -134,6 +135,7 @@ def _of_run(
         data_digest=run.data_digest,
         bar_ms=Timeframe.parse(config.market.timeframe).ms,
         feature_names=tuple(json.loads(run.feature_names)),
+        asked=asked,
         facts=facts,
         place=np.array([place.get(one, -1) for one in facts["candidate_id"]], dtype=np.int64),
     )

@@ -49,7 +49,7 @@ class Watch:
             lambda: bars.features_know_no_future(runs, markets),
             lambda: pay.rewards_are_paid(rows),
             lambda: parts.parts_share_nothing(
-                rows, ready.parts, ready.plan.embargo_ms, ready.plan.test_from
+                rows, ready.parts, ready.plan.embargo_ms, ready.plan.test_from, job
             ),
             lambda: parts.columns_are_standardised_by_training_alone(job.train, job.normaliser),
             lambda: parts.no_column_tells_the_outcome(job.train),
