@@ -15,6 +15,7 @@ import numpy as np
 from darwin import plugins
 from darwin.core.market import Bars, IntArray
 from darwin.core.ports import Provider
+from darwin.engine.digest import data_digest
 from darwin.errors import DarwinError
 from darwin.features.pipeline import Frame
 from darwin.rl.training.canaries.finding import Finding, counted, unchecked
@@ -33,19 +34,27 @@ class Market(NamedTuple):
 
 def market_of(told: Told) -> Market:
     """Fetch the bars that a run was made of."""
-    if told.data_digest is None:
-        return Market({}, f"run '{told.run_id}' was fed and keeps no digest of its history")
     asked = told.config.market
     try:
         provider: Provider = plugins.factory("provider", asked.provider)(asked)
         bars = [provider.bars(symbol) for symbol in asked.symbols]
-        digests = [provider.digest(symbol) for symbol in asked.symbols]
+        digest = _digest(provider, bars, asked.symbols, told.fed_until)
     except (DarwinError, OSError) as fault:
         return Market({}, f"the bars of run '{told.run_id}' are not to be had ({fault})")
-    lines = [f"{one.symbol} {digest}" for one, digest in zip(bars, digests, strict=True)]
-    if hashlib.sha256("\n".join(lines).encode()).hexdigest() != told.data_digest:
+    if digest != told.data_digest:
         return Market({}, f"the bars of run '{told.run_id}' are no longer those it was made of")
     return Market({one.symbol: one for one in bars})
+
+
+def _digest(
+    provider: Provider, bars: Sequence[Bars], symbols: Sequence[str], fed_until: int | None
+) -> str:
+    """The digest that a run over these bars keeps, replayed or fed."""
+    if fed_until is not None:
+        return data_digest(bars, fed_until)
+    names = [one.symbol for one in bars]
+    lines = [f"{name} {provider.digest(one)}" for name, one in zip(names, symbols, strict=True)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def features_know_no_future(runs: Sequence[Told], markets: Sequence[Market]) -> Finding:

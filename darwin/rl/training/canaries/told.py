@@ -57,7 +57,10 @@ _FIRST_OPEN = """
     SELECT min(c.bar_time) FROM candidates c JOIN outcomes o USING (run_id, candidate_id)
     WHERE c.run_id = :run AND o.status = 'unresolved'
 """
-_RUN = "SELECT config_json, feature_names, data_digest FROM runs WHERE run_id = :run"
+_RUN = """
+    SELECT r.config_json, r.feature_names, s.mode, s.data_digest, s.reached
+    FROM runs r JOIN run_states s USING (run_id) WHERE run_id = :run
+"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ class Told:
 
     run_id: str
     config: RunConfig
-    data_digest: str | None  # None: it was fed
+    data_digest: str  # of its bars, as its mode reckons it
+    fed_until: int | None  # the last bar that it was fed, ms UTC; None: a replay of all its bars
     bar_ms: int
     feature_names: tuple[str, ...]
     asked: pl.DataFrame  # all that the agent was asked about, in the order of events
@@ -133,6 +137,7 @@ def _of_run(
         run_id=run_id,
         config=config,
         data_digest=run.data_digest,
+        fed_until=run.reached if run.mode == "feed" else None,
         bar_ms=Timeframe.parse(config.market.timeframe).ms,
         feature_names=tuple(json.loads(run.feature_names)),
         asked=asked,
