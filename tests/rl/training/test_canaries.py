@@ -261,3 +261,25 @@ def test_what_cannot_be_checked_is_said(
     [report] = (desk.folder / "artifacts/rl_training/gate").glob("*/report.json")
     told = {one["name"]: one["passed"] for one in json.loads(report.read_text())["canaries"]}
     assert [name for name, passed in told.items() if passed is None] == ["brackets", "prefix"]
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("agent", AGENTS)
+def test_who_sees_the_outcome_learns_it_nearly_always(agent: str) -> None:
+    from darwin.rl.training.canaries.learners import outcome_is_learned_when_seen
+    from darwin.rl.training.recipes import recipe_of
+    from darwin.rl.training.trainer import Job
+
+    missed = 0
+    for seed in range(40):
+        rows, rng = (
+            made_rows(agent, n=150 if seed % 2 else 1500, seed=seed),
+            np.random.default_rng(seed),
+        )
+        ended = rng.choice(
+            [-1.05, 1.95, 0.3], len(rows), p=[0.62, 0.33, 0.05]
+        )  # stop, target, time
+        rows = rows.with_outcomes(ended)
+        job = Job(rows, rows, Normaliser.of(rows.observations), recipe_of(agent), 0, 1, 1)
+        missed += outcome_is_learned_when_seen(job).passed is False
+    assert missed == 0
