@@ -40,7 +40,7 @@ def page(tree: Tree) -> str:
         speech=speech,
         sizes=sizes,
         sentences=sentences(tree, speech, sizes),
-        failed=[one for one in tree.get("canaries", []) if not one["passed"]],
+        failed=[one for one in tree.get("canaries") or () if one["passed"] is False],
         key_figures=key_figures(tree, speech, sizes),
         forests=[(title, note, drawn.forest(tree, gain)) for gain, title, note in _FORESTS],
         kinds=drawn.bars(tree["importance"]["kinds"][:KINDS_SHOWN]),

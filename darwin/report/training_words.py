@@ -63,7 +63,7 @@ def sentences(tree: Tree, speech: Speech, sizes: bool) -> list[str]:
         if clear
         else "No kind of column stands out: the learned gain hangs on none by itself."
     )
-    if not all(one["passed"] for one in tree.get("canaries", [])):
+    if any(one["passed"] is False for one in tree.get("canaries") or ()):
         told.append("A canary failed: rely on none of these figures until that is explained.")
     elif tree["learned"]:
         told.append(

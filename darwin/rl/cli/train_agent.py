@@ -13,16 +13,18 @@ import click
 
 from darwin.core.agents import AGENTS
 from darwin.errors import ConfigError
+from darwin.rl.cli.canary_page import alarm_tree, findings_tree, print_findings
 from darwin.rl.cli.columns import print_json
 from darwin.rl.cli.ledger import ledger
 from darwin.rl.cli.options import Deployment, act_options, database_options, open_registry, placed
-from darwin.rl.cli.training_files import PAGE, write_training
+from darwin.rl.cli.training_files import PAGE, write_alarm, write_training
 from darwin.rl.cli.training_options import (
     plan_of,
     plan_options,
     require_training,
     row_options,
     rows_of,
+    watch_of,
 )
 from darwin.rl.cli.training_page import print_course, tree_of, version_tree
 
@@ -49,6 +51,7 @@ NOTHING_LEARNED = 10
 @click.option("--recipe", metavar="FILE", help="How to train, as `darwin rl tune` wrote it.")
 @click.option("--tensorboard-log", metavar="DIR", help="Write curves for TensorBoard there.")
 @click.option("--resume", is_flag=True, help="Go on with the same training where it was stopped.")
+@click.option("--skip-canaries", is_flag=True, help="Do not look for bugs of training first.")
 @act_options
 @database_options
 def train(
@@ -61,6 +64,7 @@ def train(
     last_days: float | None,
     version: str | None,
     resume: bool,
+    skip_canaries: bool,
     by: str,
     reason: str,
     artifacts_dir: str,
@@ -78,6 +82,9 @@ def train(
     With --from VERSION its network learns on, from the --last-days of the runs if one likes, and
     is judged on rows that it has not seen.
 
+    Canaries look first for bugs of rows, rewards, world and learner; where one finds any, exit 3
+    names it and the test is not looked at.
+
     \b
     Examples:
       darwin rl train gate --run-ids run_001,run_002 --by Ada --reason "first training"
@@ -87,6 +94,7 @@ def train(
     require_training()
     where = Deployment.of(artifacts_dir, db, _models_dir(agent, output_dir, artifacts_dir))
     plan = plan_of(agent, **asked)
+    from darwin.rl.training.canaries.finding import CanaryError
     from darwin.rl.training.course import continuing, run_course
 
     dbs = (where.db, *map(Path, more_db))
@@ -95,16 +103,22 @@ def train(
     if version is not None:
         origin = _origin(where, agent, version, plan)
         plan = continuing(plan, origin)
+    watch = None if skip_canaries else watch_of(rows, run_ids, dbs, artifacts_dir, last_days)
     folder = placed(artifacts_dir, "artifacts/rl_training") / agent / _key(rows, plan)
     note = ledger(where.db, by, resume=resume)
     _make_ready(folder, resume=resume)
-    with _progress(plan) as tell:
-        course = run_course(
-            rows, plan, folder=folder, tell=tell, note=note, origin=origin,
-            tensorboard=None if tensorboard_log is None else Path(tensorboard_log),
-        )  # fmt: skip
+    try:
+        with _progress(plan) as tell:
+            course = run_course(
+                rows, plan, folder=folder, tell=tell, note=note, origin=origin, inspector=watch,
+                tensorboard=None if tensorboard_log is None else Path(tensorboard_log),
+            )  # fmt: skip
+    except CanaryError as alarm:
+        report = write_alarm(folder, alarm_tree(rows, plan, run_ids, alarm))
+        raise CanaryError(alarm.findings, str(report)) from alarm
+    findings = None if watch is None else watch.findings
     count = _count(where.db, course)
-    told = tree_of(course, count, run_ids)
+    told = tree_of(course, count, run_ids) | {"canaries": findings_tree(findings)}
     write_training(folder, told)
     made = None
     if course.learned:
@@ -114,6 +128,7 @@ def train(
         print_json(told | version_tree(made) | {"trained": count.trained})
         click.echo(f"report: {folder / PAGE}", err=True)
     else:
+        print_findings(findings)
         print_course(course, count, made, folder)
     return 0 if course.learned else NOTHING_LEARNED
 

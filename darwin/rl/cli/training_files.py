@@ -21,3 +21,13 @@ def write_training(folder: Path, told: dict[str, Any]) -> None:
     text = json.dumps(told, indent=1, sort_keys=True, allow_nan=False) + "\n"
     write_text(folder / FIGURES, text)
     write_text(folder / PAGE, page(json.loads(text)))
+
+
+def write_alarm(folder: Path, told: dict[str, Any]) -> Path:
+    """Write report.json of a training that a canary ended; there is no page. Gives its path."""
+    from darwin.report.files import write_text
+
+    (folder / PAGE).unlink(missing_ok=True)
+    path = folder / FIGURES
+    write_text(path, json.dumps(told, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    return path

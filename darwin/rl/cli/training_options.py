@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,8 +14,10 @@ import click
 from darwin.errors import ConfigError
 
 if TYPE_CHECKING:
+    from darwin.rl.agents.spec import AgentSpec
+    from darwin.rl.training.canaries.watch import Watch
     from darwin.rl.training.course import Plan
-    from darwin.rl.training.dataset import Source
+    from darwin.rl.training.dataset import Observe, Source
     from darwin.rl.training.recipes import Recipe
     from darwin.rl.training.rows import Rows
 
@@ -204,6 +206,23 @@ def _device(asked: str) -> str:
     return "cuda" if there and asked == "auto" else "cpu" if asked == "auto" else asked
 
 
+@contextmanager
+def sources_of(run_ids: tuple[str, ...], dbs: tuple[Path, ...]) -> Iterator[list[Source]]:
+    """The runs, each looked for in the databases in turn."""
+    from darwin.rl.training.dataset import Source
+    from darwin.store.db import connect_readonly
+    from darwin.store.queries import list_runs
+
+    with ExitStack() as stack:
+        databases = [stack.enter_context(connect_readonly(path)) for path in dbs]
+        held = [{run.run_id for run in list_runs(database)} for database in databases]
+        sources: list[Source] = []
+        for run_id in run_ids:
+            at = next((i for i, ids in enumerate(held) if run_id in ids), 0)
+            sources.append(Source(databases[at], (run_id,)))
+        yield sources
+
+
 def rows_of(
     agent: str,
     run_ids: tuple[str, ...],
@@ -216,21 +235,38 @@ def rows_of(
 
     Where the agent was not asked in a run, that run is made again with it at the door.
     """
-    from darwin.bootstrap.observing import observations
     from darwin.rl.agents.pages import PAGES
-    from darwin.rl.training.dataset import Source, read_rows
-    from darwin.store.db import connect_readonly
-    from darwin.store.queries import list_runs
+    from darwin.rl.training.dataset import read_rows
 
-    with ExitStack() as stack:
-        databases = [stack.enter_context(connect_readonly(path)) for path in dbs]
-        held = [{run.run_id for run in list_runs(database)} for database in databases]
-        sources: list[Source] = []
-        for run_id in run_ids:
-            at = next((i for i, ids in enumerate(held) if run_id in ids), 0)
-            sources.append(Source(databases[at], (run_id,)))
-        page = PAGES[agent]
+    page = PAGES[agent]
+    with sources_of(run_ids, dbs) as sources:
         return read_rows(
             page, sources, allow_small=allow_small, last_days=last_days,
-            observe=lambda database, run_id: observations(database, run_id, page, artifacts_dir),
+            observe=_observing(page, artifacts_dir),
         )  # fmt: skip
+
+
+def watch_of(
+    rows: Rows,
+    run_ids: tuple[str, ...],
+    dbs: tuple[Path, ...],
+    artifacts_dir: str,
+    last_days: float | None = None,
+) -> Watch:
+    """The canaries of a training on `rows`, with what the journal tells of them."""
+    from darwin.rl.training.canaries.told import read_told
+    from darwin.rl.training.canaries.watch import Watch
+
+    page = rows.page
+    with sources_of(run_ids, dbs) as sources:
+        told = read_told(
+            page, sources, rows, observe=_observing(page, artifacts_dir), last_days=last_days
+        )
+    return Watch(told)
+
+
+def _observing(page: AgentSpec, artifacts_dir: str) -> Observe:
+    """Has runs that the agent of `page` took no part in made again, with it at the door."""
+    from darwin.bootstrap.observing import observations
+
+    return lambda database, run_id: observations(database, run_id, page, artifacts_dir)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -66,6 +66,27 @@ class Seed(NamedTuple):
 
     seed: int
     trained: Trained
+
+
+class Ready(NamedTuple):
+    """What a course is about to train on."""
+
+    rows: Rows
+    plan: Plan
+    parts: Split  # as cut
+    job: Job  # of the first seed
+
+
+class Inspector(Protocol):
+    """Looks before anything is trained, and before the test is looked at; may raise to end it."""
+
+    def before_training(self, ready: Ready) -> None:
+        """Rows are cut and standardised; nothing is trained yet."""
+        ...
+
+    def before_test(self, ready: Ready, network: Network, threshold: float | None) -> None:
+        """The network is trained and has its threshold."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -165,6 +186,7 @@ def run_course(
     tell: Told = lambda seed, steps, evaluation: None,
     note: Note = lambda trial: None,
     origin: Origin | None = None,
+    inspector: Inspector | None = None,
 ) -> Course:
     """Train on `rows` as `plan` says. Raises ConfigError where rows are too few to be cut.
 
@@ -177,18 +199,27 @@ def run_course(
     known, rate = parts.train, page.departure_rate
     ridge = supervised.fit(known, parts.validation, normaliser, rate or 0.0)
     beside = gains(parts.validation, supervised.act(ridge, parts.validation, rate or 0.0))
-    seeds = []
-    for seed in range(plan.seed, plan.seed + plan.seeds):
-        job = replace(
+    jobs = [
+        replace(
             job_of(known, parts.validation, normaliser, plan, seed),
             tensorboard=None if tensorboard is None else tensorboard / f"seed_{seed}",
             folder=None if folder is None else folder / f"seed_{seed}",
             baselines={"supervised_gain_r": beside.learned.value},
             start=None if origin is None else origin.network_on(normaliser),
-        )  # fmt: skip
-        seeds.append(Seed(seed, _noted(job, partial(tell, seed), note, rows, plan, parts.cuts)))
+        )
+        for seed in range(plan.seed, plan.seed + plan.seeds)
+    ]  # fmt: skip
+    ready = Ready(rows, plan, split(rows, parts.cuts), jobs[0])
+    if inspector is not None:
+        inspector.before_training(ready)
+    seeds = [
+        Seed(job.seed, _noted(job, partial(tell, job.seed), note, rows, plan, parts.cuts))
+        for job in jobs
+    ]
     network = _joined(seeds) if origin is None else _best(seeds)
     threshold = threshold_of(network, parts.validation, normaliser, rate)
+    if inspector is not None:
+        inspector.before_test(ready, network, threshold)
     test = _judgeable(parts.test, normaliser)
     actions = actions_of(page, network, normaliser(test.observations), threshold)
     found = gains(test, actions)

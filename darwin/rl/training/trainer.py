@@ -84,10 +84,8 @@ def train(job: Job, tell: Tell = lambda steps, evaluation: None) -> Trained:
     to twenty times slower where the second core is busy.
     """
     torch.set_num_threads(1)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The `render_mode` attribute")
-        env = ReplayVecEnv(job.train.page, _world(job), truncates=job.train.page.is_continuous)
-        model = _model(job, env)
+    env = env_of(job, world_of(job))
+    model = model_of(job, env)
     model.set_logger(_logger(job))
     watch = _Watch(job, env.world, tell)
     done = watch.take_up(model)
@@ -101,7 +99,15 @@ def train(job: Job, tell: Tell = lambda steps, evaluation: None) -> Trained:
     return Trained(watch.best[0], tuple(watch.history), watch.best[1])
 
 
-def _world(job: Job) -> World:
+def env_of(job: Job, world: World) -> ReplayVecEnv:
+    """`world` as stable-baselines3 sees it in this job."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The `render_mode` attribute")
+        return ReplayVecEnv(job.train.page, world, truncates=job.train.page.is_continuous)
+
+
+def world_of(job: Job) -> World:
+    """The world in which a job is trained."""
     size = job.recipe.environments
     rows, seed = job.train, job.seed
     if rows.page.is_continuous:
@@ -111,7 +117,8 @@ def _world(job: Job) -> World:
     return TableWorld(rows, job.normaliser, size, seed)
 
 
-def _model(job: Job, env: ReplayVecEnv) -> BaseAlgorithm:
+def model_of(job: Job, env: ReplayVecEnv) -> BaseAlgorithm:
+    """The model of stable-baselines3 that learns in `env`, not trained yet."""
     recipe, hidden = job.recipe, list(job.recipe.hidden)
     gamma = recipe.gamma if job.budget is None else 0.99
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def test_what_would_have_been_seen_is_what_is_seen_by_an_agent_that_watches(
         made.observations.view(np.uint32), watched.observations.view(np.uint32)
     )
     assert made.digest == watched.digest
+
+
+def test_an_agent_learns_from_a_run_that_it_took_no_part_in_and_canaries_find_nothing(
+    desk: Desk,
+) -> None:
+    pytest.importorskip("stable_baselines3")
+    words = ("--allow-small", "--total-timesteps", "8192", "--seeds", "1", "--json")
+    done = desk.darwin("rl", "train", "gate", "--run-ids", "alone", *words)
+    assert done.returncode in (0, 10), done.stderr
+    told = json.loads(done.stdout)
+    assert {one["passed"] for one in told["canaries"]} == {True}, told["canaries"]
 
 
 def test_beside_agents_that_act_it_sees_the_account_that_they_left(tmp_path: Path) -> None:

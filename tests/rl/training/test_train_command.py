@@ -56,16 +56,18 @@ def trained(kept: Desk) -> dict[str, dict[str, Any]]:
     """What training each page told; its models are in the registry."""
     told = {}
     for agent in AGENTS:
-        done = train(kept, agent, "--tensorboard-log", f"curves/{agent}", "--json")
+        done = train(kept, agent, "--tensorboard-log", f"curves/{agent}", "--json", canaries=True)
         assert done.returncode == 0, done.stderr
         told[agent] = json.loads(done.stdout)
     return told
 
 
 def train(
-    desk: Desk, agent: str, *more: str, runs: str = "planted"
+    desk: Desk, agent: str, *more: str, runs: str = "planted", canaries: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    return desk.darwin("rl", "train", agent, "--run-ids", runs, *QUICK, *more)
+    """Train by the command; canaries take a second or two, which most tests here do without."""
+    quick = QUICK if canaries else (*QUICK, "--skip-canaries")
+    return desk.darwin("rl", "train", agent, "--run-ids", runs, *quick, *more)
 
 
 def weights(desk: Desk, agent: str) -> bytes:
@@ -101,6 +103,7 @@ def test_each_page_learns_what_was_planted_and_its_model_only_watches(
     assert ("deployed", told["version"]) in versions(kept, agent)
     assert kept.ask("SELECT count(*) FROM graduation_events") == [(0,)]
     assert told["rows"]["train"] > told["rows"]["test"] > 300
+    assert {one["passed"] for one in told["canaries"]} == {True}
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -172,7 +175,7 @@ def test_a_training_that_is_killed_leaves_no_model_and_goes_on_to_the_same_weigh
     before, known = weights(kept, "portfolio"), versions(kept, "portfolio")
     process = subprocess.Popen(
         [sys.executable, "-m", "darwin.cli.main", "rl", "train", "portfolio", "--run-ids",
-         "planted", *QUICK],
+         "planted", *QUICK, "--skip-canaries"],
         cwd=kept.folder, env=clean_environment(), stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stderr is not None
