@@ -199,7 +199,7 @@ def test_a_worker_tells_what_cannot_be_computed_and_one_that_is_killed_is_replac
     from darwin.rl.training.search_local import LocalEngine
 
     database = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
-    rows = rows_of("gate", ("planted",), (database,), True)
+    rows = rows_of("gate", ("planted",), (database,), True, str(desk.folder))
     plan = Plan(recipe_of("gate"), timesteps=4096, eval_freq=4096, seeds=1)
     task = Task.of(rows, plan)
 

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,7 +71,7 @@ def test_trials_run_on_both_nodes_and_gain_what_they_gain_here(desk: Desk, clust
     assert told["counts"] == {"complete": 4}
 
     database = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
-    rows = rows_of("gate", ("planted",), (Path(database),), True)
+    rows = rows_of("gate", ("planted",), (database,), True, str(desk.folder))
     task = Task.of(rows, Plan(recipe_of("gate"), timesteps=8192, eval_freq=4096, seeds=1))
     for one in complete:
         recipe = recipe_with(recipe_of("gate"), one["chosen"])
