@@ -1,4 +1,4 @@
-"""`python -m bench.real FOLDER`: train on BTC, ETH and BNB to the end of 2023, test on what follows.
+"""`python -m bench.real FOLDER`: train on BTC, ETH and BNB to the end of 2023, test on the rest.
 
 FOLDER holds `BTCUSDT-1h.parquet` and its sisters. Whatever comes out is printed as it is.
 """
