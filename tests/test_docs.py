@@ -163,8 +163,8 @@ def make_words() -> set[str]:
 @each_page
 def test_every_make_word_exists(page: Path) -> None:
     text = page.read_text("utf-8")
-    named = set(re.findall(r"`make ([a-z]+)[^`]*`", text)) | set(
-        re.findall(r"^\$ make ([a-z]+)", text, re.M)
+    named = set(re.findall(r"`make ([a-z-]+)[^`]*`", text)) | set(
+        re.findall(r"^\$ make ([a-z-]+)", text, re.M)
     )
     assert named <= make_words()
 
