@@ -20,7 +20,7 @@ from darwin.rl.training.rows import Normaliser, Rows, without_strange
 from darwin.rl.training.trainer import Evaluation, Job, at_rate, train
 
 STEPS, EVALUATE = 100_000, 10_000
-DEFAULTS_AT_MOST = 400_000
+DEFAULTS_AT_MOST = 120_000
 SEEDS = (0, 1, 2, 3, 4)
 RATE, WANTED = 0.3, 0.8
 
