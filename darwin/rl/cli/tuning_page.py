@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 SHOWN = 10
 FEWEST_FOR_IMPORTANCE = 10
 _PASSED_ON = (
-    "run_ids", "more_db", "allow_small", "total_timesteps", "eval_freq", "seed", "test_from",
-    "embargo_hours", "patience", "calls", "stretch", "device", "artifacts_dir", "db",
+    "run_ids", "more_db", "allow_small", "last_days", "total_timesteps", "eval_freq", "seed",
+    "test_from", "embargo_hours", "patience", "calls", "stretch", "device", "artifacts_dir", "db",
 )  # fmt: skip
 """Options that mean the same to a training; seeds it merges as many as by default."""
 

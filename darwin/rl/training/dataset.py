@@ -194,7 +194,7 @@ def _joined(page: AgentSpec, parts: Sequence[_Run]) -> Rows:
         first.setdefault(fact[0], fact)
     if len(first) < len(every):
         left_out[_TWICE] = len(every) - len(first)
-    kept = sorted(first.values(), key=lambda fact: (fact[2], fact[0]))
+    kept = sorted(first.values(), key=lambda fact: (fact[2] + fact[12].bar_ms, fact[0]))
     symbols = tuple(sorted({fact[1] for fact in kept}))
     code = {symbol: at for at, symbol in enumerate(symbols)}
     k = len(page.names)

@@ -90,7 +90,7 @@ def _begun(trial: FrozenTrial) -> datetime:
 def _url(url: str) -> URL:
     try:
         return make_url(url)
-    except ArgumentError as fault:
+    except (ArgumentError, ValueError) as fault:
         raise ConfigError(
             "the storage is no URL of a database",
             where="--storage",
@@ -157,7 +157,7 @@ def _storage(url: str, place: str, *, is_shared: bool) -> RDBStorage:
         raise ConfigError(
             f"there is no driver for this database: {fault.__cause__ or fault}",
             where=place,
-            mend="install its driver, such as psycopg2-binary for postgresql",
+            mend="install its driver, such as psycopg[binary] for postgresql",
         ) from fault
 
 

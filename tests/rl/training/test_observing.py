@@ -83,6 +83,17 @@ def test_beside_agents_that_act_it_sees_the_account_that_they_left(tmp_path: Pat
     assert made.digest != first.digest
 
 
+def test_rows_of_two_timeframes_stand_in_the_order_of_their_decisions(desk: Desk) -> None:
+    market = {"bars": 750, "edge": 0.5, "timeframe": "4h"}
+    desk.config(run_id="four", market=market, rl=rules(agents=["gate"]))
+    assert desk.darwin("run", "config.json").returncode == 0
+    artifacts = desk.folder / "artifacts"
+    state = artifacts / "rl_state" / "agent_state.sqlite"
+    both = rows_of("gate", ("watched", "four"), (state,), True, str(artifacts))
+    assert len(both) > len(rows(desk, "gate", "watched"))
+    assert (np.diff(both.decided) >= 0).all()
+
+
 def test_a_changed_record_is_refused(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.config(market={"bars": 1500, "edge": 0.5}, rl=None)

@@ -143,7 +143,7 @@ def test_a_search_that_is_killed_goes_on_to_the_same_recipe_and_that_can_be_trai
     assert max(curve) == resumed["best_learned_gain_r"], "trained just as it was tried"
     tried = [gain for (gain,) in desk.ask("SELECT gain_r FROM trials WHERE kind = 'search'")]
     assert (len(tried), max(tried)) == (4, max(curve)), "each once, though searched for twice"
-    assert told["trials"]["trials"] == 5, "the training pays for the search"
+    assert told["trials"]["trials"] == 5, "the search is counted"
 
 
 def test_a_stopped_search_keeps_what_was_finished_and_leaves_nothing_under_way(
@@ -232,6 +232,16 @@ def test_a_worker_tells_what_cannot_be_computed_and_one_that_is_killed_is_replac
         assert heard(engine) == Ended(2, where=ended.where), "given up, and no fault"
 
 
+def test_the_command_to_train_with_it_asks_for_the_same_rows_and_plan() -> None:
+    import click
+
+    from darwin.rl.cli.training_options import plan_options, row_options
+    from darwin.rl.cli.tuning_page import _PASSED_ON
+
+    asked = {one.name for one in click.command()(plan_options(row_options(lambda: None))).params}
+    assert asked - set(_PASSED_ON) == {"seeds", "algo"}, "the recipe names the algorithm"
+
+
 def test_the_space_is_printed_without_a_run(here: Call) -> None:
     code, out, err = here("rl", "tune", "--space")
     assert (code, err) == (0, "")
@@ -248,6 +258,7 @@ def test_the_space_is_printed_without_a_run(here: Call) -> None:
         (("--study", "taken", "--test-from", "2020-05-01"), 2, "was begun on another plan"),
         (("--study", "../taken"), 2, "is a name of letters"),
         (("--storage", "search.sqlite"), 2, "write sqlite:///search.sqlite"),
+        (("--storage", "postgresql://ada@host:port/base"), 2, "write sqlite:///search.sqlite"),
         (("--storage", "sqlite://"), 2, "a search in memory"),
         (("--storage", "sqlite:///config.json"), 4, "file is not a database"),
         (("--storage", "nosuch://ada:secret@host/base"), 2, "no driver for this database"),
