@@ -7,13 +7,11 @@ every candidate. Where an agent's learned gain on the test is not above zero, no
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from bench import learning_worlds as worlds
-from bench.end_to_end import darwin
 from bench.mutants import ROOT
 from darwin.core.agents import AGENTS
 from darwin.rl.serving.demo_models import FOLDER
@@ -50,13 +48,7 @@ def _run(folder: Path) -> Path:
     tree["portfolio"] |= worlds.ROOM["portfolio"]
     tree["limits"] = worlds.ROOM["limits"]
     tree["rl"] = worlds.WATCHED
-    tree["artifacts_dir"] = str(folder / "artifacts")
-    path = folder / "world.json"
-    path.write_text(json.dumps(tree))
-    done = subprocess.run(darwin("run", str(path)), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"the run failed:\n{done.stderr[-2000:]}")
-    return folder / "artifacts" / "rl_state" / "agent_state.sqlite"
+    return worlds.run(folder, tree)
 
 
 def _course(database: Path, agent: str) -> Course:

@@ -50,14 +50,19 @@ def make(folder: Path, seed: int, edge: float, bars: int, costs: dict[str, Any])
         ],
         "decider": {"provider": "rules", "take_all": True},
         "rl": WATCHED,
-        "artifacts_dir": str(folder / "artifacts"),
     }  # fmt: skip
-    path = folder / "world.json"
-    path.write_text(json.dumps(tree))
+    return run(folder, tree)
+
+
+def run(folder: Path, tree: dict[str, Any]) -> Path:
+    """Make the run that a config tells of, with its artifacts in `folder`; gives its database."""
+    artifacts = folder / "artifacts"
+    path = folder / "config.json"
+    path.write_text(json.dumps(tree | {"artifacts_dir": str(artifacts)}))
     done = subprocess.run(darwin("run", str(path)), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"the run of world {seed} failed:\n{done.stderr[-2000:]}")
-    return folder / "artifacts" / "rl_state" / "agent_state.sqlite"
+        raise SystemExit(f"the run failed:\n{done.stderr[-2000:]}")
+    return artifacts / "rl_state" / "agent_state.sqlite"
 
 
 def rows_in(database: Path, agent: str) -> Rows:

@@ -26,8 +26,8 @@ def main() -> None:
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)
     with tempfile.TemporaryDirectory() as folder:
+        _run(Path(folder), Path(sys.argv[1]).resolve())
         artifacts = Path(folder) / "artifacts"
-        _run(Path(folder), Path(sys.argv[1]).resolve(), artifacts)
         told = {agent: _train(agent, artifacts) for agent in AGENTS}
     rows = []
     for agent, one in told.items():
@@ -49,7 +49,7 @@ def main() -> None:
         print(f"\n{agent}: {one['verdict']}")
 
 
-def _run(folder: Path, market: Path, artifacts: Path) -> None:
+def _run(folder: Path, market: Path) -> None:
     tree = {
         "run_id": "real",
         "market": {
@@ -60,13 +60,8 @@ def _run(folder: Path, market: Path, artifacts: Path) -> None:
         "playbooks": [{"name": name} for name in ("breakout", "mean_reversion", "pullback")],
         "decider": {"provider": "rules", "cost_usd_per_call": 0.01},
         "rl": worlds.WATCHED,
-        "artifacts_dir": str(artifacts),
     }  # fmt: skip
-    path = folder / "real.json"
-    path.write_text(json.dumps(tree))
-    done = subprocess.run(darwin("run", str(path)), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"the run failed:\n{done.stderr[-2000:]}")
+    worlds.run(folder, tree)
 
 
 def _train(agent: str, artifacts: Path) -> dict[str, Any]:

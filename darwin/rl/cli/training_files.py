@@ -18,7 +18,7 @@ def write_training(folder: Path, told: dict[str, Any]) -> None:
     from darwin.report.files import write_text
     from darwin.report.training import page
 
-    text = json.dumps(told, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    text = _text(told)
     write_text(folder / FIGURES, text)
     write_text(folder / PAGE, page(json.loads(text)))
 
@@ -29,5 +29,9 @@ def write_alarm(folder: Path, told: dict[str, Any]) -> Path:
 
     (folder / PAGE).unlink(missing_ok=True)
     path = folder / FIGURES
-    write_text(path, json.dumps(told, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    write_text(path, _text(told))
     return path
+
+
+def _text(told: dict[str, Any]) -> str:
+    return json.dumps(told, indent=1, sort_keys=True, allow_nan=False) + "\n"

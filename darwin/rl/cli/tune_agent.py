@@ -148,15 +148,17 @@ def tune(
     url = storage or f"sqlite:///{folder / 'search.sqlite'}"
     note = ledger(where.db, by, resume=True)
 
-    def heard(trial: FrozenTrial) -> None:
+    def keep(trial: FrozenTrial) -> None:
         for network in ledger_rows(trial, rows, plan):
             note(network)
+
+    def heard(trial: FrozenTrial) -> None:
+        keep(trial)
         tell_trial(trial)
 
     with kept_study(url, name, terms) as kept:
         for trial in filter(is_finished, kept.study.get_trials(deepcopy=False)):
-            for network in ledger_rows(trial, rows, plan):
-                note(network)  # where a kill came between the study and the ledger
+            keep(trial)  # where a kill came between the study and the ledger
         search = Search(kept.study, space, plan, heard, kept.beat)
         search.run(_engine(engine_name, task, jobs, ray_address), trials, timeout)
         outcome = Outcome.of(kept.study, task, kept.place)

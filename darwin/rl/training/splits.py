@@ -67,6 +67,12 @@ def _beyond(seen_until: int, cuts: Cuts, decided: IntArray, test_from: int | Non
     new = decided[decided > seen_until]
     if test_from is not None:
         new = new[new < test_from]
+        if len(new) < 2 and test_from < decided[-1]:
+            raise ConfigError(
+                "before this day the version has seen all rows: nothing new is left to choose by",
+                where="--test-from",
+                mend="name a later day, or leave it out: what is new is shared by itself",
+            )
     if len(new) < 2:
         raise ConfigError(
             "the version has seen all of these rows: there would be nothing new to judge it by",
