@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from darwin.rl.training.course import Note
+    from darwin.rl.training.noted import Note
     from darwin.rl.training.trials import Trial
 
 

@@ -19,6 +19,7 @@ from darwin.rl.cli.ledger import ledger
 from darwin.rl.cli.options import Deployment, act_options, database_options, open_registry, placed
 from darwin.rl.cli.training_files import PAGE, write_alarm, write_training
 from darwin.rl.cli.training_options import (
+    observing,
     plan_of,
     plan_options,
     require_training,
@@ -98,12 +99,13 @@ def train(
     from darwin.rl.training.course import continuing, run_course
 
     dbs = (where.db, *map(Path, more_db))
-    rows = rows_of(agent, run_ids, dbs, allow_small, artifacts_dir, last_days)
+    observe = observing(agent, artifacts_dir)
+    rows = rows_of(agent, run_ids, dbs, allow_small, observe, last_days)
     origin = None
     if version is not None:
         origin = _origin(where, agent, version, plan)
         plan = continuing(plan, origin)
-    watch = None if skip_canaries else watch_of(rows, run_ids, dbs, artifacts_dir, last_days)
+    watch = None if skip_canaries else watch_of(rows, run_ids, dbs, observe, last_days)
     folder = placed(artifacts_dir, "artifacts/rl_training") / agent / _key(rows, plan)
     note = ledger(where.db, by, resume=resume)
     _make_ready(folder, resume=resume)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +14,12 @@ import click
 from darwin.errors import ConfigError
 
 if TYPE_CHECKING:
-    from darwin.rl.agents.spec import AgentSpec
     from darwin.rl.training.canaries.watch import Watch
     from darwin.rl.training.course import Plan
     from darwin.rl.training.dataset import Observe, Source
     from darwin.rl.training.recipes import Recipe
     from darwin.rl.training.rows import Rows
+    from darwin.store.db import Database
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _MOST_STEPS = 1_000_000_000
@@ -228,45 +228,45 @@ def rows_of(
     run_ids: tuple[str, ...],
     dbs: tuple[Path, ...],
     allow_small: bool,
-    artifacts_dir: str,
+    observe: Observe,
     last_days: float | None = None,
 ) -> Rows:
-    """Rows of the runs, each looked for in the databases in turn; all, or the `last_days` alone.
-
-    Where the agent was not asked in a run, that run is made again with it at the door.
-    """
+    """Rows of the runs, each looked for in the databases in turn; all, or the `last_days` alone."""
     from darwin.rl.agents.pages import PAGES
     from darwin.rl.training.dataset import read_rows
 
-    page = PAGES[agent]
     with sources_of(run_ids, dbs) as sources:
         return read_rows(
-            page, sources, allow_small=allow_small, last_days=last_days,
-            observe=_observing(page, artifacts_dir),
-        )  # fmt: skip
+            PAGES[agent], sources, allow_small=allow_small, observe=observe, last_days=last_days
+        )
 
 
 def watch_of(
     rows: Rows,
     run_ids: tuple[str, ...],
     dbs: tuple[Path, ...],
-    artifacts_dir: str,
+    observe: Observe,
     last_days: float | None = None,
 ) -> Watch:
     """The canaries of a training on `rows`, with what the journal tells of them."""
     from darwin.rl.training.canaries.told import read_told
     from darwin.rl.training.canaries.watch import Watch
 
-    page = rows.page
     with sources_of(run_ids, dbs) as sources:
-        told = read_told(
-            page, sources, rows, observe=_observing(page, artifacts_dir), last_days=last_days
-        )
-    return Watch(told)
+        return Watch(read_told(rows.page, sources, rows, observe=observe, last_days=last_days))
 
 
-def _observing(page: AgentSpec, artifacts_dir: str) -> Observe:
-    """Has runs that the agent of `page` took no part in made again, with it at the door."""
+def observing(agent: str, artifacts_dir: str) -> Observe:
+    """Has a run that the agent took no part in made again, once, with it at the door."""
     from darwin.bootstrap.observing import observations
+    from darwin.rl.agents.pages import PAGES
 
-    return lambda database, run_id: observations(database, run_id, page, artifacts_dir)
+    made: dict[tuple[Path, str], Mapping[bytes, bytes]] = {}
+
+    def observe(database: Database, run_id: str) -> Mapping[bytes, bytes]:
+        key = database.path, run_id
+        if key not in made:
+            made[key] = observations(database, run_id, PAGES[agent], artifacts_dir)
+        return made[key]
+
+    return observe

@@ -16,6 +16,7 @@ from darwin.rl.cli.columns import print_json
 from darwin.rl.cli.ledger import ledger
 from darwin.rl.cli.options import Deployment, database_options, login, placed, said
 from darwin.rl.cli.training_options import (
+    observing,
     plan_of,
     plan_options,
     require_training,
@@ -138,9 +139,8 @@ def tune(
     from darwin.rl.training.search_study import kept_study
     from darwin.rl.training.search_trials import ledger_rows
 
-    rows = rows_of(
-        agent, run_ids, (where.db, *map(Path, more_db)), allow_small, artifacts_dir, last_days
-    )
+    dbs, observe = (where.db, *map(Path, more_db)), observing(agent, artifacts_dir)
+    rows = rows_of(agent, run_ids, dbs, allow_small, observe, last_days)
     task, space = Task.of(rows, plan), SPACES[agent, plan.recipe.algo]
     terms = {"set of rows": rows.digest, "plan": plan.digest(), "space": digest_of(space)}
     name = study or hashlib.sha256("".join(terms.values()).encode()).hexdigest()[:16]
@@ -163,10 +163,11 @@ def tune(
         search.run(_engine(engine_name, task, jobs, ray_address), trials, timeout)
         outcome = Outcome.of(kept.study, task, kept.place)
     if outcome.best is not None:
-        from darwin.rl.training.recipe_file import write_recipe
+        from darwin.report.files import write_text
+        from darwin.rl.training.recipe_file import recipe_text
 
         file = folder / "searches" / name / "recipe.json"
-        write_recipe(file, agent, outcome.recipe)
+        write_text(file, recipe_text(agent, outcome.recipe))
         outcome = outcome.written(file, command_to_train(click.get_current_context(), file))
     if as_json:
         print_json(tree_of_search(outcome))

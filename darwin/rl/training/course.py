@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,11 @@ from darwin.rl.training.continued import Origin
 from darwin.rl.training.export import files_of, merged
 from darwin.rl.training.gains import Gains, departs, gain_sharpe, gains
 from darwin.rl.training.network import Network, actions_of, scores
+from darwin.rl.training.noted import Note, noted
 from darwin.rl.training.recipes import Recipe
 from darwin.rl.training.rows import Normaliser, Rows, without_strange
-from darwin.rl.training.splits import Cuts, Split, cuts_of, split
-from darwin.rl.training.trainer import Budget, Evaluation, Job, Tell, Trained, at_rate, train
-from darwin.rl.training.trials import SEED, Trial
+from darwin.rl.training.splits import Split, cuts_of, split
+from darwin.rl.training.trainer import Budget, Evaluation, Job, Trained
 from darwin.stats.deflated import DailySharpe
 
 HOUR_MS = 3_600_000
@@ -149,9 +149,6 @@ class Course:
 Told = Callable[[int, int, Evaluation | None], None]
 """(seed, steps, evaluation) of a course under way."""
 
-Note = Callable[[Trial], None]
-"""Told of each network that was trained, before the test is looked at."""
-
 
 class Prepared(NamedTuple):
     """Rows as a course and a search read them."""
@@ -213,7 +210,7 @@ def run_course(
     if inspector is not None:
         inspector.before_training(ready)
     seeds = [
-        Seed(job.seed, _noted(job, partial(tell, job.seed), note, rows, plan, parts.cuts))
+        Seed(job.seed, noted(job, partial(tell, job.seed), note, rows, plan.digest(), parts.cuts))
         for job in jobs
     ]
     network = _joined(seeds) if origin is None else _best(seeds)
@@ -246,44 +243,6 @@ def run_course(
             test, _alone(origin.network_on(normaliser), parts.validation, test, normaliser, rate)
         ),
     )  # fmt: skip
-
-
-def trial_of(
-    job: Job, looks: Sequence[Evaluation], network: Network | None, *,
-    rows: Rows, plan: Plan, cuts: Cuts, kind: str = SEED,
-) -> Trial:  # fmt: skip
-    """What the ledger keeps of a job on `rows`; without a network it was stopped after `looks`."""
-    return Trial(
-        rows.page.name, kind, network is not None, rows.digest, plan.digest(), job.recipe.algo,
-        job.seed, looks[-1].steps, int(rows.decided.min()), cuts.test_from,
-        int(rows.settled.max()), max(one.learned_gain for one in looks),
-        None if network is None else validation_sharpe(job, network),
-    )  # fmt: skip
-
-
-def validation_sharpe(job: Job, network: Network) -> float:
-    """The Sharpe ratio per day of what a network gains on validation; NaN of few days."""
-    rows, seen = job.validation, job.normaliser(job.validation.observations)
-    score, rate = scores(rows.page, network, seen), job.recipe.departure_rate or 0.0
-    return gain_sharpe(rows, at_rate(rows, network, seen, score, rate)).per_day
-
-
-def _noted(job: Job, tell: Tell, note: Note, rows: Rows, plan: Plan, cuts: Cuts) -> Trained:
-    """Train a network and note it, also where it is stopped after a look at validation."""
-    looks: list[Evaluation] = []
-    network = None
-
-    def told(steps: int, found: Evaluation | None) -> None:
-        looks.extend([] if found is None else [found])
-        tell(steps, found)
-
-    try:
-        trained = train(job, told)
-        looks, network = list(trained.history), trained.network
-    finally:
-        if looks:
-            note(trial_of(job, looks, network, rows=rows, plan=plan, cuts=cuts))
-    return trained
 
 
 def threshold_of(

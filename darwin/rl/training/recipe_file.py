@@ -52,12 +52,9 @@ def tree_of_recipe(agent: str, recipe: Recipe) -> dict[str, Any]:
     return {"agent": agent, "algo": recipe.algo, **said, "hidden": list(recipe.hidden)}
 
 
-def write_recipe(path: Path, agent: str, recipe: Recipe) -> None:
-    """Write the file of a recipe, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.tmp")
-    aside.write_text(json.dumps(tree_of_recipe(agent, recipe), indent=1) + "\n", encoding="utf-8")
-    aside.replace(path)
+def recipe_text(agent: str, recipe: Recipe) -> str:
+    """The file of a recipe, which `read_recipe` reads."""
+    return json.dumps(tree_of_recipe(agent, recipe), indent=1) + "\n"
 
 
 def read_recipe(path: Path, agent: str) -> Recipe:
@@ -89,7 +86,13 @@ def read_recipe(path: Path, agent: str) -> Recipe:
             f"{default.algo} does not read {', '.join(idle)}", path,
             f"leave it out; it reads {', '.join(READ_BY[default.algo])}",
         )  # fmt: skip
-    return replace(default, **said)
+    recipe = replace(default, **said)
+    if recipe.algo == PPO and recipe.rollout < 2:
+        raise _refused(
+            "one step in one environment is no rollout of ppo", path,
+            "raise environments or steps",
+        )  # fmt: skip
+    return recipe
 
 
 def _raw(path: Path) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 
 from darwin.core.agents import AGENTS
 from darwin.errors import DarwinError
-from darwin.rl.cli.training_options import rows_of
+from darwin.rl.cli.training_options import observing, rows_of
 from darwin.rl.training.rows import Rows
 from tests.run.agents import demote, promote, rules
 from tests.run.command import Desk
@@ -39,7 +39,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def rows(desk: Desk, agent: str, run_id: str) -> Rows:
     artifacts = desk.folder / "artifacts"
     state = artifacts / "rl_state" / "agent_state.sqlite"
-    return rows_of(agent, (run_id,), (state,), True, str(artifacts))
+    return rows_of(agent, (run_id,), (state,), True, observing(agent, str(artifacts)))
 
 
 @pytest.mark.parametrize("run_id", ["alone", "off", "gated"])
@@ -89,7 +89,7 @@ def test_rows_of_two_timeframes_stand_in_the_order_of_their_decisions(desk: Desk
     assert desk.darwin("run", "config.json").returncode == 0
     artifacts = desk.folder / "artifacts"
     state = artifacts / "rl_state" / "agent_state.sqlite"
-    both = rows_of("gate", ("watched", "four"), (state,), True, str(artifacts))
+    both = rows_of("gate", ("watched", "four"), (state,), True, observing("gate", str(artifacts)))
     assert len(both) > len(rows(desk, "gate", "watched"))
     assert (np.diff(both.decided) >= 0).all()
 

@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO
 from darwin.errors import ConfigError
 from darwin.rl.training.course import Plan
-from darwin.rl.training.recipe_file import read_recipe, tree_of_recipe, write_recipe
+from darwin.rl.training.recipe_file import read_recipe, recipe_text, tree_of_recipe
 from darwin.rl.training.recipes import A2C, PPO, Recipe, recipe_of
 from darwin.rl.training.search import Ended, Looked, Lost, News, Search
 from darwin.rl.training.search_space import SPACES, digest_of
@@ -230,7 +230,7 @@ def test_a_recipe_comes_back_from_its_file(pair: tuple[str, str], tmp_path: Path
     bench = Bench(lambda number, recipe: [Ended(number, (0.0,))])
     search(bench, 2, pair=pair)
     recipe = bench.given[1][1]
-    write_recipe(tmp_path / "recipe.json", agent, recipe)
+    (tmp_path / "recipe.json").write_text(recipe_text(agent, recipe))
     assert read_recipe(tmp_path / "recipe.json", agent) == recipe != recipe_of(agent, algo)
 
 
@@ -254,6 +254,7 @@ def said(**changes: Any) -> str:
         (said(hidden=[0]), "'hidden.0' is refused"),
         (said(averaging=1.0), "'averaging' is refused: Input should be less than 1"),
         (said(learning_rate=0), "'learning_rate' is refused: Input should be greater than 0"),
+        (said(environments=1, steps=1), "one step in one environment is no rollout"),
         (said(algo="a2c"), "a2c does not read batch, epochs, clip"),
         (said(algo="sac"), "gate cannot be trained with sac"),
         (said(agent=PORTFOLIO), "no recipe of gate"),

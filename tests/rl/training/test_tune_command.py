@@ -166,13 +166,19 @@ def test_a_stopped_search_keeps_what_was_finished_and_leaves_nothing_under_way(
 
 
 def test_the_test_is_not_looked_at(desk: Desk) -> None:
-    from darwin.rl.cli.training_options import rows_of
+    from darwin.rl.cli.training_options import observing, rows_of
     from darwin.rl.training.course import Plan, prepare
     from darwin.rl.training.recipes import recipe_of
     from darwin.rl.training.search import Task, evaluate
 
     database = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
-    rows = rows_of("portfolio", ("planted",), (database,), True, str(desk.folder / "artifacts"))
+    rows = rows_of(
+        "portfolio",
+        ("planted",),
+        (database,),
+        True,
+        observing("portfolio", str(desk.folder / "artifacts")),
+    )
     plan = Plan(recipe_of("portfolio"), timesteps=4096, eval_freq=4096, seeds=1)
     tested = np.isin(rows.ids, prepare(rows, plan).parts.test.ids)
     assert 0 < tested.sum() < len(rows)
@@ -192,14 +198,14 @@ def test_a_worker_tells_what_cannot_be_computed_and_one_that_is_killed_is_replac
     import os
     from dataclasses import replace
 
-    from darwin.rl.cli.training_options import rows_of
+    from darwin.rl.cli.training_options import observing, rows_of
     from darwin.rl.training.course import Plan
     from darwin.rl.training.recipes import recipe_of
     from darwin.rl.training.search import Ended, Looked, Lost, News, Task, evaluate
     from darwin.rl.training.search_local import LocalEngine
 
     database = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
-    rows = rows_of("gate", ("planted",), (database,), True, str(desk.folder))
+    rows = rows_of("gate", ("planted",), (database,), True, observing("gate", str(desk.folder)))
     plan = Plan(recipe_of("gate"), timesteps=4096, eval_freq=4096, seeds=1)
     task = Task.of(rows, plan)
 

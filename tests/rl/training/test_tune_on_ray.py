@@ -54,7 +54,7 @@ def begun(desk: Desk, cluster: Any, *more: str) -> subprocess.Popen[str]:
 
 
 def test_trials_run_on_both_nodes_and_gain_what_they_gain_here(desk: Desk, cluster: Any) -> None:
-    from darwin.rl.cli.training_options import rows_of
+    from darwin.rl.cli.training_options import observing, rows_of
     from darwin.rl.training.course import Plan
     from darwin.rl.training.recipes import recipe_of
     from darwin.rl.training.search import Task, evaluate
@@ -71,7 +71,7 @@ def test_trials_run_on_both_nodes_and_gain_what_they_gain_here(desk: Desk, clust
     assert told["counts"] == {"complete": 4}
 
     database = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
-    rows = rows_of("gate", ("planted",), (database,), True, str(desk.folder))
+    rows = rows_of("gate", ("planted",), (database,), True, observing("gate", str(desk.folder)))
     task = Task.of(rows, Plan(recipe_of("gate"), timesteps=8192, eval_freq=4096, seeds=1))
     for one in complete:
         recipe = recipe_with(recipe_of("gate"), one["chosen"])
