@@ -33,8 +33,27 @@ def lines(table: Table, rows: Mapping[str, Sequence[object]]) -> list[bytes]:
     A column that came with a later schema (`since`) is in the lines where it says something, so
     that a line of before is what it was.
     """
-    columns = content(table)
-    for late in (column.name for column in columns if "since" in column.info):
+    return _lines(table, content(table), rows)
+
+
+def sealed_lines(table: Table, rows: Mapping[str, Sequence[object]]) -> list[bytes]:
+    """The same of a table beside the chain: every column but the seal itself.
+
+    A late column that `rows` leaves out says nothing.
+    """
+    columns = sorted((c for c in table.c if c.name != "seal"), key=lambda column: column.name)
+    return _lines(table, [c for c in columns if c.name in rows or not is_late(c)], rows)
+
+
+def is_late(column: Column[Any]) -> bool:
+    """Whether it came with a later schema."""
+    return "since" in column.info
+
+
+def _lines(
+    table: Table, columns: list[Column[Any]], rows: Mapping[str, Sequence[object]]
+) -> list[bytes]:
+    for late in (column.name for column in columns if is_late(column)):
         silent = [value is None for value in rows[late]]
         if all(silent):
             columns = [column for column in columns if column.name != late]
@@ -43,13 +62,7 @@ def lines(table: Table, rows: Mapping[str, Sequence[object]]) -> list[bytes]:
                 {name: values[i : i + 1] for name, values in rows.items()}
                 for i in range(len(silent))
             )
-            return [line for row in alone for line in lines(table, row)]
-    return _joined(table.name, [(c.name, _texts(c, rows[c.name])) for c in columns])
-
-
-def sealed_lines(table: Table, rows: Mapping[str, Sequence[object]]) -> list[bytes]:
-    """The same of a table beside the chain: every column but the seal itself."""
-    columns = sorted((c for c in table.c if c.name != "seal"), key=lambda column: column.name)
+            return [line for row in alone for line in _lines(table, columns, row)]
     return _joined(table.name, [(c.name, _texts(c, rows[c.name])) for c in columns])
 
 

@@ -23,7 +23,7 @@ from darwin.store.sealed import CHANGED, Source
 def append(connection: Connection, table: Table, **values: object) -> int:
     """Add a row to one of `schema.LOGS` within a write transaction; gives its number.
 
-    `values` names every column but `id` and `seal`.
+    `values` names every column but `id` and `seal`; a late one that says nothing may be left out.
     """
     newest = connection.execute(
         select(table.c.id, table.c.seal).order_by(table.c.id.desc()).limit(1)

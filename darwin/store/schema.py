@@ -36,7 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import SchemaItem
 
-VERSION = "0004"
+VERSION = "0005"
 """The revision this code reads and writes: the newest file in `migrations/versions`."""
 
 metadata = MetaData(
@@ -394,6 +394,7 @@ graduation_events = _log(
     Column("by", TEXT, nullable=False),
     Column("reason", TEXT, nullable=False),
     Column("override", INTEGER, nullable=False),  # 1: without the evidence it wants
+    _later("detail", "0005"),  # JSON: what it rests on, and the market time of it; NULL: nothing
     _an_agent(),
     CheckConstraint("kind IN ('promoted', 'demoted')", name="kind"),
     CheckConstraint("override IN (0, 1)", name="override"),
@@ -406,10 +407,29 @@ rollout_events = _log(
     Column("by", TEXT, nullable=False),
     Column("reason", TEXT, nullable=False),
     Column("override", INTEGER, nullable=False),  # 1: a stage was skipped, or its dwell
+    _later("scope", "0005"),  # run:<id>; NULL: the deployment
+    _later("detail", "0005"),  # JSON: what it rests on, and the market time of it; NULL: nothing
     _an_agent(),
     CheckConstraint("stage BETWEEN 0 AND 1", name="stage"),
     CheckConstraint("override IN (0, 1)", name="override"),
 )
+
+contracts = _log(
+    "contracts",
+    Column("agent_name", TEXT, nullable=False),
+    Column("version", TEXT, nullable=False),
+    Column("manifest_sha256", TEXT, nullable=False),
+    Column("scope", TEXT, nullable=False),  # deployment, or run:<id>
+    Column("number", INTEGER, nullable=False),  # of the versions on trial in the budget period
+    Column("entered", INTEGER, nullable=False),  # bar time at which it was entered into, ms UTC
+    Column("terms", TEXT, nullable=False),  # JSON: see darwin.rl.graduation.contract
+    Column("digest", TEXT, nullable=False),  # SHA-256 of the terms, 64 hex digits
+    Column("by", TEXT, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    _an_agent(),
+    CheckConstraint("number >= 1", name="number"),
+)
+"""The terms under which versions are judged, written down before their evidence."""
 
 kill_events = _log(
     "kill_events",
@@ -496,6 +516,6 @@ BESIDE = {one.name: one for one in (run_events, checkpoints, equity_marks, alert
 """The sealed tables of a run, by name."""
 
 LOGS = {one.name: one for one in (
-    model_events, graduation_events, rollout_events, kill_events, trials,
+    model_events, graduation_events, rollout_events, contracts, kill_events, trials,
 )}  # fmt: skip
 """The sealed logs of the deployment, by name."""

@@ -469,7 +469,7 @@ def test_a_stage_that_nobody_appended_stops_the_start(desk: Desk) -> None:
     promote(desk, "gate")
     with closing(sqlite3.connect(desk.folder / "artifacts/rl_state/agent_state.sqlite")) as raw:
         raw.execute(
-            "INSERT INTO rollout_events VALUES (1, 'gate', 1.0, 'Eve', '', 0,"
+            "INSERT INTO rollout_events VALUES (1, 'gate', 1.0, 'Eve', '', 0, NULL, NULL,"
             " '2099-01-01T00:00:00Z', zeroblob(32))"
         )
         raw.commit()

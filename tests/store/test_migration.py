@@ -303,7 +303,7 @@ def without_trials(path: Path, tmp_path: Path) -> Path:
     lay_out(path, "0003")
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("ATTACH ? AS now", [str(now)])
-        for table in set(schema.metadata.tables) - {"trials"}:
+        for table in set(schema.metadata.tables) - {"trials", "contracts"}:
             told = raw.execute(f"PRAGMA main.table_info({table})")
             names = ", ".join(f'"{name}"' for _, name, *_ in told)
             raw.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM now.{table}")
@@ -314,7 +314,7 @@ def without_trials(path: Path, tmp_path: Path) -> Path:
 def test_a_database_of_before_trials_keeps_every_row_and_counts_from_then_on(
     without_trials: Path,
 ) -> None:
-    kept = sorted(set(schema.metadata.tables) - {"trials"})
+    kept = sorted(set(schema.metadata.tables) - {"trials", "contracts"})
     before = tables(without_trials, *kept)
     assert len(before["agent_decisions"]) > 0
     assert len(before["kill_events"]) == len(before["rollout_events"]) == 1
@@ -324,6 +324,9 @@ def test_a_database_of_before_trials_keeps_every_row_and_counts_from_then_on(
         with as_it_stands(database) as raw:
             logs.require_sound(Source(raw, without_trials))
             require_layout(Source(raw, without_trials))
-    assert tables(without_trials, *kept) == before
+    after = tables(without_trials, *kept)
+    (staged,) = after["rollout_events"]
+    assert (staged.pop("scope"), staged.pop("detail")) == (None, None)
+    assert after == before
     assert [row["hash"] for row in facts(without_trials)] == hashes_by_hand(without_trials)
     assert ask(without_trials, "SELECT version_num FROM alembic_version") == [(schema.VERSION,)]

@@ -202,6 +202,9 @@ LOGGED: dict[str, dict[str, object]] = {
     "model_events": SERVING | WHO | {"kind": "deployed", "zip_sha256": "cd" * 32},
     "graduation_events": SERVING | WHO | {"kind": "promoted", "scope": "deployment", "override": 1},
     "rollout_events": {"agent_name": "gate", "stage": 0.01, "override": 0} | WHO,
+    "contracts": SERVING
+    | WHO
+    | {"scope": "deployment", "number": 1, "entered": 1, "terms": "{}", "digest": "cd" * 32},
     "kill_events": {"kind": "on"} | WHO,
     "trials": {
         "agent_name": "gate",

@@ -139,9 +139,10 @@ def test_a_row_that_the_schema_refuses_leaves_nothing(database):
 
 def test_every_log_is_checked(database, path):
     some = {
-        "graduation_events": "'gate', 'promoted', 'v', '', 'deployment', 'Ada', '', 0",
+        "graduation_events": "'gate', 'promoted', 'v', '', 'deployment', 'Ada', '', 0, NULL",
         "model_events": "'gate', 'deployed', 'v', '', '', 'Ada', ''",
-        "rollout_events": "'gate', 0.01, 'Ada', '', 0",
+        "rollout_events": "'gate', 0.01, 'Ada', '', 0, NULL, NULL",
+        "contracts": "'gate', 'v', '', 'deployment', 1, 1, '', '', 'Ada', ''",
         "kill_events": "'on', 'Ada', ''",
         "trials": "'gate', 'seed', 1, '', '', 'ppo', 0, 8192, 1, 2, 3, 0.1, NULL, 'Ada'",
     }
