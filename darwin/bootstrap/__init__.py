@@ -20,7 +20,7 @@ from darwin.config.places import state_db_path
 from darwin.core.candidate import Exits, Trailing
 from darwin.core.clock import Clock
 from darwin.core.market import Bars
-from darwin.core.ports import Decider, Inputs, Journal, Progress, Provider
+from darwin.core.ports import Decider, Inputs, Journal, Progress, Provider, Witness
 from darwin.engine.live import Live
 from darwin.engine.proposals import Quiet, Setup
 from darwin.engine.session import Session
@@ -116,16 +116,20 @@ def live(
     inputs: Inputs | None = None,
     progress: Progress | None = None,
     caught_up: Callable[[], bool] = lambda: True,
+    witness: Witness | None = None,
 ) -> Live:
     """The session of `wired` as a run that is fed its bars, on paper.
 
-    Inference counts as too slow only once the run has `caught_up` with what is on record.
+    Inference counts as too slow only once the run has `caught_up` with what is on record. `witness`
+    sees what agents decide.
     """
     session = wired.session
     broker = PaperBroker(session.rules.costs, session.rules.limits.price_collar_fraction)
     expected = len(Clock.of(session.markets)) if progress is not None else 0
     too_slow = None if wired.agents is None else wired.agents.overdue(caught_up)
-    return Live(session, Stream, broker, journal, inputs, progress, expected, too_slow)
+    return Live(
+        session, Stream, broker, journal, inputs, progress, expected, too_slow, witness
+    )  # fmt: skip
 
 
 def _agents(config: RunConfig) -> Agents | None:

@@ -66,7 +66,7 @@ def agents_of(config: RunConfig) -> Agents | None:
 
     Raises ConfigError where a rule in the place of a model is refused. Reads no model.
     """
-    named = _named(config)
+    named = named_agents(config)
     if config.rl is None or not named:
         return None
     stand_ins = {
@@ -90,7 +90,7 @@ def charters_of(config: RunConfig) -> Charters:
     return Charters(
         {
             name: Charter(agent.enabled, agent.mode != "observe")
-            for name, agent in _named(config).items()
+            for name, agent in named_agents(config).items()
         },
         Timeframe.parse(config.market.timeframe).ms,
         config.rl.max_override_rate if config.rl is not None else 0.0,
@@ -128,7 +128,7 @@ class _Deployment:
         """
         return {
             name: self._standing(name, agent, check=check)
-            for name, agent in _named(self.config).items()
+            for name, agent in named_agents(self.config).items()
             if agent.enabled
         }
 
@@ -162,7 +162,7 @@ class _Deployment:
         may act has a model that is refused.
         """
         require_models(self.policies, self.database, self.run)
-        agents = _named(self.config) if check else {}
+        agents = named_agents(self.config) if check else {}
         now = {
             name: self._tried(standing, may_act=agents[name].mode != "observe")
             for name, standing in standings.items()
@@ -204,7 +204,7 @@ class _Deployment:
 def warnings(config: RunConfig, standings: Mapping[str, Standing]) -> list[str]:
     """What the operator must be told as a run begins, one line each."""
     told = []
-    for name, agent in _named(config).items():
+    for name, agent in named_agents(config).items():
         standing = standings.get(name)
         if standing is not None and standing.refused:
             told.append(
@@ -223,7 +223,7 @@ def warnings(config: RunConfig, standings: Mapping[str, Standing]) -> list[str]:
     return told
 
 
-def _named(config: RunConfig) -> dict[str, AgentConfig]:
+def named_agents(config: RunConfig) -> dict[str, AgentConfig]:
     """The agents that take part, in the order in which they are asked."""
     rl = config.rl
     return rl.agents() if rl is not None and rl.enabled else {}

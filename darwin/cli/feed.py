@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from darwin.bootstrap import Wired
     from darwin.core.market import Bars
+    from darwin.core.ports import Witness
     from darwin.store.acts import Source
     from darwin.store.db import Database
     from darwin.store.journal import Journal
@@ -25,11 +26,13 @@ def feed(
     journal: Journal,
     sources: Sequence[Source],
     speed: float | None,
+    witness: Witness | None = None,
 ) -> None:
     """Feed all bars of `wired`, the last one ending the run; `speed` times real time, if given.
 
-    It listens to `sources` and to releases. What an earlier attempt has seen is fed again without
-    waiting. Raises ConfigError when those bars are not what they were.
+    It listens to `sources` and to releases; `witness` sees what agents decide. What an earlier
+    attempt has seen is fed again without waiting. Raises ConfigError when those bars are not what
+    they were.
     """
     from darwin.bootstrap import live
     from darwin.bootstrap.recorded import require_the_same_bars
@@ -42,7 +45,7 @@ def feed(
     heard = Heard(database, run, *sources, Releases(database, run))
     with shown(run.run_id) as progress:
         timeline = live(
-            wired, journal, heard, progress, lambda: journal.place.facts >= run.place.facts
+            wired, journal, heard, progress, lambda: journal.place.facts >= run.place.facts, witness
         )
         for chunk in _behind(markets, reached):
             timeline.feed(chunk)

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from darwin.bootstrap import Wired
     from darwin.config.load import Loaded
     from darwin.core.account import Alert
-    from darwin.core.ports import Inputs
+    from darwin.core.ports import Inputs, Witness
     from darwin.core.provenance import Provenance
     from darwin.engine.report import Report
     from darwin.engine.result import RunResult
+    from darwin.rl.graduation.promoter import Promoter
     from darwin.store.acts import Source
     from darwin.store.db import Database
     from darwin.store.journal import Journal
@@ -44,13 +45,17 @@ def identify(loaded: Loaded, wired: Wired, mode: str) -> RunIdentity:
 
 
 def walk(
-    wired: Wired, run_id: str, journal: Journal | None = None, inputs: Inputs | None = None
+    wired: Wired,
+    run_id: str,
+    journal: Journal | None = None,
+    inputs: Inputs | None = None,
+    witness: Witness | None = None,
 ) -> RunResult:
     """Replay with progress on stderr; `journal` keeps or compares every fact."""
     from darwin.cli.progress import shown
 
     with shown(run_id) as progress:
-        return wired.session.run(progress, journal, inputs)
+        return wired.session.run(progress, journal, inputs, witness)
 
 
 def keep(
@@ -82,16 +87,28 @@ def keep(
         )
 
     journal = Journal(database, run, wired.playbooks, announce=announce, alert=alert)
+    promoter = _promoter(loaded, wired, database, run)
+    mine = [promoter] if promoter is not None else []
     with outside(loaded, wired, database, run, log) as sources:
-        if run.identity.mode == "feed":
-            feed(wired, database, run, journal, sources, speed)
+        if run.identity.mode == "feed":  # what it writes into the logs is heard by the others
+            feed(wired, database, run, journal, [*mine, *sources], speed, promoter)
             journal.finish()
         else:
-            inputs = Heard(database, run, *sources) if sources else None
-            result = walk(wired, run.run_id, journal, inputs)
+            every = [*sources, *mine]
+            inputs = Heard(database, run, *every) if every else None
+            result = walk(wired, run.run_id, journal, inputs, promoter)
             journal.finish(daily_marks(result.equity))
             return result
     return again(wired, database, find_begun(database, run.run_id))
+
+
+def _promoter(loaded: Loaded, wired: Wired, database: Database, run: Begun) -> Promoter | None:
+    """Who watches the agents of a run; without any, nothing that it needs is imported."""
+    if wired.agents is None:
+        return None
+    from darwin.bootstrap.promoting import promoter_of
+
+    return promoter_of(loaded.config, wired, database, run)
 
 
 @contextmanager

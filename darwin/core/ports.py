@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from darwin.core.account import Account
-from darwin.core.agents import Advice, Model
+from darwin.core.account import Account, SafetyEvent
+from darwin.core.agents import Advice, Decision, Model
 from darwin.core.candidate import Candidate, CandidateTable, Scan
 from darwin.core.decision import Verdict
 from darwin.core.facts import Facts, Input
@@ -110,6 +110,31 @@ class Inputs(Protocol):
 
     def before(self, candidate: Candidate) -> Iterable[Input]:
         """What takes effect from the decision on this candidate on; each once, in order."""
+        ...
+
+
+class Witness(Protocol):
+    """Sees what agents decide and what comes of it; nothing it does changes that decision."""
+
+    def heard(self, one: Input) -> None:
+        """Something from outside takes effect, before the next decision."""
+        ...
+
+    def decided(
+        self, candidate: Candidate, decisions: Sequence[Decision], take: bool | None
+    ) -> None:
+        """Agents were asked about `candidate`, and the expert said `take`; None: it was not."""
+        ...
+
+    def noted(self, event: SafetyEvent) -> None:
+        """Safety has spoken: of the account, or of an agent."""
+        ...
+
+    def settled(self, row: int, r: float, known_ms: int) -> None:
+        """The bracket of candidate `row` has ended with `r`; NaN: it was never entered.
+
+        That is known since the bar that opened at `known_ms`.
+        """
         ...
 
 

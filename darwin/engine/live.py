@@ -16,7 +16,7 @@ from darwin.core.account import EquityMark, SafetyEvent
 from darwin.core.candidate import Candidate, CandidateTable
 from darwin.core.facts import ORDERED, Facts, OutcomeFacts
 from darwin.core.market import DAY_MS, Bars, FloatArray, IntArray
-from darwin.core.ports import Broker, Inputs, Journal, Progress
+from darwin.core.ports import Broker, Inputs, Journal, Progress, Witness
 from darwin.core.trade import Cancel, Fill, Order, Phase
 from darwin.engine.arrivals import Arrival, Point, RunningClock
 from darwin.engine.digest import DataDigest
@@ -63,12 +63,13 @@ class Live:
         progress: Progress | None = None,
         instants_expected: int = 0,
         overdue: Callable[[int], bool] | None = None,
+        witness: Witness | None = None,
     ) -> None:
         """Start before the first bar.
 
         Of the markets of `session` only symbol, timeframe and whether there is funding are looked
         at. `progress` hears of `instants_expected` as the total. `overdue` says of the latency of
-        an inference, in ns, that it was too long.
+        an inference, in ns, that it was too long. `witness` sees what agents decide.
         """
         markets, keys = session.markets, session.feature_keys
         self._clock = RunningClock(
@@ -88,7 +89,7 @@ class Live:
             session.rules, session.decider, self._outbox, self._clock, self._clock.funding,
             self._reasons, inputs,
         )  # fmt: skip
-        self._door = session.open_door(self._step, overdue)
+        self._door = session.open_door(self._step, overdue, witness)
         self._progress, self._expected = progress, instants_expected
         self._row = 0  # of the next candidate
         self._nobody: CandidateTable  # empty; made at the first arrival
@@ -206,7 +207,9 @@ class Live:
             step.on_broker(event)
         if self._door is not None:
             for at in np.argsort(outcomes.row, kind="stable").tolist():
-                step.on_outcome(outcomes.row.item(at), outcomes.r.item(at))
+                step.on_outcome(
+                    outcomes.row.item(at), outcomes.r.item(at), outcomes.known_time.item(at)
+                )
         step.watch_until(now.instant + 1)
         if len(outcomes) or step.fills or step.cancels or step.safety_events:
             self._append(now, outcomes)

@@ -16,7 +16,7 @@ from darwin.core.decision import Reason, Verdict
 from darwin.core.facts import Input
 from darwin.core.features import FeatureFrame
 from darwin.core.market import Bars, BoolArray
-from darwin.core.ports import Broker, Decider, Inputs, Journal, Progress
+from darwin.core.ports import Broker, Decider, Inputs, Journal, Progress, Witness
 from darwin.core.trade import Cancel, Fill, Order, OutcomeTable, Trade
 from darwin.engine import bulk
 from darwin.engine.consult import Door, Terms
@@ -59,17 +59,25 @@ class Session:
         seen = () if self.agents is None else self.agents.needs
         return tuple(dict.fromkeys((*self.recorded_features, *self.decider.needs, *seen)))
 
-    def open_door(self, step: Step, overdue: Callable[[int], bool] | None = None) -> Door | None:
-        """The door of a walk by `step`, which has to attend it; None without agents."""
+    def open_door(
+        self,
+        step: Step,
+        overdue: Callable[[int], bool] | None = None,
+        witness: Witness | None = None,
+    ) -> Door | None:
+        """The door of a walk by `step`, which has to attend it; None without agents.
+
+        `witness` sees what goes on there.
+        """
         if self.agents is None:
             return None
         names = tuple(setup.name for setup in self.setups)
         bar_ms = self.markets[0].timeframe.ms
         door = Door(
-            self.agents, names, bar_ms, step.watch.events.append, step.inputs.append,
+            self.agents, names, bar_ms, step.tell, step.inputs.append,
             step.monitor, step.alerts, overdue,
         )  # fmt: skip
-        step.attend(door)
+        step.attend(door, witness)
         return door
 
     def run(
@@ -77,10 +85,12 @@ class Session:
         progress: Progress | None = None,
         journal: Journal | None = None,
         inputs: Inputs | None = None,
+        witness: Witness | None = None,
     ) -> RunResult:
         """Replay the markets; `journal` is handed all facts, complete when this returns.
 
-        `inputs` are what came from outside when the run was first made.
+        `inputs` are what came from outside when the run was first made; `witness` sees what agents
+        decide.
         """
         clock = Clock.of(self.markets)
         needs, keys = self.decider.needs, self.feature_keys
@@ -101,7 +111,7 @@ class Session:
             broker = self.open_broker(foresight, clock)
             step = Step(self.rules, self.decider, broker, clock, funding, reasons, inputs)
             step.on_gaps(gaps(self.markets, (None,) * len(self.markets), self.quiet))
-            door, settling = self.open_door(step), None
+            door, settling = self.open_door(step, witness=witness), None
             if door is not None:
                 step.consulted = []
                 door.show(table, 0)

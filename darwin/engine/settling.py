@@ -16,8 +16,11 @@ from darwin.engine.scribe import known_time
 class Learner(Protocol):
     """Who wants to know."""
 
-    def on_outcome(self, row: int, r: float) -> None:
-        """The bracket of candidate `row` has ended with `r`; NaN: it was never entered."""
+    def on_outcome(self, row: int, r: float, known_ms: int) -> None:
+        """The bracket of candidate `row` has ended with `r`; NaN: it was never entered.
+
+        That is known since the bar that opened at `known_ms`.
+        """
         ...
 
 
@@ -38,6 +41,6 @@ class Settling:
         """Tell what is known at the close of the bars that open at `time`, and was not told yet."""
         at, known = self._next, self._known
         while at < len(known) and known[at] <= time:
-            learner.on_outcome(self._rows[at], self._r[at])
+            learner.on_outcome(self._rows[at], self._r[at], known[at])
             at += 1
         self._next = at

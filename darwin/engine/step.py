@@ -15,7 +15,7 @@ from darwin.core.candidate import Candidate
 from darwin.core.decision import Reason, Verdict
 from darwin.core.facts import RELEASE, Input
 from darwin.core.market import FloatArray, IntArray
-from darwin.core.ports import Broker, Decider, Inputs, Moment
+from darwin.core.ports import Broker, Decider, Inputs, Moment, Witness
 from darwin.core.trade import Cancel, Fill, Order
 from darwin.engine.consult import Door
 from darwin.engine.consulted import ConsultedColumns
@@ -110,6 +110,7 @@ class Step:
         self._entry_cost = (1.0 + rules.costs.slip) * (1.0 + rules.costs.taker) - 1.0
         self.reasons = reasons
         self.door: Door | None = None
+        self._witness: Witness | None = None
         self.record = TrackRecord()
         self.consulted: list[ConsultedColumns] | None = None  # a list: remember consultations in it
         self.inputs: list[Input] = []
@@ -127,9 +128,9 @@ class Step:
         """What changed what the account may do, in the order it happened."""
         return self.watch.events
 
-    def attend(self, door: Door) -> None:
-        """Let agents take part, through this door."""
-        self.door = door
+    def attend(self, door: Door, witness: Witness | None = None) -> None:
+        """Let agents take part, through this door; `witness` sees what they decide."""
+        self.door, self._witness = door, witness
 
     def take_decisions(self) -> list[Decision]:
         """Hand out the decisions of agents since the last time."""
@@ -154,9 +155,11 @@ class Step:
         for time, detail in found:
             self.alerts.extend(self.monitor.missed_bars(time, detail))
 
-    def on_outcome(self, row: int, r: float) -> None:
+    def on_outcome(self, row: int, r: float, known_ms: int) -> None:
         """Learn what became of the bracket of candidate `row`, before a later one is judged."""
         self.record.settle(row, r)
+        if self._witness is not None:
+            self._witness.settled(row, r, known_ms)
 
     def on_broker(self, event: Fill | Cancel) -> None:
         """Fold a fill into the ledger, or note an entry that did not happen."""
@@ -178,6 +181,8 @@ class Step:
 
     def on_candidate(self, candidate: Candidate, features: FloatArray) -> None:
         """Judge one candidate; it ends here with a reason, or an order goes to the broker."""
+        if self._witness is not None:
+            self.watch_until(candidate.instant + 1)  # it hears of a fall before the next decision
         if self._inputs is not None:
             for one in self._inputs.before(candidate):
                 self._on_input(one, candidate)
@@ -186,7 +191,17 @@ class Step:
         if busy >= self._rules.positions_per_symbol:
             self.reasons[candidate.row] = Reason.POSITION_OPEN
             return
-        account = self.account(candidate.instant)
+        if self._witness is None or self.door is None:
+            self._decide(candidate, features, busy)
+            return
+        door, asked, before = self.door, len(self.verdicts), len(self.door.decisions)
+        self._decide(candidate, features, busy)
+        take = self.verdicts[-1][1].take if len(self.verdicts) > asked else None
+        self._witness.decided(candidate, door.decisions[before:], take)
+
+    def _decide(self, candidate: Candidate, features: FloatArray, busy: int) -> None:
+        """Judge, size and order; `busy` are positions and orders of its symbol."""
+        symbol, account = candidate.symbol, self.account(candidate.instant)
         share, verdict = self._judge(candidate, features, account)
         if verdict is None:
             self.reasons[candidate.row] = Reason.GATE_SKIP
@@ -286,14 +301,24 @@ class Step:
         drawdown = min(equity / self.watch.peak - 1.0, 0.0)
         return Account(equity, gross, pending, len(self.ledger.positions), drawdown)
 
+    def tell(self, event: SafetyEvent) -> None:
+        """Note what safety has to say of an agent."""
+        self.watch.events.append(event)
+        if self._witness is not None:
+            self._witness.noted(event)
+
     def _on_loss(self, event: SafetyEvent) -> None:
         self.alerts.extend(self.monitor.happened(event))
+        if self._witness is not None:
+            self._witness.noted(event)
 
     def _on_input(self, one: Input, candidate: Candidate) -> None:
         """Let an act of a person take effect, before `candidate` is judged."""
         self.inputs.append(one)
         if self.door is not None:
             self.door.heed(one)
+        if self._witness is not None:
+            self._witness.heard(one)
         if one.kind == RELEASE:
             equity = self.account(candidate.instant).equity
             why = f"released by {one.by}: {one.reason}"

@@ -11,6 +11,7 @@ import click
 from darwin.core.agents import AGENTS
 from darwin.rl.cli.columns import percent, print_columns, print_json
 from darwin.rl.cli.options import Deployment, model_options, open_registry
+from darwin.rl.cli.trial_page import evidence_rows, trial_rows, trial_tree
 
 if TYPE_CHECKING:
     from darwin.rl.graduation.checklist import Condition, State
@@ -23,9 +24,11 @@ NOT_PASSED, INCONCLUSIVE = 10, 11
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("agent", required=False, type=click.Choice(AGENTS))
+@click.option("--run", "run_id", metavar="RUN_ID", help="The one run whose evidence it is about.")
 @model_options
 def status(
     agent: str | None,
+    run_id: str | None,
     artifacts_dir: str,
     db: str | None,
     models_dir: str | None,
@@ -34,7 +37,8 @@ def status(
     """Say how far an agent has come: its model, its mode on record, its conditions.
 
     Exit 10 if a necessary condition is refuted, 11 if one cannot be judged yet, 0 if all are
-    passed. Without AGENT all three are shown.
+    passed. Without AGENT all three are shown. Evidence is that of the deployment, else that of the
+    latest replay; --run looks at one run.
 
     \b
     Examples:
@@ -44,7 +48,7 @@ def status(
     from darwin.rl.graduation.checklist import overall
 
     with open_registry(Deployment.of(artifacts_dir, db, models_dir)) as registry:
-        found = [look(registry, name) for name in ((agent,) if agent else AGENTS)]
+        found = [look(registry, name, run_id) for name in ((agent,) if agent else AGENTS)]
     if as_json:
         trees = [_tree(one) for one in found]
         print_json(trees[0] if agent else trees)
@@ -74,8 +78,17 @@ def exit_code(states: Iterable[State]) -> int:
 
 def print_conditions(conditions: Iterable[Condition]) -> None:
     """Print them as a table."""
-    rows = [(one.name, str(one.state), shown(one), one.bound, one.lacks) for one in conditions]
+    rows = [
+        (f"{one.name}{_way(one)}", str(one.state), shown(one), one.bound, one.lacks)
+        for one in conditions
+    ]
     print_columns(("condition", "is", "value", "bound", ""), rows)
+
+
+def _way(one: Condition) -> str:
+    told = [f"by {one.rule}"] if one.rule else []
+    told += ["reported"] if one.reported else []
+    return f" ({', '.join(told)})" if told else ""
 
 
 def shown(one: Condition) -> str:
@@ -91,6 +104,8 @@ def condition_trees(conditions: Iterable[Condition]) -> list[dict[str, Any]]:
 
 
 def _tell(one: Judged) -> None:
+    from darwin.rl.graduation.proof import green_of
+
     card, latest = one.card, one.card.latest
     promotion, last = one.promotion, one.record.acts[-1:]
     rows = [
@@ -105,9 +120,12 @@ def _tell(one: Judged) -> None:
         ("latest run", latest.run_id or "none"),
         ("alerts, 24 h", "; ".join(f"{a.kind}: {a.detail}" for a in latest.alerts) or "none"),
     ]
-    print_columns((one.agent, ""), [*rows, *_figures(one)])
+    print_columns((one.agent, ""), [*rows, *trial_rows(one), *_figures(one)])
     click.echo()
-    print_conditions(one.conditions)
+    if bars := evidence_rows(one):
+        print_columns(("evidence of", "", "", ""), bars)
+        click.echo()
+    print_conditions((*one.conditions, *green_of(one.decay)))
 
 
 def _figures(one: Judged) -> list[tuple[str, str]]:
@@ -134,6 +152,7 @@ def _share(value: float) -> str:
 
 def _tree(one: Judged) -> dict[str, Any]:
     from darwin.rl.graduation.checklist import overall
+    from darwin.rl.graduation.proof import green_of
 
     card = one.card
     return {
@@ -155,6 +174,8 @@ def _tree(one: Judged) -> dict[str, Any]:
         "alerts": [alert._asdict() for alert in card.latest.alerts],
         "overall": str(overall(one.conditions)),
         "conditions": condition_trees(one.conditions),
+        "since_promotion": condition_trees(green_of(one.decay)),
+        "trial": trial_tree(one),
     }
 
 

@@ -61,7 +61,8 @@ def promote(
       darwin rl promote gate --by Ada --reason "two weeks of paper, looked at each skip" --override
     """
     from darwin.rl.graduation.acts import promote as let_act
-    from darwin.rl.graduation.checklist import State, all_pass
+    from darwin.rl.graduation.checklist import all_pass, lacking
+    from darwin.rl.graduation.footing import footing
 
     with open_registry(Deployment.of(**where), to_change=True) as registry:
         one = look(registry, agent, scope.partition(":")[2] or None)
@@ -76,20 +77,21 @@ def promote(
             let_act(
                 registry.database, agent, model, by=by, reason=reason, at=_now(),
                 override=override, scope=scope, conditions=one.conditions,
+                detail=footing(one.trial, one.card.latest.bar_time),
             )  # fmt: skip
-    lacking = [one for one in one.conditions if one.state is not State.PASSED]
+    lacks = () if passed else lacking(one.conditions)
     promoted = passed or override
     if as_json:
         print_json(
             {"agent": agent, "version": model.version, "manifest_sha256": model.sha256}
-            | {"promoted": promoted, "scope": scope, "lacking": condition_trees(lacking)}
+            | {"promoted": promoted, "scope": scope, "lacking": condition_trees(lacks)}
         )
     elif promoted:
         click.echo(f"version {model.version} of {agent} is promoted ({scope}): it may act on 1%")
         click.echo("of the capital where its config says active or auto")
     else:
         click.echo(f"version {model.version} of {agent} is not promoted, for it lacks:\n")
-        print_conditions(lacking)
+        print_conditions(lacks)
         click.echo("\na named person may promote it all the same, with --override")
     return 0 if promoted else NOT_PASSED
 
@@ -110,9 +112,14 @@ def demote(agent: str, by: str, reason: str, scope: str, as_json: bool, **where:
       darwin rl demote gate --by Ada --reason "misses too many winners"
     """
     from darwin.rl.graduation.acts import demote as let_none_act
+    from darwin.rl.graduation.footing import footing
 
     with open_registry(Deployment.of(**where), to_change=True) as registry:
-        ended = let_none_act(registry.database, agent, by=by, reason=reason, at=_now(), scope=scope)
+        one = look(registry, agent, scope.partition(":")[2] or None)
+        ended = let_none_act(
+            registry.database, agent, by=by, reason=reason, at=_now(), scope=scope,
+            detail=footing(one.trial, one.card.latest.bar_time),
+        )  # fmt: skip
     if as_json:
         print_json(
             {"agent": agent, "promoted": False, "scope": scope, "ended": ended.model._asdict()}

@@ -66,6 +66,7 @@ def set_(
     from datetime import UTC, datetime
 
     from darwin.rl.graduation.acts import set_stage
+    from darwin.rl.graduation.footing import footing
 
     with open_registry(Deployment.of(**where), to_change=True) as registry:
         now, before = datetime.now(UTC), look(registry, agent)
@@ -75,6 +76,7 @@ def set_(
             set_stage(
                 registry.database, agent, stage, by=by, reason=reason, at=now, override=override,
                 conditions=before.of_promoted,
+                detail=footing(before.trial, before.card.latest.bar_time),
             )  # fmt: skip
     was = before.promotion.stage if before.promotion else STAGES[0]
     if as_json:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, select
 
 from darwin.core.agents import Model
 from darwin.errors import ConfigError
-from darwin.rl.graduation.checklist import Condition, State, all_pass
+from darwin.rl.graduation.checklist import Condition, all_pass, lacking
 from darwin.rl.graduation.climb import climb
 from darwin.rl.graduation.dwell import market_time_held
 from darwin.rl.graduation.record import DEPLOYMENT, NO_CAPITAL, Kind, Promotion, Record, record_in
@@ -18,6 +20,10 @@ from darwin.store.db import Database
 from darwin.store.runs import iso_time
 from darwin.store.schema import graduation_events, rollout_events
 
+Detail: TypeAlias = Mapping[str, Any]
+"""What an act rests on, as JSON: the bar time of it, the evidence, the contract."""
+BY_ITSELF = "darwin"
+"""Who acts where nobody did."""
 _TICK = timedelta(milliseconds=1)  # to which the logs know the time
 
 
@@ -32,18 +38,20 @@ def promote(
     override: bool = False,
     scope: str = DEPLOYMENT,
     conditions: Sequence[Condition] = (),
+    detail: Detail | None = None,
 ) -> Record:
     """Let `model` act from the next decision on, on the first stage of capital; gives the record.
 
     Every one of its `conditions` must be passed, unless a named person's `override` stands for
-    those that are not. Raises ConfigError where they are not, and where it is promoted already.
+    those that are not. `detail` is what it rests on. Raises ConfigError where they are not, and
+    where it is promoted already.
     """
     earned = all_pass(conditions)
     if not (earned or override):
-        lacking = [one.name for one in conditions if one.state is not State.PASSED]
+        missing = [one.name for one in lacking(conditions)]
         raise ConfigError(
             f"version {model.version} of {agent} has not earned it:"
-            f" {', '.join(lacking) or 'nothing is known of it'}",
+            f" {', '.join(missing) or 'nothing is known of it'}",
             mend="a named person may promote it all the same, with --override",
         )
     with database.write() as connection:
@@ -55,12 +63,22 @@ def promote(
                 mend=f"`darwin rl rollout set {agent} STAGE` changes the stage",
             )
         said = (by, reason, _moment(connection, at))
-        _note(connection, agent, Kind.PROMOTED, model, scope, *said, override=not earned)
+        _note(
+            connection, agent, Kind.PROMOTED, model, scope, *said, override=not earned,
+            detail=detail,
+        )  # fmt: skip
         return record_in(connection, agent)
 
 
 def demote(
-    database: Database, agent: str, *, by: str, reason: str, at: datetime, scope: str = DEPLOYMENT
+    database: Database,
+    agent: str,
+    *,
+    by: str,
+    reason: str,
+    at: datetime,
+    scope: str = DEPLOYMENT,
+    detail: Detail | None = None,
 ) -> Promotion:
     """Let no model of the agent act any more, from the next decision on; gives what has ended.
 
@@ -78,7 +96,10 @@ def demote(
                 mend=f"`darwin rl status {agent}` tells what is on record",
             )
         said = (by, reason, _moment(connection, at))
-        _note(connection, agent, Kind.DEMOTED, ended.model, scope, *said, override=False)
+        _note(
+            connection, agent, Kind.DEMOTED, ended.model, scope, *said, override=False,
+            detail=detail,
+        )  # fmt: skip
     return ended
 
 
@@ -92,6 +113,7 @@ def set_stage(
     at: datetime,
     override: bool = False,
     conditions: Sequence[Condition] = (),
+    detail: Detail | None = None,
 ) -> Record:
     """Let the promoted model hold `stage` of the capital from now on; gives the record.
 
@@ -120,20 +142,37 @@ def set_stage(
             )
         logs.append(
             connection, rollout_events, agent_name=agent, stage=stage, by=by, reason=reason,
-            override=int(found.wants_override), at=_moment(connection, at),
+            override=int(found.wants_override), detail=_text(detail), at=_moment(connection, at),
         )  # fmt: skip
         return record_in(connection, agent)
 
 
+def move(
+    database: Database, agent: str, stage: float, *, scope: str, reason: str, at: datetime,
+    detail: Detail,
+) -> None:  # fmt: skip
+    """Write down that the promoted model holds another stage, as its evidence or safety has it."""
+    with database.write() as connection:
+        logs.append(
+            connection, rollout_events, agent_name=agent, stage=stage, by=BY_ITSELF, reason=reason,
+            override=0, scope=None if scope == DEPLOYMENT else scope, detail=_text(detail),
+            at=_moment(connection, at),
+        )  # fmt: skip
+
+
 def _note(
     connection: Connection, agent: str, kind: Kind, model: Model, scope: str, by: str, reason: str,
-    at: str, *, override: bool,
+    at: str, *, override: bool, detail: Detail | None,
 ) -> None:  # fmt: skip
     logs.append(
         connection, graduation_events, agent_name=agent, kind=str(kind), version=model.version,
         manifest_sha256=model.sha256, scope=scope, by=by, reason=reason, override=int(override),
-        at=at,
+        detail=_text(detail), at=at,
     )  # fmt: skip
+
+
+def _text(detail: Detail | None) -> str | None:
+    return json.dumps(detail, sort_keys=True, separators=(",", ":")) if detail else None
 
 
 def _moment(connection: Connection, now: datetime) -> str:

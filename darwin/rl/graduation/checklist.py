@@ -1,8 +1,8 @@
-"""The necessary conditions of graduation, agent by agent: what is measured, its bound, what lacks.
+"""The conditions of graduation, agent by agent: what is measured, its bound, what lacks.
 
-They are necessary and never enough: looked at every day they are passed by agents without any
-skill. What would be enough, evidence that holds however often one looks, is the condition
-`evidence`, and what is missing is never a pass.
+Figures are necessary and never enough: looked at every day they are passed by agents without any
+skill. What is enough beside them is evidence that holds however often one looks (`proof.py`). What
+is missing is never a pass.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from darwin.rl.graduation.scorecard import (
     Scorecard,
 )
 from darwin.safety.circuit import Phase
+from darwin.stats.intervals import wilson
 
 LEAST_DECISIONS = {GATE: 100, PORTFOLIO: 50, META_LEARNER: 200}
 LEAST_DAYS = {GATE: 7, PORTFOLIO: 7, META_LEARNER: 14}
 LEAST_SETTLED = 0.95
 SAVED, AGREEMENT = (0.20, 0.40), (0.80, 0.95)
+MISSED, ACCURATE = 0.10, 0.60
 FEWEST = 20
 """A share of fewer cases than that is not judged."""
 
@@ -48,6 +50,8 @@ class Condition(NamedTuple):
     value: float | None  # None: there is none
     bound: str  # in words
     lacks: str = ""  # what is missing, or speaks against it; empty: nothing
+    rule: str = ""  # of several ways to graduate that which wants it; empty: all do
+    reported: bool = False  # it stands in the way only where it is refuted
 
 
 class Validation(NamedTuple):
@@ -57,8 +61,17 @@ class Validation(NamedTuple):
     said: str = ""
 
 
-def conditions(card: Scorecard, validation: Validation) -> tuple[Condition, ...]:
-    """Judge all of them, in the order in which they should be looked at."""
+VALUE, COST = "value", "cost"
+"""Ways for a gate to graduate: by what its skips are worth, or by missing hardly any winner."""
+
+
+def conditions(
+    card: Scorecard, validation: Validation, proof: Sequence[Condition]
+) -> tuple[Condition, ...]:
+    """Judge all of them, in the order in which they should be looked at.
+
+    `proof` are those of the evidence (`proof.py`).
+    """
     enough = card.decisions >= LEAST_DECISIONS[card.agent] and card.days >= LEAST_DAYS[card.agent]
     return (
         _at_least("decisions", card, card.decisions, LEAST_DECISIONS[card.agent]),
@@ -67,33 +80,64 @@ def conditions(card: Scorecard, validation: Validation) -> tuple[Condition, ...]
         *_of_figures(card, enough=enough),
         _breaker(card),
         Condition("model validated", validation.state, None, "as if deployed now", validation.said),
-        _EVIDENCE,
+        *proof,
     )
 
 
+_BETTER = (State.REFUTED, State.MISSING, State.INCONCLUSIVE, State.PASSED)
+
+
 def overall(judged: Iterable[Condition]) -> State:
-    """What all of them come to: refuted by one, passed by all alone; of none nothing is known."""
-    states = {one.state for one in judged}
-    if not states:
+    """What all of them come to; of none nothing is known.
+
+    Refuted by one, passed by all that are more than reported. Where there are several ways to
+    graduate, the best of them counts.
+    """
+    every = list(judged)
+    if not every:
         return State.MISSING
-    if State.REFUTED in states:
+    rules = dict.fromkeys(one.rule for one in every if one.rule)
+    ways = [_together(one for one in every if one.rule in ("", rule)) for rule in rules or ("",)]
+    return max(ways, key=_BETTER.index)
+
+
+def _together(judged: Iterable[Condition]) -> State:
+    every = list(judged)
+    if any(one.state is State.REFUTED for one in every):
         return State.REFUTED
-    return State.PASSED if states == {State.PASSED} else State.INCONCLUSIVE
+    wanted = {one.state for one in every if not one.reported}
+    return State.PASSED if wanted == {State.PASSED} else State.INCONCLUSIVE
 
 
 def all_pass(judged: Sequence[Condition]) -> bool:
-    """Whether nothing is lacking, `evidence` being among what was judged."""
-    return overall(judged) is State.PASSED and any(one.name == _EVIDENCE.name for one in judged)
+    """Whether nothing is lacking, evidence being among what was judged."""
+    proven = any(one.name.startswith(EVIDENCE) for one in judged)
+    return overall(judged) is State.PASSED and proven
 
 
-_EVIDENCE = Condition(
-    "evidence",
-    State.MISSING,
-    None,
-    "holds however often one looks",
-    "this version reckons none, and thresholds alone promote agents without skill:"
-    " so only a named person can",
-)
+def lacking(judged: Sequence[Condition]) -> tuple[Condition, ...]:
+    """Those that stand in the way: where there are several ways, of the one that lacks least."""
+    every = [one for one in judged if _stands_in_the_way(one)]
+    rules = dict.fromkeys(one.rule for one in judged if one.rule)
+    if not rules:
+        return tuple(every)
+
+    def away(rule: str) -> tuple[int, int]:
+        mine = [one for one in every if one.rule == rule]
+        return sum(one.state is State.REFUTED for one in mine), len(mine)
+
+    nearest = min(rules, key=away)
+    return tuple(one for one in every if one.rule in ("", nearest))
+
+
+def _stands_in_the_way(one: Condition) -> bool:
+    if one.reported:
+        return one.state is State.REFUTED
+    return one.state is not State.PASSED
+
+
+EVIDENCE = "evidence"
+"""What the names of conditions begin with that no looking can fool."""
 
 
 def _at_least(name: str, card: Scorecard, value: float, least: int) -> Condition:
@@ -143,9 +187,14 @@ def _of_figures(card: Scorecard, *, enough: bool) -> tuple[Condition, ...]:
 def _of_gate(told: GateFigures, decisions: int, enough: bool) -> tuple[Condition, ...]:
     saved, missed = told.saved_share, told.miss_rate
     winners = (told.winners, "winners that the expert takes")
+    band = _share("saved calls", saved, SAVED, _band(SAVED), (decisions, _D), enough)
+    least = (SAVED[0], 1.0)
+    above = _share("saved calls", saved, least, f"{SAVED[0]:.0%} or more", (decisions, _D), enough)
+    misses = _share("miss rate", missed, (0.0, MISSED), f"below {MISSED:.0%}", winners, enough)
     return (
-        _judged("saved calls", saved, _within(saved, SAVED), _band(SAVED), (decisions, _D), enough),
-        _judged("miss rate", missed, missed < 0.10, "below 10%", winners, enough),
+        band._replace(rule=VALUE),
+        above._replace(rule=COST, name="saved calls at least"),
+        misses._replace(rule=COST, reported=True),
     )
 
 
@@ -153,35 +202,75 @@ def _of_meta_learner(
     told: MetaLearnerFigures, decisions: int, enough: bool
 ) -> tuple[Condition, ...]:
     agreement, right = told.agreement, told.override_accuracy
-    agrees, cases = _within(agreement, AGREEMENT), (decisions, _D)
-    overrides = (told.overrides_known, "overrides with an outcome")
+    cases, overrides = (decisions, _D), (told.overrides_known, "overrides with an outcome")
+    accuracy = _share(
+        "override accuracy", right, (ACCURATE, 1.0), f"above {ACCURATE:.0%}", overrides, enough
+    )
     return (
-        _judged("agreement", agreement, agrees, _band(AGREEMENT), cases, enough),
-        _judged("override accuracy", right, right > 0.60, "above 60%", overrides, enough),
+        _share("agreement", agreement, AGREEMENT, _band(AGREEMENT), cases, enough),
+        accuracy._replace(reported=True),
     )
 
 
 def _of_portfolio(told: PortfolioFigures, enough: bool) -> tuple[Condition, ...]:
     cases = (told.trades, "trades with an outcome")
-    sharpe, fall = told.sharpe, told.drawdown
-    drawdown = _judged("shadow drawdown", fall, fall <= 0.20, "20% or less", cases, enough)
+    fall = told.drawdown
+    deep = (fall, fall)
+    drawdown = _judged("shadow drawdown", fall, deep, (0.0, 0.20), "20% or less", cases, enough)
     if math.isnan(fall) and told.trades:
         lacks = f"it fell by {told.drawdown_r:.2f} R, of which sizing 'risk' alone makes a share"
         drawdown = drawdown._replace(lacks=lacks)
-    return (_judged("Sharpe ratio", sharpe, sharpe > 1.5, "above 1.5", cases, enough), drawdown)
+    sharpe = _judged(
+        "Sharpe ratio", told.sharpe, _around_sharpe(told), (1.5, math.inf), "above 1.5", cases,
+        enough,
+    )  # fmt: skip
+    return (drawdown, sharpe._replace(reported=True), _over_equal_weight(told, enough))
 
 
-def _within(value: float, band: tuple[float, float]) -> bool:
-    return band[0] <= value <= band[1]
+def _around_sharpe(told: PortfolioFigures) -> tuple[float, float]:
+    """95 % interval of an annualised Sharpe ratio (Lo 2002), outcomes taken as independent."""
+    if not told.trades or not told.per_year > 0.0 or math.isnan(told.sharpe):
+        return math.nan, math.nan
+    each = told.sharpe / math.sqrt(told.per_year)
+    error = math.sqrt((1.0 + 0.5 * each * each) / told.trades * told.per_year)
+    return told.sharpe - 1.96 * error, told.sharpe + 1.96 * error
+
+
+def _over_equal_weight(told: PortfolioFigures, enough: bool) -> Condition:
+    """How much better than full size for every order; told, and tested as utility."""
+    name, bound = "Sharpe over full size", "+10% or more"
+    plain = told.sharpe_equal_weight
+    if math.isnan(told.sharpe) or math.isnan(plain):
+        return Condition(name, State.MISSING, None, bound, "no trades say it", reported=True)
+    more = told.sharpe / plain - 1.0 if plain > 0.0 else math.nan
+    if math.isnan(more):
+        lacks = f"full size has a Sharpe ratio of {plain:.2f}, of which no share is to be had"
+        return Condition(name, State.INCONCLUSIVE, None, bound, lacks, reported=True)
+    lacks = "" if enough else "too few decisions or days yet"
+    if not lacks and not more >= 0.10:
+        lacks = "not yet"
+    state = State.INCONCLUSIVE if lacks else State.PASSED
+    return Condition(name, state, more, bound, lacks, reported=True)
 
 
 def _band(band: tuple[float, float]) -> str:
     return f"{band[0]:.0%} to {band[1]:.0%}"
 
 
+def _share(
+    name: str, value: float, band: tuple[float, float], bound: str, cases: tuple[int, str],
+    enough: bool,
+) -> Condition:  # fmt: skip
+    """Judge a share of so many cases; refuted is what its interval at 95 % excludes."""
+    known = cases[0] > 0 and 0.0 <= value <= 1.0
+    _, low, high = wilson(value, cases[0]) if known else (value, math.nan, math.nan)
+    return _judged(name, value, (low, high), band, bound, cases, enough)
+
+
 def _judged(
-    name: str, value: float, holds: bool, bound: str, cases: tuple[int, str], enough: bool
-) -> Condition:
+    name: str, value: float, interval: tuple[float, float], band: tuple[float, float], bound: str,
+    cases: tuple[int, str], enough: bool,
+) -> Condition:  # fmt: skip
     """Judge a figure once there is enough of what it was made from; a NaN never holds."""
     count, what = cases
     if math.isnan(value):
@@ -192,6 +281,10 @@ def _judged(
         return Condition(name, State.INCONCLUSIVE, value, bound, lacks)
     if not enough:
         return Condition(name, State.INCONCLUSIVE, value, bound, "too few decisions or days yet")
-    if holds:
+    (low, high), (least, most) = interval, band
+    within = least <= value < most if bound.startswith("below") else least <= value <= most
+    if within and not (bound.startswith("above") and value == least):
         return Condition(name, State.PASSED, value, bound)
-    return Condition(name, State.REFUTED, value, bound, "outside its bound")
+    if high < least or low > most:
+        return Condition(name, State.REFUTED, value, bound, "outside its bound, and not by chance")
+    return Condition(name, State.INCONCLUSIVE, value, bound, "outside its bound, maybe by chance")

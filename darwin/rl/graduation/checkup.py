@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from darwin.core.agents import META_LEARNER
-from darwin.rl.graduation.checklist import FEWEST, State
+from darwin.rl.graduation.checklist import FEWEST, State, lacking
 from darwin.rl.graduation.health import Health
 from darwin.rl.graduation.vitals import SETTLED, SHARE, Figure
 from darwin.safety.circuit import Phase
@@ -177,7 +177,8 @@ def _more(health: Health) -> list[str]:
         worst = ", ".join(f"{one.column} (PSI {one.psi:.2f})" for one in drifted[:NAMED])
         more = f" and {len(drifted) - NAMED} more" if len(drifted) > NAMED else ""
         found.append(f"Drift since training: {worst}{more}")
-    refuted = [one.name for one in health.judged.conditions if one.state is State.REFUTED]
+    every = lacking(health.judged.conditions)
+    refuted = [one.name for one in every if one.state is State.REFUTED]
     if refuted:
         found.append(f"Conditions refuted: {', '.join(refuted)}")
     return found

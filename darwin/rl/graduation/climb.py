@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from darwin.core.agents import Model
-from darwin.rl.graduation.checklist import Condition, State, all_pass
+from darwin.rl.graduation.checklist import Condition, State, all_pass, lacking
 from darwin.rl.graduation.record import Promotion
 from darwin.safety.stages import objection
 
@@ -50,8 +50,8 @@ def climb(
             f" (it was set at {held.stage_since:%Y-%m-%d %H:%M} UTC by the clock of then, which"
             " lies in the future: no time counts before that)"
         )
-    lacking = tuple(one for one in conditions if one.state is not State.PASSED)
-    return Climb("", early, lacking, not lacking and not all_pass(conditions))
+    missing = () if all_pass(conditions) else lacking(conditions)
+    return Climb("", early, missing, not missing and not all_pass(conditions))
 
 
 def about_promoted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, select
 
 from darwin.core.agents import Role, Why
 from darwin.core.market import BoolArray, FloatArray, IntArray
+from darwin.rl.graduation.increments import Entry, Outcome
 from darwin.store.schema import agent_decisions, outcomes, runs, verdicts
 
 
@@ -93,6 +95,27 @@ def fold_rows(rows: Sequence[Sequence[Any]]) -> Evidence:
         r=_reals(r)[kept],
         fed=np.array(mode, dtype=object)[kept] == "feed",
         silent_share=1.0 - len(sound) / len(rows) if rows else float("nan"),
+    )
+
+
+def of_stream(
+    rows: Sequence[tuple[Entry, Outcome | None]], *, fed: bool, silent_share: float
+) -> Evidence:
+    """The same of the decisions of a stream."""
+    n = len(rows)
+    outcomes = [outcome for _, outcome in rows]
+    r = _reals([math.nan if one is None else one.r for one in outcomes])
+    known = [-1 if one is None else one.known_ms for one in outcomes]
+    return Evidence(
+        bar_time=np.array([entry.bar_time for entry, _ in rows], dtype=np.int64),
+        action=_reals([entry.action for entry, _ in rows]),
+        take=_reals([entry.take for entry, _ in rows]),
+        audited=np.array([entry.audited for entry, _ in rows], dtype=np.bool_),
+        settled=np.array([one is not None for one in outcomes], dtype=np.bool_),
+        exit_time=np.where(np.isfinite(r), np.array(known, dtype=np.int64), -1),
+        r=r,
+        fed=np.full(n, fed, dtype=np.bool_),
+        silent_share=silent_share,
     )
 
 

@@ -27,7 +27,7 @@ from darwin.rl.graduation.consultations import (
 )
 from darwin.rl.graduation.evidence import Evidence
 from darwin.rl.graduation.judged import Judged, MayAct, judge
-from darwin.rl.graduation.scorecard import PortfolioFigures
+from darwin.rl.graduation.scorecard import PortfolioFigures, score
 from darwin.rl.graduation.vitals import Figure, vitals
 from darwin.rl.registry.registry import Registry
 from darwin.safety.circuit import OPENED
@@ -145,7 +145,8 @@ def check(
     spans = counted.spans(among)
     inside = counted.inside
     within = (one.evidence.bar_time > window.since) & (one.evidence.bar_time <= window.until)
-    a_year = one.card.figures.per_year if isinstance(one.card.figures, PortfolioFigures) else 0.0
+    figures = score(agent, one.evidence, one.card.latest).figures
+    a_year = figures.per_year if isinstance(figures, PortfolioFigures) else 0.0
     every = np.ones_like(inside)
 
     def part(evidence: Evidence, which: BoolArray, when: int | None) -> Part:

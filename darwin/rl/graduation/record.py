@@ -13,6 +13,7 @@ order in which all of it was said.
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,6 +38,11 @@ def scope_of(run_id: str) -> str:
     return f"run:{run_id}"
 
 
+def run_of(scope: str) -> str:
+    """The run that a scope is about; empty for the deployment."""
+    return scope.partition(":")[2]
+
+
 class Kind(StrEnum):
     """What can be said of an agent."""
 
@@ -56,6 +62,7 @@ class Act(NamedTuple):
     scope: str
     model: Model | None  # None: it is about the stage
     stage: float  # of capital, from here on
+    detail: Mapping[str, Any]  # what it rests on; empty: nothing is on record
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,8 @@ class Promotion:
     since: datetime
     stage: float
     stage_since: datetime
+    basis: Act  # the promotion itself
+    stage_basis: Act  # what gave it its stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +137,8 @@ def record_in(connection: Connection, agent: str) -> Record:
 def _staged(row: Mapping[Any, Any]) -> Act:
     if row["stage"] not in STAGES:
         raise _no_act(rollout_events.name, row, f"{row['stage']!r} is no stage of capital")
-    return _act(rollout_events.name, row, Kind.STAGED, DEPLOYMENT, None, row["stage"])
+    scope = row["scope"] or DEPLOYMENT
+    return _act(rollout_events.name, row, Kind.STAGED, scope, None, row["stage"])
 
 
 def _promoted(row: Mapping[Any, Any]) -> Act:
@@ -143,7 +153,8 @@ def _act(
     said = (row["by"], row["reason"], bool(row["override"]))
     try:
         at = datetime.fromisoformat(row["at"]).astimezone(UTC)
-        return Act(Kind(kind), at, *said, scope, model, stage)
+        detail = json.loads(row["detail"] or "{}")
+        return Act(Kind(kind), at, *said, scope, model, stage, detail)
     except ValueError as fault:
         raise _no_act(log, row, str(fault)) from fault
 
@@ -159,9 +170,9 @@ def _fold(acts: Iterable[Act]) -> Promotion | None:
     held: Promotion | None = None
     for act in acts:
         if act.kind is Kind.PROMOTED and act.model is not None:
-            held = Promotion(act.model, act.scope, act.at, act.stage, act.at)
+            held = Promotion(act.model, act.scope, act.at, act.stage, act.at, act, act)
         elif act.kind is Kind.DEMOTED:
             held = None
         elif held is not None and held.scope == act.scope:
-            held = replace(held, stage=act.stage, stage_since=act.at)
+            held = replace(held, stage=act.stage, stage_since=act.at, stage_basis=act)
     return held

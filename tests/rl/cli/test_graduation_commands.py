@@ -40,7 +40,7 @@ def test_the_status_of_a_good_agent_is_inconclusive_for_want_of_evidence(desk, d
     tree = json.loads(out)
     assert code == 11
     found = states(tree)
-    assert found.pop("evidence") == "missing"
+    assert {found.pop(name) for name in ("blocks", "evidence of skill")} == {"missing"}
     assert set(found.values()) == {"passed"}
     assert (tree["serving"]["version"], tree["mode"], tree["stage"]) == (
         model.version, "observe", 0.0,
@@ -126,7 +126,7 @@ def test_promoting_without_evidence_is_exit_10_and_names_what_lacks(desk, deploy
     code, out, _ = darwin("rl", "promote", "gate", *WHO, "--json")
     tree = json.loads(out)
     assert (code, tree["promoted"]) == (10, False)
-    assert [one["name"] for one in tree["lacking"]] == ["evidence"]
+    assert [one["name"] for one in tree["lacking"]] == ["blocks", "evidence of skill"]
 
 
 def test_a_named_person_may_promote_all_the_same(desk, deploy, darwin):
@@ -272,7 +272,7 @@ class TestRollout:
         code, out, _ = darwin("rl", "rollout", "set", "gate", "5%", *WHO)
         assert code == 10
         lines = [line for line in out.splitlines() if " refuted " in line]
-        assert [line.split("  ")[0] for line in lines] == ["saved calls", "miss rate"]
+        assert [line.split("  ")[0] for line in lines] == ["saved calls (by value)"]
 
     def test_its_status_says_what_set_would_say(self, desk, model, darwin):
         desk.decide(GATE, [0.0, 7.0], PASS, mode="active", reason="active", model=model)
@@ -375,7 +375,7 @@ def test_a_rule_in_the_place_of_a_model_is_judged_and_can_be_promoted_by_a_perso
     assert (code, tree["serving"], tree["judged"]["version"]) == (11, None, "rule.Cautious")
     found = states(tree)
     assert [name for name, state in found.items() if state != "passed"] == [
-        "model validated", "evidence",
+        "model validated", "blocks", "evidence of skill",
     ]  # fmt: skip
     code, _, _ = darwin("rl", "promote", "gate", *WHO)
     assert code == 10

@@ -162,7 +162,15 @@ def test_who_said_it_and_why_stands_in_the_record(gate):
     gate.promote()
     (act,) = read_record(gate.desk.database, "gate").acts
     assert act == Act(
-        Kind.PROMOTED, NOW + timedelta(minutes=1), "Ada", "a test", True, "deployment", OURS, 0.01
+        Kind.PROMOTED,
+        NOW + timedelta(minutes=1),
+        "Ada",
+        "a test",
+        True,
+        "deployment",
+        OURS,
+        0.01,
+        {},
     )
 
 
@@ -440,7 +448,7 @@ SCOPES = st.sampled_from(("deployment", "run:one", "run:two"))
 def test_whatever_was_said_live_knows_one_promoted_model_and_no_replay(told):
     acts = tuple(
         Act(kind, later(minutes=i), "Ada", "a test", False,
-            "deployment" if kind is Kind.STAGED else scope, model, stage)
+            "deployment" if kind is Kind.STAGED else scope, model, stage, {})
         for i, ((kind, model, stage), scope) in enumerate(told)
     )  # fmt: skip
     record = Record("gate", acts)

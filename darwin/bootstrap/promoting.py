@@ -1,0 +1,104 @@
+"""From a run in the making to who watches its agents: their trials, promotions and demotions."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from darwin.bootstrap import Wired
+from darwin.bootstrap.agents import Agents, named_agents
+from darwin.config.model import RunConfig
+from darwin.config.places import models_dir
+from darwin.config.rl import AgentConfig
+from darwin.core.agents import Model
+from darwin.errors import ModelError
+from darwin.rl.agents.pages import PAGES
+from darwin.rl.graduation.acts import BY_ITSELF
+from darwin.rl.graduation.checklist import State, Validation
+from darwin.rl.graduation.contract import Terms, terms_of
+from darwin.rl.graduation.dwell import market_time_held
+from darwin.rl.graduation.promoter import Place, Post, Promoter
+from darwin.rl.graduation.record import DEPLOYMENT, scope_of
+from darwin.rl.registry.deploy import take_over
+from darwin.rl.registry.registry import Registry
+from darwin.rl.serving.validation import may_do_more_than_watch
+from darwin.store.db import Database
+from darwin.store.runs import Begun
+
+
+def promoter_of(config: RunConfig, wired: Wired, database: Database, run: Begun) -> Promoter | None:
+    """Who watches the agents of `run`; None where it has none.
+
+    In a replay all it says is about that replay; in a run that is fed its bars, the deployment.
+    """
+    if wired.agents is None:
+        return None
+    replay = run.identity.mode == "replay"
+    portfolio = config.portfolio
+    registries = {
+        name: Registry(models_dir(config, name), database) for name in named_agents(config)
+    }
+
+    def held_ms(agent: str, model: Model, since: datetime) -> int:
+        with database.read() as connection:
+            return market_time_held(connection, agent, model.sha256, since)
+
+    def graduate(agent: str) -> None:
+        why = "the challenger has graduated"
+        take_over(registries[agent], agent, by=BY_ITSELF, reason=why, now=datetime.now(UTC))
+
+    place = Place(
+        database=database,
+        run_id=run.run_id,
+        number=run.number,
+        scope=scope_of(run.run_id) if replay else DEPLOYMENT,
+        playbooks=wired.playbooks,
+        risk_per_trade=portfolio.risk_per_trade if portfolio.sizing == "risk" else None,
+        now=lambda: datetime.now(UTC),
+        held_ms=None if replay else held_ms,
+        take_over=None if replay else graduate,
+    )
+    cost = float(getattr(wired.session.decider, "cost_usd_per_call", 0.0))
+    told = json.loads(run.identity.config_json)
+    posts = {
+        name: _post(name, agent, wired.agents, registries[name], told, cost)
+        for name, agent in named_agents(config).items()
+    }
+    return Promoter(place, posts)
+
+
+def _post(
+    name: str,
+    agent: AgentConfig,
+    agents: Agents,
+    registry: Registry,
+    config: dict[str, object],
+    cost_usd_per_call: float,
+) -> Post:
+    page = PAGES[name]
+
+    def terms(model: Model) -> Terms:
+        spec = None if agents.policies.stand_in(name) else agents.policies.served(name, model).spec
+        return terms_of(
+            config,
+            name,
+            model,
+            feature_schema=page.schema,
+            action_threshold=spec.threshold if spec else None,
+            training_end_ms=spec.training_end_ms if spec else None,
+            cost_usd_per_call=cost_usd_per_call,
+        )
+
+    def validation(model: Model) -> Validation:
+        if agents.policies.stand_in(name):
+            return Validation(State.MISSING, "it is a rule in the place of a model")
+        try:
+            sound = may_do_more_than_watch(name, registry.load(name, model))
+        except ModelError as fault:
+            return Validation(State.REFUTED, fault.what)
+        if sound:
+            return Validation(State.PASSED)
+        return Validation(State.MISSING, "no held-out figures came with it")
+
+    acts = agent.mode in ("active", "auto")
+    return Post(acts, agent.mode == "auto", terms, validation)
