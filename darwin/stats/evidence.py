@@ -1,306 +1,226 @@
-"""Evidence that may be looked at as often as one likes: e-processes on sums of blocks.
+"""Evidence that may be looked at as often as one likes: e-processes on the sums of blocks.
 
-A one-sided test of "the sums have no positive mean". Its E begins at 1 and, where that is so, ever
-reaches 1/level with a chance of at most `level` (Ville 1939), whoever looks and however often.
-Two bets make it: a mixture of four stakes (Waudby-Smith and Ramdas, *Estimating means of bounded
-random variables by betting*), good early, and a half-normal mixture on the self-normalised sum
-(Robbins 1970; Ramdas and Wang, *Hypothesis testing with e-values*), good late. Everything is kept
-as logarithms. The streaming form holds a few numbers; the form over arrays gives the same.
+The null is that a block's sum has no positive mean, whatever happened before it. Under the null E
+ever reaches 1/level with a chance of `level` at most (Ville 1939), so looking after every block
+costs nothing. E is the mean of two bets. *Betting mixture*: four stakes, each half as large as the
+one before (Waudby-Smith and Ramdas, *Estimating means of bounded random variables by betting*); it
+is quick where the edge is large. *Half-normal mixture* on the self-normalised sum (Robbins 1970;
+Ramdas and Wang, *Hypothesis testing with e-values*); it holds as the blocks become many, and is
+sharp where the edge is small.
+
+Here are the forms that go on block by block, with a few numbers as their memory;
+`evidence_arrays` has the same over whole arrays. Everything is a natural logarithm.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from darwin.core.market import FloatArray
 
 STAKES = 4
-"""Bets of the mixture, each half as large as the one before."""
 LARGEST_STAKE = 0.95 / 3.0
-"""Of the first, per root of the relevant decisions of a block: a loss counts 3 R at most."""
+"""λ_0 times the root of M, the relevant decisions of a block: one of them costs 3 R at most."""
 CAP = 0.6
-"""A stake times the largest sum seen so far stays below that."""
+"""What the largest sum so far may move the first bet by."""
 FLOOR = 0.02
-"""What a bet leaves at worst."""
+"""What a bet leaves at the least."""
 USUAL_SD = 1.4
-"""Of R; stakes are scaled by it."""
+"""Of R. Where R spreads twice as far, stakes are half as large."""
 LEAST_BLOCKS = 20
-"""Before that the half-normal mixture says nothing."""
-BEST_DAYS, BEST_BLOCKS = 150.0, 20.0
-"""Where the half-normal mixture is sharpest."""
-BEST_OVER_PRIOR = 8.8
-"""Its prior variance stands in that ratio to the variance that it is sharpest at."""
+"""The half-normal mixture says nothing of fewer."""
+_BEST_DAYS, _LEAST_BEST_BLOCKS, _BEST_TO_PRIOR = 150.0, 20.0, 8.8
+MISS_BOUND = 0.10
+"""Share of the winners which the expert would take, that a gate may miss."""
 
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """How long a block is, and so after how many of them evidence should be sharpest."""
+    """How long a block is, and with it after how many the half-normal mixture is sharpest."""
 
     block_days: float
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a length that is none."""
+        refuse_unless_positive("block_days", self.block_days)
 
     @property
     def blocks(self) -> float:
         """t_opt = max(150 days / B, 20)."""
-        return max(BEST_DAYS / self.block_days, BEST_BLOCKS)
+        return max(_BEST_DAYS / self.block_days, _LEAST_BEST_BLOCKS)
+
+    @property
+    def prior_blocks(self) -> float:
+        """V0 in variances of a block: t_opt / 8.8."""
+        return self.blocks / _BEST_TO_PRIOR
 
 
 class BettingMixture:
-    """log of mean_j Π max(1 + min(λ_j, cap·2^-j)·S, 0.02), streaming.
+    """log of mean_j Π max(1 + 2^-j·min(λ_0, cap)·S, 0.02), cap = 0.6 / largest |S| so far."""
 
-    λ_j = λ_0·2^-j; `largest` is λ_0 for one relevant decision in a block.
-    """
+    __slots__ = ("_largest_sum", "_logs", "log_e")
 
-    __slots__ = ("_largest", "_logs", "_most")
-
-    def __init__(self, largest: float = LARGEST_STAKE) -> None:
+    def __init__(self) -> None:
         """Begin with E = 1."""
-        self._largest, self._most = largest, 0.0
         self._logs = [0.0] * STAKES
+        self._largest_sum = 0.0
+        self.log_e = 0.0
 
-    def add(self, total: float, root: float, sd: float = USUAL_SD) -> float:
+    def add(self, block_sum: float, stake: float) -> float:
+        """Learn the sum of a block on which `stake`, λ_0, was set before it; gives log E."""
+        bet = stake if self._largest_sum == 0.0 else min(stake, CAP / self._largest_sum)
+        for j in range(STAKES):
+            self._logs[j] += math.log(max(1.0 + bet * 0.5**j * block_sum, FLOOR))
+        self._largest_sum = max(self._largest_sum, abs(block_sum))
+        self.log_e = log_mean_exp(self._logs)
+        return self.log_e
+
+
+class EProcess:
+    """E = (Emix + Ehn) / 2 on the sums of blocks."""
+
+    __slots__ = ("_horizon", "_mixture", "_squares", "_total", "blocks", "log_e", "log_max")
+
+    def __init__(self, horizon: Horizon) -> None:
+        """Begin with E = 1/2: the half-normal mixture has nothing before 20 blocks."""
+        self._horizon, self._mixture = horizon, BettingMixture()
+        self._total = self._squares = 0.0
+        self.blocks = 0
+        self.log_e = self.log_max = -math.log(2.0)
+
+    @property
+    def log_mix(self) -> float:
+        """log Emix, of the betting mixture alone."""
+        return self._mixture.log_e
+
+    def add(self, block_sum: float, relevant_per_block: float, sd: float = USUAL_SD) -> float:
         """Learn the sum of a block; gives log E.
 
-        `root` scales the stake, the root of its relevant decisions as expected before the block.
-        Raises ValueError for what is no finite number, or no scale.
+        `relevant_per_block` decisions were expected in it and R was expected to spread by `sd`,
+        both from what was known before the block. Raises ValueError, and learns nothing, where the
+        sum is not finite or one of them is not above 0.
         """
-        _refuse(total, root, sd)
-        stake = self._largest / root * (USUAL_SD / sd)
-        cap = CAP / self._most if self._most > 0.0 else math.inf
-        bet = min(stake, cap)
-        for j in range(STAKES):
-            self._logs[j] += math.log(max(1.0 + math.ldexp(bet, -j) * total, FLOOR))
-        self._most = max(self._most, abs(total))
+        refuse_unless_finite("block_sum", block_sum)
+        self._mixture.add(block_sum, stake_of(relevant_per_block, sd))
+        self._total += block_sum
+        self._squares += block_sum * block_sum
+        self.blocks += 1
+        late = half_normal(self._total, self._squares, self.blocks, self._horizon)
+        self.log_e = log_mean_exp([self._mixture.log_e, late])
+        self.log_max = max(self.log_max, self.log_e)
         return self.log_e
+
+
+class MissTest:
+    """Whether a gate misses less than `bound` of the winners that the expert would take.
+
+    A winner counts `bound` - 1 where the gate skips it, else `bound`; betting mixture alone. With
+    `sign` -1 the question is whether more than `bound` are missed.
+    """
+
+    __slots__ = ("_bound", "_mixture", "_sign", "blocks", "log_max")
+
+    def __init__(self, bound: float = MISS_BOUND, sign: float = 1.0) -> None:
+        """Begin with E = 1. Raises ValueError for a bound that is no share between 0 and 1."""
+        if not 0.0 < bound < 1.0:
+            raise ValueError(f"bound is {bound}; a share of winners lies between 0 and 1")
+        self._bound, self._sign, self._mixture = bound, sign, BettingMixture()
+        self.blocks, self.log_max = 0, 0.0
 
     @property
     def log_e(self) -> float:
         """As of the last block."""
-        top = max(self._logs)
-        return top + math.log(sum(math.exp(one - top) for one in self._logs) / STAKES)
+        return self._mixture.log_e
+
+    def add(self, missed: float, winners: float, winners_per_block: float) -> float:
+        """Learn of a block's `winners` and how many of them were `missed`; gives log E.
+
+        `winners_per_block` were expected, from what was known before the block. Raises ValueError,
+        and learns nothing, where more were missed than there were.
+        """
+        refuse_unless_finite("winners", winners)
+        if not 0.0 <= missed <= winners:
+            raise ValueError(f"missed is {missed} of {winners} winners")
+        total = self._sign * (self._bound * winners - missed)
+        most = 1.0 - self._bound if self._sign > 0 else self._bound
+        self._mixture.add(total, miss_stake_of(winners_per_block, most))
+        self.blocks += 1
+        self.log_max = max(self.log_max, self._mixture.log_e)
+        return self._mixture.log_e
 
 
-class HalfNormalMixture:
-    """2·√(V0/(V+V0))·exp(s²/(2(V+V0)))·Φ(s/√(V+V0)) with V = Σ S², streaming."""
+def stake_of(relevant_per_block: float, sd: float = USUAL_SD) -> float:
+    """λ_0 = 0.95 / (3·√M) · 1.4 / sd. Raises ValueError for what is not above 0."""
+    refuse_unless_positive("relevant_per_block", relevant_per_block)
+    refuse_unless_positive("sd", sd)
+    return LARGEST_STAKE / math.sqrt(relevant_per_block) * (USUAL_SD / sd)
 
-    __slots__ = ("_blocks", "_horizon", "_squares", "_sum")
 
-    def __init__(self, horizon: Horizon) -> None:
-        """Begin with E = 0: nothing is said of fewer than 20 blocks."""
-        self._horizon = horizon
-        self._sum = self._squares = 0.0
-        self._blocks = 0
-
-    def add(self, total: float) -> float:
-        """Learn the sum of a block; gives log E, -inf for 0."""
-        self._sum += total
-        self._squares += total * total
-        self._blocks += 1
-        return half_normal(self._sum, self._squares, self._blocks, self._horizon)
+def miss_stake_of(winners_per_block: float, most: float = 1.0 - MISS_BOUND) -> float:
+    """λ_0 = 0.95 / (most that one winner can cost) / winners. Raises ValueError below 0."""
+    refuse_unless_positive("winners_per_block", winners_per_block)
+    return 0.95 / most / winners_per_block
 
 
 def half_normal(total: float, variance: float, blocks: int, horizon: Horizon) -> float:
-    """log E of a sum with that variance over so many blocks; -inf where nothing is said."""
+    """log of 2·√(V0/(V+V0))·exp(s²/(2(V+V0)))·Φ(s/√(V+V0)), V0 = V/k·t_opt/8.8.
+
+    `total` is s, `variance` V after k `blocks`. -inf (E = 0) below 20 blocks, and where nothing
+    varies.
+    """
     if blocks < LEAST_BLOCKS or not variance > 0.0:
         return -math.inf
-    prior = variance / blocks * horizon.blocks / BEST_OVER_PRIOR
-    both = variance + prior
-    z = total / math.sqrt(both)
-    return math.log(2.0) + 0.5 * math.log(prior / both) + 0.5 * z * z + log_normal_cdf(z)
+    prior = horizon.prior_blocks / blocks  # V0 / V
+    z = total / math.sqrt(variance * (1.0 + prior))
+    share = 0.5 * math.log(prior / (1.0 + prior))
+    return math.log(2.0) + share + 0.5 * z * z + log_normal_cdf(z)
 
 
 def log_normal_cdf(z: float) -> float:
-    """log Φ(z), also far below 0, where Φ itself would be 0 (Abramowitz and Stegun 26.2.12)."""
-    if z > -8.0:
+    """log Φ(z), also where Φ is too small for a float (Abramowitz and Stegun 7.1.23)."""
+    if z > -37.0:
         return math.log(0.5 * math.erfc(-z / math.sqrt(2.0)))
-    inverse = 1.0 / (z * z)
-    series = 1.0 - inverse * (1.0 - 3.0 * inverse * (1.0 - 5.0 * inverse))
-    return -0.5 * z * z - math.log(-z) - 0.5 * math.log(2.0 * math.pi) + math.log(series)
+    return log_normal_tail(z)
 
 
-class EProcess:
-    """(Emix + Ehn) / 2 on the sums of blocks, streaming."""
-
-    __slots__ = ("_half_normal", "_mixture", "log_e")
-
-    def __init__(self, horizon: Horizon) -> None:
-        """Begin with E = 1/2: half the stake waits for 20 blocks."""
-        self._mixture, self._half_normal = BettingMixture(), HalfNormalMixture(horizon)
-        self.log_e = -math.log(2.0)
-
-    def add(self, total: float, relevant: float, sd: float = USUAL_SD) -> float:
-        """Learn the sum of a block; gives log E.
-
-        `relevant` are the decisions that were expected in it, `sd` that of R, both as known before
-        the block. Raises ValueError for what is no finite number, or not above 0 where it must be.
-        """
-        mixture = self._mixture.add(total, math.sqrt(relevant), sd)
-        self.log_e = log_mean(mixture, self._half_normal.add(total))
-        return self.log_e
+def log_normal_tail(z: float) -> float:
+    """log Φ(z) for z ≤ -37, to 1e-15."""
+    y = 1.0 / (z * z)
+    series = -y * (1.0 - y * (3.0 - y * (15.0 - y * (105.0 - y * 945.0))))
+    return -0.5 * z * z - math.log(-z) - 0.5 * math.log(2.0 * math.pi) + math.log1p(series)
 
 
-def log_mean(a: float, b: float) -> float:
-    """log((exp a + exp b) / 2)."""
-    top = max(a, b)
-    return top + math.log((math.exp(a - top) + math.exp(b - top)) / 2.0)
+def log_mean_exp(logs: list[float]) -> float:
+    """log of the mean of exp(logs), -inf standing for 0."""
+    top = max(logs)
+    if top == -math.inf:
+        return top
+    return top + math.log(sum(math.exp(one - top) for one in logs) / len(logs))
 
 
-class MissTest:
-    """Whether fewer winners than `bound` are missed: a betting mixture over winners, streaming."""
+def first_crossing(log_e: FloatArray, level: float) -> np.ndarray:
+    """Where E, (..., blocks), first reaches 1/level: index of the block, (...); -1 for never.
 
-    __slots__ = ("_bound", "_mixture", "_sign")
-
-    def __init__(self, bound: float, sign: float = 1.0) -> None:
-        """Begin with E = 1. With a `sign` of -1 it is whether more are missed."""
-        self._bound, self._sign = bound, sign
-        self._mixture = BettingMixture(0.95 / (1.0 - bound if sign > 0.0 else bound))
-
-    def add(self, missed: float, winners: int, expected: float) -> float:
-        """Learn of a block with so many winners, of which `missed`; gives log E.
-
-        `expected` winners were expected in it, at least one.
-        """
-        total = self._sign * (self._bound * winners - missed)
-        return self._mixture.add(total, max(expected, 1.0))
-
-
-class Detector:
-    """Shiryaev-Roberts e-detector of a mean below `floor`, streaming.
-
-    M_j <- (M_j + 1)·max(1 + λ_j·(μ0 - S), 0.02). While the mean is `floor` or more, the mean of
-    the M_j reaches A after A blocks at the earliest on average (Shin, Ramdas and Rinaldo,
-    *E-detectors*).
+    A crossing holds for good. Raises ValueError for a level that is none.
     """
-
-    __slots__ = ("_floor", "_logs", "_most")
-
-    def __init__(self, floor: float) -> None:
-        """Begin calm."""
-        self._floor, self._most = floor, 0.0
-        self._logs = [-math.inf] * STAKES
-
-    def add(self, total: float, relevant: float, sd: float = USUAL_SD) -> float:
-        """Learn the sum of a block; gives log mean M."""
-        _refuse(total, relevant, sd)
-        stake = LARGEST_STAKE / math.sqrt(relevant) * (USUAL_SD / sd)
-        below = self._floor - total
-        cap = CAP / self._most if self._most > 0.0 else math.inf
-        bet = min(stake, cap)
-        for j in range(STAKES):
-            grown = math.log(max(1.0 + math.ldexp(bet, -j) * below, FLOOR))
-            self._logs[j] = _log_plus_one(self._logs[j]) + grown
-        self._most = max(self._most, abs(below))
-        return self.log_m
-
-    @property
-    def log_m(self) -> float:
-        """As of the last block; -inf before the first."""
-        top = max(self._logs)
-        if top == -math.inf:
-            return top
-        return top + math.log(sum(math.exp(one - top) for one in self._logs) / STAKES)
+    if not 0.0 < level <= 1.0:
+        raise ValueError(f"level is {level}; a chance lies above 0 and at most at 1")
+    crossed = log_e >= -math.log(level)
+    if log_e.shape[-1] == 0:
+        return np.full(log_e.shape[:-1], -1)
+    return np.where(crossed.any(axis=-1), crossed.argmax(axis=-1), -1)
 
 
-def _log_plus_one(log_m: float) -> float:
-    if log_m > 40.0:
-        return log_m
-    return math.log1p(math.exp(log_m))
+def refuse_unless_finite(name: str, value: float) -> None:
+    """Raise ValueError where a number is none, or has no end."""
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {value}, which is no finite number")
 
 
-def _refuse(total: float, root: float, sd: float) -> None:
-    if not math.isfinite(total):
-        raise ValueError(f"the sum of a block is {total}, no finite number")
-    if not (0.0 < root < math.inf and 0.0 < sd < math.inf):
-        raise ValueError(f"a scale of {root} decisions and sd {sd} is none: both are above 0")
-
-
-def log_e_over_blocks(
-    totals: FloatArray, relevant: Any, horizon: Horizon, sd: Any = USUAL_SD
-) -> FloatArray:
-    """log E after every block, (streams, blocks), as `EProcess` gives it.
-
-    `totals` are the sums, (streams, blocks); `relevant` and `sd` are broadcast against them.
-    Raises ValueError for what is no finite number.
-    """
-    mixture = betting_over_blocks(totals, np.sqrt(relevant), sd)
-    late = half_normal_over_blocks(
-        np.cumsum(totals, axis=-1), np.cumsum(totals**2, axis=-1), horizon
-    )
-    return np.logaddexp(mixture, late) - math.log(2.0)
-
-
-def betting_over_blocks(
-    totals: FloatArray, root: Any, sd: Any = USUAL_SD, largest: float = LARGEST_STAKE
-) -> FloatArray:
-    """log E of `BettingMixture` after every block, (streams, blocks)."""
-    if not np.isfinite(totals).all():
-        raise ValueError("the sum of a block is no finite number")
-    seen = np.maximum.accumulate(np.abs(totals), axis=-1)
-    with np.errstate(divide="ignore"):
-        cap = CAP / np.concatenate([np.zeros_like(seen[..., :1]), seen[..., :-1]], axis=-1)
-    bet = np.minimum(largest / np.asarray(root) * (USUAL_SD / np.asarray(sd)), cap)
-    logs = [
-        np.cumsum(np.log(np.maximum(1.0 + bet * 2.0**-j * totals, FLOOR)), axis=-1)
-        for j in range(STAKES)
-    ]
-    found: FloatArray = np.logaddexp.reduce(logs) - math.log(STAKES)
-    return found
-
-
-def half_normal_over_blocks(
-    total: FloatArray, variance: FloatArray, horizon: Horizon
-) -> FloatArray:
-    """log E of the half-normal mixture after every block; running sums, (streams, blocks)."""
-    k = np.arange(1, total.shape[-1] + 1, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        prior = variance / k * (horizon.blocks / BEST_OVER_PRIOR)
-        both = variance + prior
-        z = total / np.sqrt(both)
-        found = math.log(2.0) + 0.5 * np.log(prior / both) + 0.5 * z * z + _log_cdf(z)
-    found[..., : LEAST_BLOCKS - 1] = -np.inf
-    return np.where(variance > 0.0, found, -np.inf)
-
-
-def _log_cdf(z: FloatArray) -> FloatArray:
-    """`log_normal_cdf` over an array."""
-    near = np.maximum(z, -8.0)
-    found: FloatArray = np.log(0.5 * np.asarray(_ERFC(-near / math.sqrt(2.0)), dtype=np.float64))
-    far = z < -8.0
-    if far.any():
-        inverse = 1.0 / (z[far] * z[far])
-        series = 1.0 - inverse * (1.0 - 3.0 * inverse * (1.0 - 5.0 * inverse))
-        tail = -0.5 * z[far] ** 2 - np.log(-z[far]) - 0.5 * math.log(2.0 * math.pi)
-        found[far] = tail + np.log(series)
-    return found
-
-
-_ERFC = np.frompyfunc(math.erfc, 1, 1)
-
-
-def lower_bound(
-    totals: FloatArray, relevant: FloatArray, sd: FloatArray, horizon: Horizon, level: float
-) -> float:
-    """The largest mean per block that E on `totals - mean` still refutes at `level`.
-
-    All of shape (blocks,). A confidence bound from below that holds at all times at once; -inf
-    where not even a large negative mean is refuted. Found to 1e-6 of the spread of the sums.
-    """
-    if len(totals) == 0:
-        return -math.inf
-    needed = -math.log(level)
-
-    def crosses(mean: float) -> bool:
-        log_e = log_e_over_blocks((totals - mean)[None, :], relevant[None, :], horizon, sd[None, :])
-        return bool(log_e.max() >= needed)
-
-    spread = float(np.std(totals)) + abs(float(np.mean(totals))) + 1e-12
-    low, high = -64.0 * spread, float(np.max(totals))
-    if not crosses(low):
-        return -math.inf
-    while high - low > 1e-6 * spread:
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if crosses(middle) else (low, middle)
-    return low
+def refuse_unless_positive(name: str, value: float) -> None:
+    """Raise ValueError where a number is not above 0, or has no end."""
+    if not 0.0 < value < math.inf:
+        raise ValueError(f"{name} is {value}; it must be a number above 0")

@@ -17,7 +17,7 @@ from darwin.core.agents import GATE, PORTFOLIO
 from darwin.rl.graduation.contract import Terms
 from darwin.rl.graduation.increments import Block, Mean, Sums
 from darwin.rl.graduation.trial import FIRST_M, LEAST_M, M_PRIOR_BLOCKS
-from darwin.stats.evidence import Detector
+from darwin.stats.detector import Detector
 
 SHRINKAGE = 1.5
 """An edge at the moment of a promotion is that much too good, on average: luck has picked it."""
