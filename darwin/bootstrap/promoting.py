@@ -13,12 +13,11 @@ from darwin.config.rl import AgentConfig
 from darwin.core.agents import Model
 from darwin.errors import ModelError
 from darwin.rl.agents.pages import PAGES
-from darwin.rl.graduation.acts import BY_ITSELF
 from darwin.rl.graduation.checklist import State, Validation
 from darwin.rl.graduation.contract import Terms, terms_of
 from darwin.rl.graduation.dwell import market_time_held
 from darwin.rl.graduation.promoter import Place, Post, Promoter
-from darwin.rl.graduation.record import DEPLOYMENT, scope_of
+from darwin.rl.graduation.record import BY_ITSELF, DEPLOYMENT, scope_of
 from darwin.rl.registry.deploy import take_over
 from darwin.rl.registry.registry import Registry
 from darwin.rl.serving.validation import may_do_more_than_watch

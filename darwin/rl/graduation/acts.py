@@ -14,7 +14,15 @@ from darwin.errors import ConfigError
 from darwin.rl.graduation.checklist import Condition, all_pass, lacking
 from darwin.rl.graduation.climb import climb
 from darwin.rl.graduation.dwell import market_time_held
-from darwin.rl.graduation.record import DEPLOYMENT, NO_CAPITAL, Kind, Promotion, Record, record_in
+from darwin.rl.graduation.record import (
+    BY_ITSELF,
+    DEPLOYMENT,
+    NO_CAPITAL,
+    Kind,
+    Promotion,
+    Record,
+    record_in,
+)
 from darwin.store import logs
 from darwin.store.db import Database
 from darwin.store.runs import iso_time
@@ -22,8 +30,6 @@ from darwin.store.schema import graduation_events, rollout_events
 
 Detail: TypeAlias = Mapping[str, Any]
 """What an act rests on, as JSON: the bar time of it, the evidence, the contract."""
-BY_ITSELF = "darwin"
-"""Who acts where nobody did."""
 _TICK = timedelta(milliseconds=1)  # to which the logs know the time
 
 

@@ -29,6 +29,7 @@ from darwin.rl.graduation.latest import Latest
 from darwin.rl.graduation.proof import proof_of
 from darwin.rl.graduation.reading import sources_of, told_in_order
 from darwin.rl.graduation.record import (
+    BY_ITSELF,
     DEPLOYMENT,
     FIRST_STAGE,
     NO_CAPITAL,
@@ -90,6 +91,8 @@ class Promoter:
         self._standings: dict[str, Standing] = {}
         self._trials: dict[tuple[str, Model], Trial] = {}
         self._decays: dict[str, Decay] = {}
+        self._held: dict[str, Promotion] = {}  # of those that are promoted
+        self._stage_since: dict[str, int] = {}  # bar at which an agent came to its stage
         self._breakers: dict[str, BreakerState] = {}
         self._keys: dict[int, str] = {}  # of candidates that are not settled, by row
         self._due: dict[str, bool] = {}  # agents with a block that was just scored
@@ -109,6 +112,8 @@ class Promoter:
         self._standings[one.agent] = now
         if before is None or (before.serving, before.promoted) != (now.serving, now.promoted):
             self._decays.pop(one.agent, None)
+        if before is not None and before.stage != now.stage:
+            self._stage_since[one.agent] = one.time
         if now.promoted:
             self._watch(one.agent, now, one.time)
 
@@ -173,7 +178,7 @@ class Promoter:
         place, terms = self._place, self._posts[agent].terms(model)
         with place.database.write() as connection:
             contract = enter(
-                connection, terms, place.scope, candidate.bar_time, by=acts.BY_ITSELF,
+                connection, terms, place.scope, candidate.bar_time, by=BY_ITSELF,
                 at=place.now(),
             )  # fmt: skip
             earlier = [one for one in sources_of(connection, contract) if one.number < place.number]
@@ -187,9 +192,11 @@ class Promoter:
     def _watch(self, agent: str, standing: Standing, time: int) -> None:
         """Set the detectors on a promoted version, by what its promotion rests on."""
         trial = self._trials.get((agent, standing.serving)) if standing.serving else None
-        held = self._held(agent, standing, time)
+        held = self._on_record(agent, time)
         if trial is None or held is None:
             return
+        self._held[agent] = held
+        self._stage_since.setdefault(agent, _since(held.stage_basis))
         basis, known = basis_of(held), self._decays.get(agent)
         if known is not None and known.basis == basis:
             return
@@ -197,8 +204,8 @@ class Promoter:
         for block in trial.blocks:
             decay.add(block)
 
-    def _held(self, agent: str, standing: Standing, time: int) -> Promotion | None:
-        """The promotion under which a version acts at a bar, as the log tells it."""
+    def _on_record(self, agent: str, time: int) -> Promotion | None:
+        """The promotion under which an agent acts at a bar, as the log tells it."""
         scopes = {DEPLOYMENT, self._place.scope}
         record = read_record(self._place.database, agent)
         known = [act for act in record.acts if _since(act) <= time and act.scope in scopes]
@@ -217,7 +224,7 @@ class Promoter:
                 if self._place.in_replay:
                     at = (candidate.row, candidate.id, candidate.bar_time)
                     text = after.text()
-                    told.append(Input(*at, STANDING, acts.BY_ITSELF, said, agent, text))
+                    told.append(Input(*at, STANDING, BY_ITSELF, said, agent, text))
         return told
 
     def _judge(
@@ -277,14 +284,14 @@ class Promoter:
         above, decay = next_stage(standing.stage), self._decays.get(agent)
         if above is None or decay is None or not decay.is_green or standing.serving is None:
             return None
-        held = self._held(agent, standing, candidate.bar_time)
+        held = self._held.get(agent)
         trial = self._trials.get((agent, standing.serving))
         if held is None or trial is None or held.scope != self._place.scope:
             return None
         if self._place.held_ms is not None:
             time = self._place.held_ms(agent, standing.serving, held.stage_since)
         else:
-            time = candidate.bar_time - _since(held.stage_basis)
+            time = candidate.bar_time - self._stage_since[agent]
         if time < DWELL_DAYS[standing.stage] * DAY_MS:
             return None
         post = self._posts[agent]
@@ -309,7 +316,7 @@ class Promoter:
             if model == standing.challenger and place.take_over is not None:
                 place.take_over(agent)
             acts.promote(
-                place.database, agent, model, by=acts.BY_ITSELF, reason=said, at=place.now(),
+                place.database, agent, model, by=BY_ITSELF, reason=said, at=place.now(),
                 scope=place.scope, conditions=passed, detail=detail,
             )  # fmt: skip
         training_end = trial.contract.terms.training_end_ms
@@ -327,7 +334,7 @@ class Promoter:
         trial = self._trials.pop((agent, model)) if model in self._serving(agent) else None
         if model is not None and not self._said(agent, Kind.DEMOTED, model, candidate):
             acts.demote(
-                place.database, agent, by=acts.BY_ITSELF, reason=why, at=place.now(),
+                place.database, agent, by=BY_ITSELF, reason=why, at=place.now(),
                 scope=place.scope, detail=footing(trial, candidate.bar_time),
             )  # fmt: skip
         version = model.version if model else "none"
@@ -358,7 +365,7 @@ class Promoter:
             act.kind is kind
             and act.scope == self._place.scope
             and act.model == model
-            and act.by == acts.BY_ITSELF
+            and act.by == BY_ITSELF
             and act.detail.get("bar_time") == candidate.bar_time
             for act in record.acts
         )

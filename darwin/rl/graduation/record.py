@@ -31,6 +31,8 @@ from darwin.store.schema import graduation_events, rollout_events
 DEPLOYMENT = "deployment"
 """The scope of a promotion that counts everywhere."""
 NO_CAPITAL, FIRST_STAGE = STAGES[:2]
+BY_ITSELF = "darwin"
+"""Who acts where no person did, but evidence."""
 
 
 def scope_of(run_id: str) -> str:
@@ -99,10 +101,12 @@ def earned(record: Record, model: Model | None, run_id: str, *, live: bool) -> t
     """Whether `model` may act in the run, and on how much of the capital.
 
     The promotion counts for exactly that model, version and digest; one of another model, or of
-    another run, counts for nothing. A live run honours the deployment's alone.
+    another run, counts for nothing. A live run honours the deployment's alone. What a replay has
+    come to by itself counts from its bar on, and is told by whoever watches it (`promoter`).
     """
     scopes = (DEPLOYMENT,) if live else (DEPLOYMENT, scope_of(run_id))
-    held = record.within(*scopes)
+    told = [act for act in record.acts if act.by != BY_ITSELF or act.scope == DEPLOYMENT]
+    held = replace(record, acts=tuple(told)).within(*scopes)
     if model is None or held is None or held.model != model:
         return False, NO_CAPITAL
     return True, held.stage
