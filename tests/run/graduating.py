@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from darwin.core.agents import AGENTS, GATE
+from darwin.core.market import Timeframe
+from darwin.data.synthetic import SyntheticProvider
+from darwin.data.synthetic_path import expected_log_volume
 from darwin.rl.serving import spec_file, weights_file
 from darwin.rl.serving.demo_models import FOLDER
 from darwin.rl.serving.spec_file import read_spec, write_spec
@@ -18,6 +21,7 @@ from darwin.testing.models import raw_outputs
 from tests.run.command import Desk
 
 SYMBOLS = ["BTC/USDT", "ETH/USDT", "SOL/USDT"]
+START_MS = 1_640_995_200_000  # 2022-01-01 00:00 UTC
 AUTO = {"enabled": True} | {f"{name}_agent": {"name": name, "mode": "auto"} for name in AGENTS}
 ROOM: dict[str, Any] = {
     "portfolio": {
@@ -32,12 +36,37 @@ ROOM: dict[str, Any] = {
 """Every candidate finds its symbol free, so that evidence comes quickly."""
 
 
-def world(seed: int = 3, bars: int = 12_000, edge: float = 0.25, **more: Any) -> dict[str, Any]:
+def world(seed: int = 3, bars: int = 9_000, edge: float = 0.25, **more: Any) -> dict[str, Any]:
     """Bars that begin after the demonstration's models had been trained."""
     return {
         "provider": "synthetic", "symbols": SYMBOLS, "timeframe": "1h", "bars": bars, "seed": seed,
         "edge": edge, "start": "2022-01-01",
     } | more  # fmt: skip
+
+
+def turned(folder: Path, seed: int, bars: int, at: float) -> dict[str, Any]:
+    """A market of files whose regime shows the other way round in volume from a share `at` on.
+
+    What models have learned to read there then tells them the opposite.
+    """
+    provider = SyntheticProvider(
+        bars=bars, seed=seed, edge=0.25, start_ms=START_MS,
+        timeframe=Timeframe.parse("1h"), symbols=tuple(SYMBOLS),
+    )  # fmt: skip
+    folder.mkdir()
+    for symbol in SYMBOLS:
+        one = provider.bars(symbol)
+        log_volume = np.log(one.volume)
+        usual = expected_log_volume(provider.recipe, np.log(one.high / one.low))
+        late = np.arange(len(one)) >= at * len(one)
+        volume = np.exp(np.where(late, 2.0 * usual - log_volume, log_volume))
+        rows = zip(one.time, one.open, one.high, one.low, one.close, volume, strict=True)
+        lines = ["time,open,high,low,close,volume"]
+        lines += [
+            ",".join([str(int(time)), *(repr(float(x)) for x in rest)]) for time, *rest in rows
+        ]
+        (folder / f"{symbol.replace('/', '')}-1h.csv").write_text("\n".join(lines) + "\n")
+    return {"provider": "files", "path": str(folder), "symbols": SYMBOLS, "timeframe": "1h"}
 
 
 def serve(desk: Desk, *agents: str, files: dict[str, bytes] | None = None) -> None:

@@ -16,9 +16,20 @@ from typing import Any
 import pytest
 
 from darwin.core.agents import AGENTS, GATE, META_LEARNER, PORTFOLIO
-from darwin.core.market import DAY_MS
+from darwin.core.market import DAY_MS, HOUR_MS
 from tests.run.command import Desk, clean_environment
-from tests.run.graduating import AUTO, ROOM, acts, desk_at, serve, status, world, wrong_gate
+from tests.run.graduating import (
+    AUTO,
+    ROOM,
+    START_MS,
+    acts,
+    desk_at,
+    serve,
+    status,
+    turned,
+    world,
+    wrong_gate,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -124,9 +135,9 @@ def test_killed_before_and_after_a_promotion_it_ends_byte_for_byte_the_same(
     other = Desk(tmp_path / "desk")
     shutil.copytree(served, other.folder, symlinks=True)
     config = other.config(market=world(SEED), rl=AUTO, **ROOM)
-    for promoted in (0, 1, 2):
+    for promoted, resume in ((0, []), (1, ["--resume"]), (2, ["--resume"])):
         process = subprocess.Popen(
-            [sys.executable, "-m", "darwin.cli.main", "run", config, "--resume"][: 5 + bool(promoted)],
+            [sys.executable, "-m", "darwin.cli.main", "run", config, *resume],
             cwd=other.folder, env=clean_environment(), stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
@@ -175,7 +186,7 @@ class TestRefused:
         desk = Desk(tmp_path)
         serve(desk, GATE, files=changes.pop("files"))
         config = desk.config(
-            market=world(SEED, bars=9_000), **ROOM,
+            market=world(SEED), **ROOM,
             rl={"enabled": True, "gate_agent": {"name": GATE, "mode": "auto"}},
         )  # fmt: skip
         done = desk.darwin("run", config)
@@ -207,3 +218,62 @@ def test_in_a_world_without_an_edge_nobody_is_promoted(agent: str, tmp_path: Any
     assert code in (10, 11)
     evidence = [one for one in tree["conditions"] if one["name"].startswith("evidence")]
     assert any(one["state"] != "passed" for one in evidence)
+
+
+TURN, BARS = 0.5, 14_000
+
+
+@pytest.fixture(scope="module")
+def turned_desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    desk = desk_at(tmp_path_factory.mktemp("turned"))
+    serve(desk, GATE, META_LEARNER)
+    market = turned(desk.folder / "data", SEED, BARS, TURN)
+    agents = {name: AUTO[name] for name in ("enabled", "gate_agent", "meta_learner_agent")}
+    tree = {"run_id": "small", "market": market, "decider": {"provider": "rules"}}
+    (desk.folder / "config.json").write_text(json.dumps(tree | ROOM | {"rl": agents}))
+    done = desk.darwin("run", "config.json")
+    assert done.returncode == 0, done.stderr
+    return desk
+
+
+class TestTurned:
+    """An edge that turns midway."""
+
+    def test_the_agents_are_demoted_and_their_capital_is_back_to_nothing(
+        self, turned_desk: Desk
+    ) -> None:
+        turn = START_MS + int(TURN * BARS) * HOUR_MS
+        for agent in (GATE, META_LEARNER):
+            mine = [(what, time) for name, what, _, time in acts(turned_desk) if name == agent]
+            what, demoted = mine[-1]
+            assert what == "demoted"
+            assert 0 < demoted - turn < 120 * DAY_MS, "days after the edge has turned"
+            ((standing,),) = turned_desk.ask(
+                f"SELECT detail FROM inputs WHERE agent_name = '{agent}' ORDER BY id DESC LIMIT 1"
+            )
+            assert json.loads(standing)["stage"] == 0.0
+            assert not json.loads(standing)["promoted"]
+            ((after,),) = turned_desk.ask(
+                f"SELECT count(*) FROM agent_decisions WHERE agent_name = '{agent}' AND followed"
+                f" AND bar_time > {demoted}"
+            )
+            assert after == 0
+
+    def test_the_reason_tells_how_long_it_took(self, turned_desk: Desk) -> None:
+        for (reason,) in turned_desk.ask(
+            "SELECT reason FROM graduation_events WHERE kind = 'demoted'"
+        ):
+            assert "its skill has gone" in reason
+            assert "market days after its promotion" in reason
+
+    def test_what_follows_is_a_new_trial_at_a_stricter_level(self, turned_desk: Desk) -> None:
+        rows = turned_desk.ask("SELECT number, entered FROM contracts WHERE agent_name = 'gate'")
+        assert len(rows) == 2
+        assert rows[1][1] > rows[0][1]
+
+    def test_a_restart_does_not_undo_it(self, turned_desk: Desk) -> None:
+        before = acts(turned_desk)
+        assert turned_desk.darwin("run", "config.json", "--resume").returncode == 0
+        assert turned_desk.darwin("replay", "small").returncode == 0
+        assert acts(turned_desk) == before
+        assert status(turned_desk, GATE)[1]["trial"]["stage"] == 0.0

@@ -134,8 +134,27 @@ def _figures(one: Judged) -> list[tuple[str, str]]:
     for name, value in one.card.figures._asdict().items():
         if isinstance(value, float) and math.isnan(value):
             continue
-        rows.append((name.replace("_", " "), f"{value:,.4g}"))
+        label, form = _SHOWN[name]
+        rows.append((label, form.format(value)))
     return rows
+
+
+_SHOWN = {
+    "saved_share": ("calls it saves", "{:.1%} of its decisions are skips"),
+    "miss_rate": ("winners it misses", "{:.1%} of those that the expert takes"),
+    "winners": ("winners known", "{:,} trades that the expert takes and that won"),
+    "sharpe": ("Sharpe ratio", "{:.2f} a year, as it sizes"),
+    "sharpe_equal_weight": ("Sharpe, full size", "{:.2f} a year, the same trades at full size"),
+    "per_year": ("trades", "{:,.0f} a year"),
+    "trades": ("trades known", "{:,} with an outcome"),
+    "drawdown_r": ("deepest fall", "{:.1f} R, of the sum of what it sizes"),
+    "drawdown": ("shadow drawdown", "{:.1%} of equity, risking what the run risks"),
+    "agreement": ("agreement", "{:.1%} of verdicts are kept"),
+    "overrides": ("overrides", "{:,} verdicts set aside"),
+    "overrides_known": ("overrides known", "{:,} of these with an outcome"),
+    "override_accuracy": ("override accuracy", "{:.1%} of these were right"),
+}
+"""Figures as people read them: a name, and the number with its unit."""
 
 
 def _words(act: Act) -> str:

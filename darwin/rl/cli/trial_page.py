@@ -19,6 +19,8 @@ _CELLS = 24
 def trial_rows(one: Judged) -> list[tuple[str, str]]:
     """What the status says of a trial, as name and words."""
     trial = one.trial
+    from darwin.rl.graduation.delay import expected_delay
+
     if trial is None:
         return [("trial", "none: the next run that asks this version writes its contract")]
     contract, stream = trial.contract, trial.stream
@@ -38,6 +40,12 @@ def trial_rows(one: Judged) -> list[tuple[str, str]]:
     held = one.in_trial
     if held is not None:
         rows.append(("in the trial", f"active, {percent(held.stage)} of the capital"))
+    delay = expected_delay(trial, one.decay) if one.decay is not None else None
+    if delay is not None:
+        rows.append(
+            ("found out after", f"{_days(delay.turned)} should its edge turn, {_days(delay.gone)}"
+             " should it go: in the median, of market time")
+        )  # fmt: skip
     return rows
 
 
@@ -62,6 +70,7 @@ def bar(track: Track) -> str:
 
 def trial_tree(one: Judged) -> dict[str, Any] | None:
     """The trial as JSON."""
+    from darwin.rl.graduation.delay import expected_delay
     from darwin.rl.graduation.footing import footing
     from darwin.rl.graduation.proof import eta_days
 
@@ -70,6 +79,7 @@ def trial_tree(one: Judged) -> dict[str, Any] | None:
         return None
     contract = trial.contract
     held = one.in_trial
+    delay = expected_delay(trial, one.decay) if one.decay is not None else None
     told = footing(trial, None)
     for name, track in trial.tracks.items():
         eta = eta_days(trial, track)
@@ -89,8 +99,14 @@ def trial_tree(one: Judged) -> dict[str, Any] | None:
         "late": trial.stream.late,
         "twice": trial.stream.twice,
         "stage": held.stage if held else 0.0,
+        "expected_delay_days": delay
+        and {name: days if math.isfinite(days) else None for name, days in delay._asdict().items()},
         "terms": contract.terms.text(),
     }
+
+
+def _days(days: float) -> str:
+    return f"{days:,.0f} days" if math.isfinite(days) else "more than can be told"
 
 
 def _where(one: Judged) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from darwin.core.agents import GATE, PORTFOLIO
+from darwin.core.agents import PORTFOLIO
+from darwin.core.market import DAY_MS
 from darwin.rl.graduation.contract import Terms
 from darwin.rl.graduation.increments import Block, Mean, Sums
 from darwin.rl.graduation.trial import FIRST_M, LEAST_M, M_PRIOR_BLOCKS
@@ -38,7 +39,7 @@ class Basis(NamedTuple):
     since_ms: int  # bar time from which on it may act
     edge: float  # mean sum of skill per block at the promotion; NaN: not known
     edge_everyone: float  # gate: the same, had the expert taken every candidate
-    full_since_ms: int | None = None  # gate: when it came to hold all of the capital
+    full_since_ms: int | None = None  # gate alone: when it came to hold all of the capital
 
 
 @dataclass(slots=True)
@@ -99,7 +100,7 @@ class Decay:
 
     def _begin(self, *, full: bool) -> tuple[Alarm, Alarm]:
         agent = self._terms.agent
-        if agent == GATE and full:
+        if full:
             skill: Callable[[Block], Sums] = _everyone
             utility: Callable[[Block], Sums] = _audited
         else:
@@ -115,6 +116,11 @@ class Decay:
             Alarm("skill", SOFT_ALARM, floor, skill, expected()),
             Alarm("utility", HARD_ALARM, 0.0, utility, expected(), FIRST_M[agent] if full else 0.0),
         )
+
+    @property
+    def block_days(self) -> float:
+        """Market time of a block."""
+        return self._terms.block_ms / DAY_MS
 
     @property
     def soft(self) -> Alarm:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, select
 
-from darwin.core.agents import STAGES, Mode, Model
+from darwin.core.agents import GATE, STAGES, Mode, Model
 from darwin.errors import ModelError
 from darwin.rl.graduation.checklist import Condition, State, Validation, conditions
 from darwin.rl.graduation.climb import Climb, about_promoted, climb
@@ -171,16 +171,17 @@ def decay_of(trial: Trial, held: Promotion | None) -> Decay | None:
     """The detectors of a promotion that is in force, told all blocks of the trial."""
     if held is None or held.model != trial.contract.terms.model:
         return None
-    decay = Decay(trial.contract.terms, basis_of(held))
+    decay = Decay(trial.contract.terms, basis_of(trial.contract.terms.agent, held))
     for block in trial.blocks:
         decay.add(block)
     return decay
 
 
-def basis_of(held: Promotion) -> Basis:
+def basis_of(agent: str, held: Promotion) -> Basis:
     """What a promotion rests on, as its events tell it."""
     told = held.basis.detail
-    full = held.stage_basis.detail.get("bar_time") if held.stage == WHOLE else None
+    at_full = agent == GATE and held.stage == WHOLE
+    full = held.stage_basis.detail.get("bar_time") if at_full else None
     return Basis(
         int(told.get("bar_time", -(1 << 62))), _real(told.get("edge")),
         _real(told.get("edge_everyone")), full,

@@ -197,7 +197,7 @@ class Promoter:
             return
         self._held[agent] = held
         self._stage_since.setdefault(agent, _since(held.stage_basis))
-        basis, known = basis_of(held), self._decays.get(agent)
+        basis, known = basis_of(agent, held), self._decays.get(agent)
         if known is not None and known.basis == basis:
             return
         decay = self._decays[agent] = Decay(trial.contract.terms, basis)
@@ -332,6 +332,9 @@ class Promoter:
     ) -> tuple[str, Standing]:
         model, place = standing.serving, self._place
         trial = self._trials.pop((agent, model)) if model in self._serving(agent) else None
+        if (decay := self._decays.get(agent)) is not None:
+            days = decay.blocks * decay.block_days
+            why += f" ({decay.blocks} blocks, {days:,.0f} market days after its promotion)"
         if model is not None and not self._said(agent, Kind.DEMOTED, model, candidate):
             acts.demote(
                 place.database, agent, by=BY_ITSELF, reason=why, at=place.now(),
