@@ -26,7 +26,7 @@ from darwin.engine.consult import Terms
 from darwin.engine.seat import AgentTerms
 from darwin.errors import ModelError, StorageError
 from darwin.rl.agents.pages import PAGES
-from darwin.rl.graduation.record import earned, read_record
+from darwin.rl.graduation.record import basis_words, earned, read_record
 from darwin.rl.registry.adoption import start
 from darwin.rl.registry.registry import Registry
 from darwin.rl.serving.demo_models import DEMO_MODELS, DemoModel
@@ -138,8 +138,9 @@ class _Deployment:
         live = self.run.identity.mode != "replay"
         record = read_record(self.database, name)
         promoted, stage = earned(record, serving, self.run.run_id, live=live)
+        basis = basis_words(record, self.run.run_id, live=live) if promoted else ""
         standing = Standing(
-            name, serving, "" if serving else NOT_DEPLOYED, None, promoted, stage, challenger
+            name, serving, "" if serving else NOT_DEPLOYED, None, promoted, stage, challenger, basis
         )
         if serving is None or rule or not check:
             return standing
@@ -191,7 +192,9 @@ class _Deployment:
             )
             raise fault
         said = f"version {serving.version} is refused: {fault.what}"
-        return replace(standing, serving=None, fault=said[:_FAULT_AT_MOST], promoted=False)
+        return replace(
+            standing, serving=None, fault=said[:_FAULT_AT_MOST], promoted=False, basis=""
+        )
 
     def _fault(self, agent: str, model: Model) -> ModelError | StorageError | None:
         try:

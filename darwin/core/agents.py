@@ -136,6 +136,7 @@ class Standing:
     promoted: bool = False  # a promotion is on record for the serving version, in this scope
     stage: float = 0.0  # share of capital, one of STAGES
     challenger: Model | None = None
+    basis: str = ""  # what the promotion rests on, in a few words; empty: there is none
 
     @property
     def refused(self) -> bool:
@@ -150,6 +151,8 @@ class Standing:
     def read(cls, text: str) -> Standing:
         """Read what `text` has written. Raises ValueError for anything else."""
         told = json.loads(text)
+        if isinstance(told, dict):
+            told.setdefault("basis", "")  # which standings of before did not tell
         if not isinstance(told, dict) or set(told) != set(cls.__dataclass_fields__):
             raise ValueError("this is no standing of an agent")
         models = {

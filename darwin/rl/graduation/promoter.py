@@ -29,6 +29,7 @@ from darwin.rl.graduation.latest import Latest
 from darwin.rl.graduation.proof import proof_of
 from darwin.rl.graduation.reading import sources_of, told_in_order
 from darwin.rl.graduation.record import (
+    BY_EVIDENCE,
     BY_ITSELF,
     DEPLOYMENT,
     FIRST_STAGE,
@@ -323,7 +324,7 @@ class Promoter:
         challenger = None if model == standing.challenger else standing.challenger
         after = replace(
             standing, serving=model, fault="", training_end_ms=training_end, promoted=True,
-            stage=FIRST_STAGE, challenger=challenger,
+            stage=FIRST_STAGE, challenger=challenger, basis=BY_EVIDENCE,
         )  # fmt: skip
         return said, after
 
@@ -341,7 +342,7 @@ class Promoter:
                 scope=place.scope, detail=footing(trial, candidate.bar_time),
             )  # fmt: skip
         version = model.version if model else "none"
-        after = replace(standing, promoted=False, stage=NO_CAPITAL)
+        after = replace(standing, promoted=False, stage=NO_CAPITAL, basis="")
         return f"version {version} observes again: {why}", after
 
     def _serving(self, agent: str) -> set[Model]:

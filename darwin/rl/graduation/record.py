@@ -33,6 +33,7 @@ DEPLOYMENT = "deployment"
 NO_CAPITAL, FIRST_STAGE = STAGES[:2]
 BY_ITSELF = "darwin"
 """Who acts where no person did, but evidence."""
+BY_EVIDENCE = "by its evidence"
 
 
 def scope_of(run_id: str) -> str:
@@ -104,12 +105,26 @@ def earned(record: Record, model: Model | None, run_id: str, *, live: bool) -> t
     another run, counts for nothing. A live run honours the deployment's alone. What a replay has
     come to by itself counts from its bar on, and is told by whoever watches it (`promoter`).
     """
-    scopes = (DEPLOYMENT,) if live else (DEPLOYMENT, scope_of(run_id))
-    told = [act for act in record.acts if act.by != BY_ITSELF or act.scope == DEPLOYMENT]
-    held = replace(record, acts=tuple(told)).within(*scopes)
+    held = _in_force(record, run_id, live=live)
     if model is None or held is None or held.model != model:
         return False, NO_CAPITAL
     return True, held.stage
+
+
+def _in_force(record: Record, run_id: str, *, live: bool) -> Promotion | None:
+    scopes = (DEPLOYMENT,) if live else (DEPLOYMENT, scope_of(run_id))
+    told = [act for act in record.acts if act.by != BY_ITSELF or act.scope == DEPLOYMENT]
+    return replace(record, acts=tuple(told)).within(*scopes)
+
+
+def basis_words(record: Record, run_id: str, *, live: bool) -> str:
+    """What the promotion that is in force rests on, in a few words; empty where there is none."""
+    held = _in_force(record, run_id, live=live)
+    if held is None:
+        return ""
+    if held.basis.by == BY_ITSELF:
+        return BY_EVIDENCE
+    return f"by {held.basis.by}{', without the evidence it wants' if held.basis.override else ''}"
 
 
 def may_act(database: Database, agent: str, serving: Model | None) -> bool:

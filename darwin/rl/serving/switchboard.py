@@ -184,6 +184,9 @@ def words(standing: Standing) -> str:
     """A standing in a sentence."""
     if standing.serving is None:
         return f"no model serves: {standing.fault or 'none was deployed'}"
-    may = f"promoted, {standing.stage:.0%} of capital" if standing.promoted else "not promoted"
+    basis = f" {standing.basis}" if standing.basis else ""
+    may = "not promoted"
+    if standing.promoted:
+        may = f"promoted{basis}, {standing.stage:.0%} of capital"
     beside = f"; {standing.challenger.version} challenges" if standing.challenger else ""
     return f"version {standing.serving.version} serves, {may}{beside}"
