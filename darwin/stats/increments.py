@@ -19,6 +19,7 @@ clips the side that speaks for the agent, and never the other:
 from __future__ import annotations
 
 import heapq
+import math
 from typing import Any
 
 import numpy as np
@@ -142,7 +143,7 @@ class RunningMean:
 
         Raises ValueError where it is not finite, or known at its own decision or before.
         """
-        if not np.isfinite(value):
+        if not math.isfinite(value):
             raise ValueError(f"value of decision {decided} is {value}, which is no finite number")
         known = decided + 1 if known_from is None else known_from
         if known <= decided:
