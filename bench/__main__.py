@@ -1,13 +1,14 @@
 """`python -m bench [PART...]`: print the tables; the parts are the names in `PARTS`.
 
-All but `planted` and `soak`, which take minutes, by default. `training` and `planted` need torch.
+All but `graduation`, `planted` and `soak`, which take minutes, by default. `training` and `planted`
+need torch.
 """
 
 from __future__ import annotations
 
 import sys
 
-from bench import backtest, door, end_to_end, features, recording
+from bench import backtest, door, end_to_end, features, graduation, recording
 
 
 def _training() -> None:
@@ -30,9 +31,10 @@ PARTS = {
     "recording": recording.main,
     "training": _training,
     "planted": _planted,
+    "graduation": graduation.main,
     "soak": recording.soak,
 }
-_MINUTES = ("planted", "soak")
+_MINUTES = ("graduation", "planted", "soak")
 
 
 def main() -> None:

@@ -18,6 +18,11 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Non
         print("  " + "  ".join(cells))
 
 
+def met(holds: bool) -> str:
+    """Whether a goal is."""
+    return "met" if holds else "MISSED"
+
+
 _MEASURED = """
 import os, sys
 pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)

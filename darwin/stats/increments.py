@@ -4,7 +4,7 @@
 centred, so that skipping at random earns nothing where the expert loses money. *Utility* asks
 whether the actions pay, against the agent's own baseline. Outcomes are in R, net of costs; take,
 skip and override are 0 or 1, sizes 0..1; arrays are of one shape, (..., n), in the order of
-decisions.
+decisions. Raises ValueError, naming it, for a number among them that is not finite.
 
 A gap can cost many R, and one of them must not decide: so skill looks at clip(R, -3, TP). Utility
 clips the side that speaks for the agent, and never the other:
@@ -19,6 +19,7 @@ clips the side that speaks for the agent, and never the other:
 from __future__ import annotations
 
 import heapq
+import math
 from typing import Any
 
 import numpy as np
@@ -45,22 +46,24 @@ def gate_skill(
     take: FloatArray, skip: FloatArray, s: FloatArray, m: FloatArray, rw: FloatArray
 ) -> FloatArray:
     """take·(skip - s)·(m - Rw): s the skip rate and m the mean Rw, both among what is taken."""
-    return _finite("gate skill", take * (skip - s) * (m - rw))
+    _refuse(take=take, skip=skip, s=s, m=m, rw=rw)
+    return take * (skip - s) * (m - rw)
 
 
 def gate_utility(
     take: FloatArray, skip: FloatArray, r: FloatArray, call_cost_r: float
 ) -> FloatArray:
     """skip·(c - take·R) + δ, c what a call of the expert costs in R; losses down to -3 R."""
-    found = skip * (call_cost_r - take * np.maximum(r, DEEPEST_R)) + GATE_EDGE_R
-    return _finite("gate utility", found)
+    _refuse(take=take, skip=skip, r=r)
+    return skip * (call_cost_r - take * np.maximum(r, DEEPEST_R)) + GATE_EDGE_R
 
 
 def portfolio_selectivity(
     w: FloatArray, w_mean: FloatArray, m: FloatArray, rw: FloatArray
 ) -> FloatArray:
     """(w - w̄)·(Rw - m)."""
-    return _finite("portfolio selectivity", (w - w_mean) * (rw - m))
+    _refuse(w=w, w_mean=w_mean, m=m, rw=rw)
+    return (w - w_mean) * (rw - m)
 
 
 def direction(take: FloatArray) -> FloatArray:
@@ -72,15 +75,17 @@ def meta_learner_skill(
     override: FloatArray, o: FloatArray, g: FloatArray, m: FloatArray, rw: FloatArray
 ) -> FloatArray:
     """(ovr - o)·g·(Rw - m), with o and m of decisions where the expert said the same."""
-    return _finite("meta-learner skill", (override - o) * g * (rw - m))
+    _refuse(override=override, o=o, m=m, rw=rw)
+    return (override - o) * g * (rw - m)
 
 
 def meta_learner_utility(
     override: FloatArray, g: FloatArray, r: FloatArray, take_profit_r: ArrayLike
 ) -> FloatArray:
     """ovr·g·R; losses avoided down to -3 R, wins gained up to TP, the rest in full."""
+    _refuse(override=override, r=r)
     counted = np.where(g < 0, np.maximum(r, DEEPEST_R), np.minimum(r, take_profit_r))
-    return _finite("meta-learner utility", override * g * counted)
+    return override * g * counted
 
 
 def sums_by_block(values: FloatArray, block: IntArray) -> FloatArray:
@@ -138,7 +143,7 @@ class RunningMean:
 
         Raises ValueError where it is not finite, or known at its own decision or before.
         """
-        if not np.isfinite(value):
+        if not math.isfinite(value):
             raise ValueError(f"value of decision {decided} is {value}, which is no finite number")
         known = decided + 1 if known_from is None else known_from
         if known <= decided:
@@ -153,6 +158,6 @@ class RunningMean:
         return self._total / self._weight
 
 
-def _finite(name: str, found: FloatArray) -> FloatArray:
-    refuse_unless_finite(name, found)
-    return found
+def _refuse(**columns: FloatArray) -> None:
+    for name, values in columns.items():
+        refuse_unless_finite(name, values)
