@@ -143,7 +143,7 @@ def _acted(
             rw, counted = _sums(some, spread, chance)
             skill += (action - side.acts) * side.toward * (rw - side.mean * some)
             paid += action * side.toward * counted
-        counts += [count * habits.clustering, acted * habits.clustering]
+        counts += [np.multiply(one, habits.clustering, dtype=np.float64) for one in (count, acted)]
     winners, acted_winners, losers, acted_losers = counts
     return _Acted(
         habits.clustering * skill, habits.clustering * paid, winners + losers,

@@ -32,12 +32,12 @@ MOST_AUC = 0.70
 """Who plans on ranking single trades better than that plans on luck; `auc` does it all the same."""
 HIGHEST_AUC = 0.95
 """No skill beyond it is tried."""
-STREAMS = 1_000
+STREAMS = 500
 """Agents that are drawn for each AUC."""
-_DRAWN = 400_000
+_DRAWN = 200_000
 """Blocks of all streams together, at most: over long horizons fewer are drawn."""
 _FEWEST_STREAMS = 200
-_FINE = 0.0025
+_FINE = 0.005
 
 
 class Feasible(StrEnum):
@@ -138,12 +138,13 @@ def plan_on(
     days: float = 365.0,
     auc: float | None = None,
     rate: float | None = None,
+    streams: int = STREAMS,
 ) -> Plan:
     """Plan on habits, with a share acted on in place of theirs where `rate` says so."""
     assumed = _assumed(habits, auc, rate)
     if rate is not None:
         habits = habits.acting_on(rate)
-    forecasts = Forecasts(habits, level_of(ALPHA, number), blocks_of(habits, days))
+    forecasts = Forecasts(habits, level_of(ALPHA, number), blocks_of(habits, days), streams)
     return Plan(
         habits=habits,
         assumed=assumed,
@@ -180,11 +181,13 @@ def _assumed(habits: Habits, auc: float | None, rate: float | None) -> tuple[str
 class Forecasts:
     """Promotions by AUC and rule; each AUC is drawn once, and from the same chance."""
 
-    def __init__(self, habits: Habits, alpha_v: float, blocks: int) -> None:
+    def __init__(
+        self, habits: Habits, alpha_v: float, blocks: int, streams: int = STREAMS
+    ) -> None:
         """Draw nothing yet."""
         self.habits, self.alpha_v, self.blocks = habits, alpha_v, blocks
         self.rules = (VALUE, COST) if habits.agent == GATE else (VALUE,)
-        self.streams = min(STREAMS, max(_DRAWN // max(blocks, 1), _FEWEST_STREAMS))
+        self.streams = min(streams, max(_DRAWN // max(blocks, 1), _FEWEST_STREAMS))
         self._known: dict[float, dict[str, IntArray]] = {}
 
     def at(self, auc: float, rule: str) -> IntArray:
@@ -199,7 +202,7 @@ class Forecasts:
         return float((self.at(auc, rule) >= 0).mean())
 
     def smallest(self, rule: str) -> float:
-        """The smallest AUC that shows with a chance of 80 %, to 0.0025; NaN: none up to 0.95."""
+        """The smallest AUC that shows with a chance of 80 %, to 0.005; NaN: none up to 0.95."""
         if self.chance(HIGHEST_AUC, rule) < POWER:
             return math.nan
         low, high = COIN, HIGHEST_AUC
