@@ -101,8 +101,8 @@ def live(auc: float, seed: int) -> Life:
 TERMS = Terms(
     agent=META_LEARNER, version="pictures", manifest_sha256="0" * 64, feature_schema="",
     bar_ms=HOUR_MS, action_threshold=None, training_end_ms=None, life_ms=8 * HOUR_MS,
-    block_ms=2 * DAY_MS, take_profit_r={"planted": 3.0}, call_cost_r=0.002, risk_per_trade=0.0025, alpha=ALPHA,
-    world="planted",
+    block_ms=2 * DAY_MS, take_profit_r={"planted": 3.0}, call_cost_r=0.002,
+    risk_per_trade=0.0025, alpha=ALPHA, world="planted",
 )  # fmt: skip
 
 
