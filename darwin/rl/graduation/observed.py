@@ -130,7 +130,8 @@ def _newest_run(connection: Connection, agent: str) -> str:
 def _asked(connection: Connection, agent: str, number: int) -> bool:
     """Whether advice of the agent is on record in a run."""
     d = agent_decisions.c
-    query = select(d.id).where(d.id.between(*id_range(number)), d.agent_name == agent)
+    ours = (d.agent_name == agent) & (d.role == str(Role.SERVING))
+    query = select(d.id).where(d.id.between(*id_range(number)), ours)
     return connection.execute(query.where(d.action.is_not(None)).limit(1)).first() is not None
 
 

@@ -181,9 +181,7 @@ def _assumed(habits: Habits, auc: float | None, rate: float | None) -> tuple[str
 class Forecasts:
     """Promotions by AUC and rule; each AUC is drawn once, and from the same chance."""
 
-    def __init__(
-        self, habits: Habits, alpha_v: float, blocks: int, streams: int = STREAMS
-    ) -> None:
+    def __init__(self, habits: Habits, alpha_v: float, blocks: int, streams: int = STREAMS) -> None:
         """Draw nothing yet."""
         self.habits, self.alpha_v, self.blocks = habits, alpha_v, blocks
         self.rules = (VALUE, COST) if habits.agent == GATE else (VALUE,)
