@@ -23,6 +23,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from bench import evidence_pictures
 from darwin import errors
 from darwin.cli.main import darwin
 from darwin.config.model import RunConfig
@@ -36,7 +37,9 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 RUNNABLE = [ROOT / "README.md", DOCS / "adding.md"]
 SET_UP = ("make ", ". .venv/bin/activate")  # shown on runnable pages and not run here
-JUDGED = {"darwin rl status": (0, 10, 11)}  # an agent that lacks evidence is an answer, no error
+JUDGED = dict.fromkeys(
+    ("darwin rl status", "darwin rl plan"), (0, 10, 11)
+)  # an agent that lacks evidence is an answer, no error
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -293,6 +296,35 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tour")
     run_page(ROOT / "README.md", folder)
     return folder
+
+
+@pytest.mark.slow
+def test_what_the_page_of_graduation_shows_is_what_the_commands_print(tmp_path: Path) -> None:
+    run_page(DOCS / "graduation.md", tmp_path)
+    assert [*map(len, (fence.steps for fence in fences(DOCS / "graduation.md")))] == [0, 2, 1]
+
+
+@pytest.mark.slow
+def test_the_pictures_of_graduation_are_what_their_command_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["evidence_pictures", str(tmp_path)])
+    evidence_pictures.main()
+    shown = next(fence.text for fence in fences(DOCS / "graduation.md") if fence.language == "text")
+    assert capsys.readouterr().out == shown
+    drawn = sorted(tmp_path.glob("*.svg"))
+    assert [one.name for one in drawn] == ["lucky.svg", "skilled.svg"]
+    for one in drawn:
+        assert pixels(one) == pixels(DOCS / "pictures" / one.name)
+        assert f"(pictures/{one.name})" in (DOCS / "graduation.md").read_text("utf-8")
+
+
+def pixels(picture: Path) -> list[str]:
+    """Its words, places rounded to pixels: the last digits may differ between processors."""
+    return [
+        f"{float(word):.0f}" if re.fullmatch(r"[\d.]+", word) else word
+        for word in re.split(r"(\d+\.\d+)", picture.read_text("utf-8"))
+    ]
 
 
 def metrics(folder: Path, run_id: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ COMMANDS = {
     "demote": "darwin.rl.cli.promotion:demote",
     "evaluate": "darwin.rl.cli.evaluate_agent:evaluate",
     "models": "darwin.cli.rl_models:models",
+    "plan": "darwin.rl.cli.plan_agent:plan",
     "promote": "darwin.rl.cli.promotion:promote",
     "rollback": "darwin.rl.cli.rollback_model:rollback",
     "rollout": "darwin.rl.cli.rollout:rollout",

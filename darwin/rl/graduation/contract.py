@@ -221,25 +221,38 @@ def _ended(connection: Connection, held: Contract, now_ms: int) -> bool:
     return any(map(ends, record_in(connection, held.terms.agent).acts))
 
 
+def next_number(connection: Connection, agent: str, *, deployed: bool, since_ms: int) -> int:
+    """The number that a version of new terms would have whose decisions count from a bar on.
+
+    The deployment (`deployed`) counts its own trials, replays count those of replays.
+    """
+    near = _near(connection, agent, deployed, since_ms)
+    return 1 + (len(near) if deployed else len({(one.terms.digest, one.number) for one in near}))
+
+
+def _near(connection: Connection, agent: str, deployed: bool, since_ms: int) -> list[Contract]:
+    """Trials of the agent within the budget period."""
+    return [
+        one
+        for one in contracts_in(connection, agent)
+        if (one.scope == DEPLOYMENT) == deployed and abs(one.since_ms - since_ms) < BUDGET_MS
+    ]
+
+
 def _number(connection: Connection, terms: Terms, scope: str, since_ms: int) -> int:
     """How many trials of the agent, this one among them, lie within the budget period.
 
     The deployment counts its own, replays count those of replays. The same version under the same
     terms in another replay is the same trial, unless it was demoted in between.
     """
-    near = [
-        one
-        for one in contracts_in(connection, terms.agent)
-        if (one.scope == DEPLOYMENT) == (scope == DEPLOYMENT)
-        and abs(one.since_ms - since_ms) < BUDGET_MS
-    ]
-    if scope != DEPLOYMENT:
+    deployed = scope == DEPLOYMENT
+    if not deployed:
+        near = _near(connection, terms.agent, deployed, since_ms)
         here = [one for one in near if one.scope == scope]
         again = [one for one in near if one.terms == terms and one.scope != scope]
         if again and not here:
             return again[0].number
-        return len({(one.terms.digest, one.number) for one in near}) + 1
-    return len(near) + 1
+    return next_number(connection, terms.agent, deployed=deployed, since_ms=since_ms)
 
 
 def _read(row: Mapping[Any, Any]) -> Contract:

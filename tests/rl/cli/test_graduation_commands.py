@@ -357,7 +357,7 @@ def test_figures_and_alerts_are_told_to_people(desk, deploy, darwin):
 @pytest.mark.parametrize(
     "words",
     [
-        (), ("status",), ("promote",), ("demote",), ("rollout",), ("rollout", "set"),
+        (), ("status",), ("plan",), ("promote",), ("demote",), ("rollout",), ("rollout", "set"),
         ("rollout", "status"), ("rollback",), ("models",), ("models", "deploy"),
     ],
 )  # fmt: skip
