@@ -30,6 +30,14 @@ BASELINE = {
 }
 
 
+_OVERALL = {
+    "passed": "All conditions of one way to graduate were passed.",
+    "refuted": "A condition was refuted; the table says which.",
+    "inconclusive": "Not all conditions of any way to graduate were passed; the table says which.",
+    "missing": "Of its conditions nothing was known.",
+}
+
+
 def headline(t: Tree) -> str:
     """What was done, in one sentence."""
     act = t["act"]
@@ -78,9 +86,7 @@ def sentences(t: Tree) -> list[str]:
         told.append("Of none of its decisions both outcome and verdict were known by then.")
     for one in t["tests"]:
         told.append(_test_sentence(one, t["agent"]))
-    lacking = [one for one in t["conditions"] if one["state"] != "passed" and not one["reported"]]
-    passed = len(t["conditions"]) - len(lacking)
-    told.append(f"{passed} of {len(t['conditions'])} conditions stood as they should, see below.")
+    told.append(_OVERALL[t["overall"]])
     return told
 
 

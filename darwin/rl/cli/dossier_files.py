@@ -7,7 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from darwin.errors import ModelError, StorageError
+import click
+
+from darwin.errors import IntegrityError, ModelError, StorageError
+from darwin.rl.cli.options import ARTIFACTS, placed
 
 if TYPE_CHECKING:
     from darwin.core.agents import Model
@@ -116,6 +119,19 @@ def write_missing(
         write_text(place.json, json_text(tree))  # the last: with it the dossier is there
         written.append(place.json)
     return Made(tuple(written), tuple(waiting))
+
+
+def write_down(registry: Registry, artifacts_dir: str) -> None:
+    """Write what lacks after a person's act, which holds whatever becomes of its dossier."""
+    folder = placed(artifacts_dir, f"{ARTIFACTS}/{FOLDER}")
+    try:
+        made = write_missing(registry.database, lambda _: registry, folder)
+    except (StorageError, IntegrityError) as fault:
+        said = f"dossiers lack: {fault.what}; `darwin rl dossier write` writes them"
+        click.echo(f"warning: {said}", err=True)
+        return
+    for path in made.written:
+        click.echo(f"dossier: {path.with_suffix('.html')}", err=True)
 
 
 def _put_aside(place: Place) -> None:
