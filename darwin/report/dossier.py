@@ -12,7 +12,7 @@ from darwin.report.shell import TEMPLATES, own, render
 from darwin.report.svg import curve_svg
 
 _TEN = math.log(10.0)
-_LOOKS = {"skill": "run", "utility": "learner", "miss rate": "ma_crossover"}
+_LOOKS = {"skill": "run", "utility": "learner", "miss rate": "buy_and_hold"}
 _ALARMS = {"skill": "run", "utility": "learner"}
 
 
@@ -66,7 +66,7 @@ def _evidence(t: Tree) -> dict[str, Any]:
                _tens(one), len(x))
         for at, one in enumerate(needed)
     ]  # fmt: skip
-    return _plot(x, series, "log")
+    return _plot(x, series, "tens")
 
 
 def _ledger(t: Tree) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _ledger(t: Tree) -> dict[str, Any]:
     looks = {
         "obeyed": ("run", "agent obeyed"),
         "baseline": ("learner", "baseline alone"),
-        "difference": ("ma_crossover", "difference"),
+        "difference": ("buy_and_hold", "difference"),
     }
     series: list[dict[str, Any]] = [
         {
@@ -91,7 +91,7 @@ def _ledger(t: Tree) -> dict[str, Any]:
 
 def _detectors(told: Tree | None) -> dict[str, Any]:
     if told is None:
-        return _plot([], [], "log")
+        return _plot([], [], "tens")
     x = [one["end_ms"] // 1000 for one in told["blocks"]]
     series = [
         {
@@ -107,7 +107,7 @@ def _detectors(told: Tree | None) -> dict[str, Any]:
                len(x))
         for one in told["alarms"]
     ]  # fmt: skip
-    return _plot(x, series, "log")
+    return _plot(x, series, "tens")
 
 
 def _plot(x: list[int], series: list[dict[str, Any]], unit: str) -> dict[str, Any]:

@@ -152,6 +152,8 @@ def condition_value(one: Tree) -> str:
         return ""
     if "%" in one["bound"]:
         return words.percent(one["value"])
+    if one["bound"].startswith("E of") and one["value"] > 0.0:
+        return e_value(math.log(one["value"]))
     if "R per block" in one["bound"]:
         return words.number(one["value"], 3, True) + _R
     return f"{one['value']:,.4g}".replace("-", words.MINUS)
