@@ -8,6 +8,7 @@ from darwin.cli.lazy import LazyGroup
 
 COMMANDS = {
     "demote": "darwin.rl.cli.promotion:demote",
+    "dossier": "darwin.rl.cli.dossier:dossier",
     "evaluate": "darwin.rl.cli.evaluate_agent:evaluate",
     "models": "darwin.cli.rl_models:models",
     "plan": "darwin.rl.cli.plan_agent:plan",
@@ -30,4 +31,5 @@ def rl() -> None:
       darwin rl status
       darwin rl evaluate gate
       darwin rl models list gate
+      darwin rl dossier list
     """

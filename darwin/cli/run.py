@@ -94,6 +94,7 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
 
     from darwin.bootstrap import wire
     from darwin.bootstrap.recorded import as_it_saw
+    from darwin.cli.dossiers import write_dossiers
     from darwin.cli.logs import LOG_FILE, log_to
     from darwin.cli.making import again, identify, keep, report_on, write_run_files
     from darwin.config.places import state_db_path
@@ -117,6 +118,7 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
             seen = as_it_saw(wired, begun)
             if _complete(folder):
                 log.info("run %s is finished already", run_id)
+                write_dossiers(loaded.config, database, log)
                 return None
             result = again(seen, database, begun)
         else:
@@ -131,6 +133,8 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
             result = keep(loaded, wired, database, begun, log, how.speed)
         report = report_on(result, loaded, wired, provenance(database, run_id))
     write_run_files(folder, loaded, wired, begun, report)
+    with connect(state_db_path(loaded.config)) as database:
+        write_dossiers(loaded.config, database, log)
     figures = report.metrics
     log.info(
         "run %s ends: %d candidates, %d trades, net %.2f USD, %d facts",

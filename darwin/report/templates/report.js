@@ -43,6 +43,7 @@
   function options(plot, width, scale) {
     const percent = plot.unit === "%", steps = plot.across === "steps";
     const say = (v) => (v == null ? "n/a" : percent ? minus(v.toFixed(1)) + " %"
+      : plot.unit === "tens" ? minus(compact.format(10 ** v))
       : plot.unit === "R" ? (v > 0 ? "+" : "") + minus(v.toFixed(4)) + " R" : minus(plain.format(v)));
     const axis = { stroke: () => colour("muted"), font: "12px " + getComputedStyle(document.body).fontFamily,
       grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false } };

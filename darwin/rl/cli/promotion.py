@@ -10,6 +10,7 @@ import click
 from darwin.core.agents import AGENTS
 from darwin.errors import ConfigError
 from darwin.rl.cli.columns import percent, print_json
+from darwin.rl.cli.dossier_files import write_down
 from darwin.rl.cli.graduation_status import (
     NOT_PASSED,
     condition_trees,
@@ -79,6 +80,7 @@ def promote(
                 override=override, scope=scope, conditions=one.conditions,
                 detail=footing(one.trial, one.card.latest.bar_time),
             )  # fmt: skip
+            write_down(registry, where["artifacts_dir"])
     lacks = () if passed else lacking(one.conditions)
     promoted = passed or override
     if as_json:
@@ -120,6 +122,7 @@ def demote(agent: str, by: str, reason: str, scope: str, as_json: bool, **where:
             registry.database, agent, by=by, reason=reason, at=_now(), scope=scope,
             detail=footing(one.trial, one.card.latest.bar_time),
         )  # fmt: skip
+        write_down(registry, where["artifacts_dir"])
     if as_json:
         print_json(
             {"agent": agent, "promoted": False, "scope": scope, "ended": ended.model._asdict()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from darwin.core.agents import Role, Why
 from darwin.core.market import BoolArray, FloatArray, IntArray
 from darwin.rl.graduation.increments import Entry, Outcome
-from darwin.store.schema import agent_decisions, outcomes, runs, verdicts
+from darwin.store.schema import SEQ_BITS, agent_decisions, outcomes, runs, verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,22 @@ class Evidence:
 
 
 def read_evidence(
-    connection: Connection, agent: str, sha256: str, run_id: str | None = None
+    connection: Connection,
+    agent: str,
+    sha256: str,
+    run_id: str | None = None,
+    before: Mapping[int, int] | None = None,
 ) -> Evidence:
-    """The evidence of the model of that digest as the one that serves, of all runs or one."""
+    """The evidence of the model of that digest as the one that serves, of all runs or one.
+
+    `before` leaves out what was not known yet: by the number of a run, the id of the first such
+    fact.
+    """
     d, v, o = agent_decisions.c, verdicts.c, outcomes.c
     query = (
         select(
             d.candidate_id, d.bar_time, d.action, d.reason, v.take, o.status, o.exit_time, o.r,
-            runs.c.mode,
+            runs.c.mode, d.id, o.id,
         )
         .join_from(agent_decisions, runs, runs.c.run_id == d.run_id)
         .outerjoin(verdicts, (v.run_id == d.run_id) & (v.candidate_id == d.candidate_id))
@@ -67,7 +75,21 @@ def read_evidence(
     )  # fmt: skip
     if run_id is not None:
         query = query.where(d.run_id == run_id)
-    return fold_rows(connection.execute(query).all())
+    rows = connection.execute(query).all()
+    if before is not None:
+        return fold_rows([_known(row, before) for row in rows if row[9] < _end(row[9], before)])
+    return fold_rows([row[:9] for row in rows])
+
+
+def _known(row: Sequence[Any], before: Mapping[int, int]) -> Sequence[Any]:
+    """A row whose outcome was not known yet has none."""
+    if row[10] is None or row[10] < _end(row[10], before):
+        return row[:9]
+    return (*row[:5], None, None, None, row[8])
+
+
+def _end(fact: int, before: Mapping[int, int]) -> int:
+    return before.get(fact >> SEQ_BITS, 0)
 
 
 def fold_rows(rows: Sequence[Sequence[Any]]) -> Evidence:

@@ -8,14 +8,23 @@ from typing import Any
 from darwin.rl.graduation.trial import Trial
 
 
-def footing(trial: Trial | None, bar_time: int | None) -> dict[str, Any]:
-    """The market time of an act, and the evidence as it stood; JSON, without NaN."""
+def footing(
+    trial: Trial | None, bar_time: int | None, run_id: str = "", candidate: str = ""
+) -> dict[str, Any]:
+    """The market time of an act, and the evidence as it stood; JSON, without NaN.
+
+    One that a run came to by itself names the run and the candidate before whose decision it was:
+    what the run had recorded up to there is what it knew.
+    """
     told: dict[str, Any] = {} if bar_time is None else {"bar_time": bar_time}
+    if run_id:
+        told |= {"run": run_id, "candidate": candidate}
     if trial is None:
         return told
     contract = trial.contract
     return told | {
         "contract": contract.terms.digest,
+        "scope": contract.scope,
         "number": contract.number,
         "blocks": len(trial.blocks),
         "decisions": trial.stream.decisions,

@@ -61,7 +61,7 @@ def read_latest(connection: Connection, agent: str) -> Latest:
         .where(a.time > newest.bar_time - DAY_MS)
         .order_by(a.id)
     )
-    risk_per_trade, max_override_rate = _limits(newest)
+    risk_per_trade, max_override_rate = limits(newest.run_id, newest.config_json)
     return Latest(
         run_id=newest.run_id,
         bar_time=newest.bar_time,
@@ -96,13 +96,14 @@ def _model(newest: _Newest) -> Model | None:
     return None if version is None or sha256 is None else Model(version, sha256)
 
 
-def _limits(newest: _Newest) -> tuple[float | None, float | None]:
-    """What a full-sized trade of the run risks, and how many verdicts may be set aside there.
+def limits(run_id: str, config_json: str) -> tuple[float | None, float | None]:
+    """What a full-sized trade of a run risks, and how many verdicts may be set aside there.
 
     The former only where its size is made from that, the latter only where agents take part.
+    Raises IntegrityError for a config that is none.
     """
     try:
-        told = json.loads(newest.config_json)
+        told = json.loads(config_json)
         portfolio, rl = told.get("portfolio", {}), told.get("rl") or {}
         sized = portfolio.get("sizing") == "risk"
         limit = rl.get("max_override_rate")
@@ -112,7 +113,7 @@ def _limits(newest: _Newest) -> tuple[float | None, float | None]:
         )
     except (ValueError, TypeError, AttributeError, KeyError) as fault:
         raise IntegrityError(
-            f"the config that run '{newest.run_id}' recorded is none",
+            f"the config that run '{run_id}' recorded is none",
             where="runs.config_json",
-            mend=f"`darwin verify {newest.run_id}` tells what was changed",
+            mend=f"`darwin verify {run_id}` tells what was changed",
         ) from fault

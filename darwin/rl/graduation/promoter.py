@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from darwin.core.account import SafetyEvent
 from darwin.core.agents import Decision, Model, Standing, Why
@@ -311,7 +312,7 @@ class Promoter:
     ) -> tuple[str, Standing]:
         trial = self._trials[agent, model]
         said = f"version {model.version} has graduated: {_words(trial)}"
-        detail = footing(trial, candidate.bar_time)
+        detail = self._footing(trial, candidate)
         place = self._place
         if not self._said(agent, Kind.PROMOTED, model, candidate):
             if model == standing.challenger and place.take_over is not None:
@@ -339,7 +340,7 @@ class Promoter:
         if model is not None and not self._said(agent, Kind.DEMOTED, model, candidate):
             acts.demote(
                 place.database, agent, by=BY_ITSELF, reason=why, at=place.now(),
-                scope=place.scope, detail=footing(trial, candidate.bar_time),
+                scope=place.scope, detail=self._footing(trial, candidate),
             )  # fmt: skip
         version = model.version if model else "none"
         after = replace(standing, promoted=False, stage=NO_CAPITAL, basis="")
@@ -354,12 +355,16 @@ class Promoter:
         model, place = standing.serving, self._place
         said = f"{standing.stage:.0%} to {stage:.0%} of the capital: {why}"
         if model is not None and not self._said(agent, Kind.STAGED, None, candidate):
-            detail = footing(self._trials.get((agent, model)), candidate.bar_time)
+            detail = self._footing(self._trials.get((agent, model)), candidate)
             acts.move(
                 place.database, agent, stage, scope=place.scope, reason=why, at=place.now(),
                 detail=detail,
             )  # fmt: skip
         return said, replace(standing, stage=stage)
+
+    def _footing(self, trial: Trial | None, candidate: Candidate) -> dict[str, Any]:
+        """What an act before the decision on this candidate rests on."""
+        return footing(trial, candidate.bar_time, self._place.run_id, id_text(candidate.id))
 
     def _said(self, agent: str, kind: Kind, model: Model | None, candidate: Candidate) -> bool:
         """Whether an attempt that was cut short has written it down already."""

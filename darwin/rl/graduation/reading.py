@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -49,16 +49,25 @@ def sources_of(connection: Connection, contract: Contract) -> list[Source]:
 
 
 def told_in_order(
-    connection: Connection, contract: Contract, sources: Sequence[Source] | None = None
+    connection: Connection,
+    contract: Contract,
+    sources: Sequence[Source] | None = None,
+    before: Mapping[int, int] | None = None,
 ) -> list[Told]:
     """What is on record under a contract, in the order in which it was kept.
 
-    Runs that went on side by side are merged by when their facts were acknowledged.
+    Runs that went on side by side are merged by when their facts were acknowledged. `before` leaves
+    out what was not known yet: by the number of a run, the id of the first such fact.
     """
     found = sources_of(connection, contract) if sources is None else sources
     if not found:
         return []
     parts = [list(_of_run(connection, contract, source)) for source in found]
+    if before is not None:
+        ends = [before.get(source.number, 0) for source in found]
+        parts = [
+            [fact for fact in part if fact[0] < end] for part, end in zip(parts, ends, strict=True)
+        ]
     if len(parts) == 1:
         parts[0].sort(key=lambda fact: fact[0])
         return [fact[1] for fact in parts[0]]

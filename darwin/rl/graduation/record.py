@@ -153,6 +153,30 @@ def record_in(connection: Connection, agent: str) -> Record:
     return Record(agent, tuple(both))
 
 
+class Event(NamedTuple):
+    """A promotion or demotion with its place in the log."""
+
+    number: int  # from 1, over all agents
+    agent: str
+    model: Model
+    act: Act
+    seal: str  # of its row: all of the log up to it hangs in it; 64 hex digits
+
+
+def events_in(connection: Connection) -> list[Event]:
+    """All promotions and demotions, of all agents and scopes, oldest first.
+
+    Raises IntegrityError for a row that can be none, RecordError for one that is not as appended.
+    """
+    return [
+        Event(
+            row["id"], row["agent_name"], Model(row["version"], row["manifest_sha256"]),
+            _promoted(row), row["seal"].hex(),
+        )
+        for row in logs.sound_rows_in(connection, graduation_events)
+    ]  # fmt: skip
+
+
 def _staged(row: Mapping[Any, Any]) -> Act:
     if row["stage"] not in STAGES:
         raise _no_act(rollout_events.name, row, f"{row['stage']!r} is no stage of capital")

@@ -97,11 +97,23 @@ def counted(database: Database, agent: str, since: int, until: int) -> Count:
 
     Raises RecordError where a row of the ledger was changed: it might be one that is missing.
     """
-    reach = [
+    return _count(
         one.trial
         for one in recorded(database, agent)
         if one.trial.rows_from <= until and one.trial.rows_until >= since
-    ]
+    )
+
+
+def counted_by(database: Database, agent: str, at: str) -> Count:
+    """Count all trials of an agent that were on record at a moment, ISO 8601 UTC.
+
+    Raises RecordError where a row of the ledger was changed.
+    """
+    return _count(one.trial for one in recorded(database, agent) if one.at <= at)
+
+
+def _count(trials: Iterable[Trial]) -> Count:
+    reach = list(trials)
     networks = different(reach)
     ratios = [one.sharpe for one in networks if one.sharpe is not None]
     variance = float(np.var(ratios, ddof=1)) if len(ratios) > 1 else 0.0
