@@ -1,6 +1,7 @@
 """`python -m bench [PART...]`: print the tables; the parts are the names in `PARTS`.
 
-All but `planted` and `soak`, which take minutes, by default. `training` and `planted` need torch.
+All but `planted`, `lives` and `soak`, which take minutes, by default. `training`, `planted` and
+`lives` need torch.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ def _planted() -> None:
     planted.main()
 
 
+def _lives() -> None:
+    from bench import lives
+
+    lives.main()
+
+
 PARTS = {
     "backtest": backtest.main,
     "features": features.main,
@@ -30,9 +37,10 @@ PARTS = {
     "recording": recording.main,
     "training": _training,
     "planted": _planted,
+    "lives": _lives,
     "soak": recording.soak,
 }
-_MINUTES = ("planted", "soak")
+_MINUTES = ("planted", "lives", "soak")
 
 
 def main() -> None:
