@@ -1,7 +1,7 @@
 """`python -m bench [PART...]`: print the tables; the parts are the names in `PARTS`.
 
-All but `graduation`, `planted` and `soak`, which take minutes, by default. `training` and `planted`
-need torch.
+All but `graduation`, `planted`, `lives` and `soak`, which take minutes, by default. `training`,
+`planted` and `lives` need torch.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ def _planted() -> None:
     planted.main()
 
 
+def _lives() -> None:
+    from bench import lives
+
+    lives.main()
+
+
 PARTS = {
     "backtest": backtest.main,
     "features": features.main,
@@ -32,9 +38,10 @@ PARTS = {
     "training": _training,
     "planted": _planted,
     "graduation": graduation.main,
+    "lives": _lives,
     "soak": recording.soak,
 }
-_MINUTES = ("graduation", "planted", "soak")
+_MINUTES = ("graduation", "planted", "lives", "soak")
 
 
 def main() -> None:

@@ -8,16 +8,21 @@ from pathlib import Path
 
 from darwin.errors import LockedError, StorageError
 
+LOCK = ".lock"
+
 
 @contextmanager
-def alone(folder: Path, run_id: str) -> Iterator[None]:
-    """Hold the run's folder against a second process. Raises LockedError, StorageError."""
+def alone(folder: Path, run_id: str, lock: str = LOCK) -> Iterator[None]:
+    """Hold the run's folder against a second process. Raises LockedError, StorageError.
+
+    `lock` is the file that is held: of the run, or of what makes the run.
+    """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / ".lock", timeout=0)
+    held = FileLock(folder / lock, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        held.acquire()
     except Timeout:
         raise LockedError(
             f"run '{run_id}' is held by another process",
@@ -33,4 +38,4 @@ def alone(folder: Path, run_id: str) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        held.release()

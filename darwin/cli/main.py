@@ -17,6 +17,7 @@ COMMANDS = {
     "drill": "darwin.cli.drill:drill",
     "kill": "darwin.cli.kill:kill",
     "ledger": "darwin.cli.ledger:ledger",
+    "lifecycle": "darwin.cli.lifecycle:lifecycle",
     "release": "darwin.cli.release:release",
     "replay": "darwin.cli.verify:replay",
     "report": "darwin.cli.report:report",

@@ -156,7 +156,7 @@ def agents_sentence(panels: dict[str, Any]) -> str | None:
     what = "models"
     if all(panel["is_rule"] for panel in asked.values()):
         what = "documented rules, no trained models"
-    elif all(version.startswith(DEMO) for version in versions):
+    elif versions and all(version.startswith(DEMO) for version in versions):
         what = "the models of the demonstration, trained on synthetic bars"
     return f"Agents at the door ({what}): {names}; {did}."
 
