@@ -111,8 +111,8 @@ class Course:
 
     @property
     def learned(self) -> bool:
-        """Whether the test shows a learned gain: its 95 % interval lies above zero."""
-        return self.test.learned.low > 0.0
+        """Whether the test shows a learned gain: its 99 % interval lies above zero."""
+        return self.test.decisive.low > 0.0
 
     @property
     def beats_the_learner(self) -> bool:
@@ -131,12 +131,14 @@ class Course:
 
     def verdict(self) -> str:
         """What a careful reader takes away, one sentence or two."""
-        low, high = self.test.learned.low, self.test.learned.high
-        gain = self.test.learned.value
-        spread = f"95 % interval {low:+.4f} to {high:+.4f}"
-        if math.isnan(low):
+        gain, sure = self.test.learned, self.test.decisive
+        spread = (
+            f"99 % interval {sure.low:+.4f} to {sure.high:+.4f}"
+            f" (95 %: {gain.low:+.4f} to {gain.high:+.4f})"
+        )
+        if math.isnan(gain.low):
             spread = "on too few days for an interval"
-        told = f"{gain:+.4f} R per decision, {spread}"
+        told = f"{gain.value:+.4f} R per decision, {spread}"
         if not self.learned:
             return f"Nothing learnable found: the learned gain is {told}."
         beside = "" if self.beats_the_learner else (
