@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darwin.rl.cli.training_files import FIGURES, PAGE
-from darwin.stats.deflated import deflated, expected_maximum
+from darwin.stats.deflated import deflated, expected_maximum, probabilistic
 
 if TYPE_CHECKING:
     from darwin.rl.registry.versions import Version
@@ -97,16 +97,21 @@ def _sharpe_told(course: Course, tried: Count) -> str:
     """The same in one sentence."""
     found, sure = course.sharpe, deflated(course.sharpe, tried.trials, tried.variance)
     networks = f"{tried.trials:,} network{'s' if tried.trials > 1 else ''} that saw this time"
-    if math.isnan(sure):
+    if math.isnan(probabilistic(found)):
         return (
             f"Sharpe ratio of the learned gain: cannot be said of {found.days:,} days;"
             f" on record: {networks}."
         )
-    return (
+    said = (
         f"Sharpe ratio of the learned gain: {found.per_day:+.4f} per day"
         f" ({found.annualised:+.2f} annualised) over {found.days:,} days;"
-        f" deflated for {networks} it is {sure:.1%} sure."
     )
+    if math.isnan(sure):
+        return (
+            f"{said} deflated it cannot be said: of {networks} fewer than two have a ratio on"
+            " validation."
+        )
+    return f"{said} deflated for {networks} it is {sure:.1%} sure."
 
 
 def print_course(course: Course, tried: Count, version: Version | None, folder: Path) -> None:
