@@ -81,7 +81,7 @@ def train(
     one, exit 10 says that nothing learnable was found, and the registry stays as it was.
 
     With --from VERSION its network learns on, from the --last-days of the runs if one likes, and
-    is judged on rows that it has not seen.
+    is judged on rows that it has not seen. Where nothing does better, VERSION stays: exit 10.
 
     Canaries look first for bugs of rows, rewards, world and learner; where one finds any, exit 3
     names it and the test is not looked at.

@@ -50,6 +50,7 @@ def tree_of(course: Course, tried: Count, run_ids: tuple[str, ...]) -> dict[str,
         "supervised_learner": gains_tree(course.learner),
         "before": None if course.before is None else gains_tree(course.before),
         "continues": plan.continues,
+        "stays": course.stays,
         "trials": _sharpe(course, tried),
         "of_seeds": list(course.of_seeds),
         "interquartile_mean_of_seeds": interquartile_mean(course.of_seeds),
@@ -132,7 +133,7 @@ def print_course(course: Course, tried: Count, version: Version | None, folder: 
     )
     alone = ", ".join(f"{gain:+.4f}" for gain in course.of_seeds)
     click.echo(f"Seeds alone: {alone} R.")
-    if course.before is not None:
+    if course.before is not None and course.stays is None:
         click.echo(f"The version gone on from: {course.before.learned.value:+.4f} R on these rows.")
     click.echo(_sharpe_told(course, tried))
     if version is None:
