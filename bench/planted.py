@@ -23,7 +23,7 @@ from bench.tables import table
 from darwin.core.agents import AGENTS, GATE
 from darwin.core.market import FloatArray
 from darwin.rl.training.course import Course, Plan, interquartile_mean, run_course
-from darwin.rl.training.gains import departs, gains, learned_gain
+from darwin.rl.training.gains import departs, learned_gain
 from darwin.rl.training.recipes import recipe_of
 from darwin.rl.training.rows import Normaliser, Rows
 from darwin.rl.training.supervised import leave_at_rate
@@ -63,37 +63,39 @@ def planted(seeds: tuple[int, ...]) -> None:
             ours, best, observer = by_the_law(course, world, seen)
             learned[agent] += course.learned
             shares += [ours / best] if agent == GATE else []
-            test = course.test.learned
+            test, sure = course.test.learned, course.test.decisive
             rows.append((
                 f"{world.seed} {agent}", f"{len(course.rows):,}", f"{world.auc:.3f}",
                 f"{test.value:+.4f}", f"{test.low:+.4f} .. {test.high:+.4f}",
+                f"{sure.low:+.4f} .. {sure.high:+.4f}",
                 f"{interquartile_mean(course.of_seeds):+.4f}",
                 f"{course.learner.learned.value:+.4f}", f"{ours:+.4f}",
                 f"{best:+.4f}", f"{ours / best:.0%}", f"{ours / observer:.0%}", f"{took:.1f}",
             ))  # fmt: skip
     table(
         f"Planted worlds, edge {EDGE}: learned gain on the test, R per decision",
-        ("world, agent", "rows", "AUC", "gain", "95 % interval", "IQM of seeds", "supervised",
-         "by E[R]", "best on seen", "share", "of observer", "s"),
+        ("world, agent", "rows", "AUC", "gain", "95 % interval", "99 % interval", "IQM of seeds",
+         "supervised", "by E[R]", "best on seen", "share", "of observer", "s"),
         rows,
     )  # fmt: skip
     reached = sum(share >= 0.8 for share in shares)
     print(f"\ngate: at least 80 % of the best on what is seen in {reached} of {len(shares)}")
     for agent, count in learned.items():
-        print(f"{agent}: 95 % interval above zero in {count} of {len(made)}")
+        print(f"{agent}: 99 % interval above zero, a model handed over in {count} of {len(made)}")
 
 
 def null(seeds: tuple[int, ...]) -> None:
     """Train each page where nothing is to be learned."""
-    rows, outside = [], 0
+    rows, outside, idle = [], 0, 0
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             database = worlds.make(Path(folder), seed, 0.0, BARS, worlds.FREE)
             for agent in AGENTS:
                 course = _course(worlds.rows_in(database, agent), seed)
-                wide = gains(course.parts.test, course.actions, level=0.99).learned
+                wide = course.test.decisive
                 excludes = not wide.low <= 0.0 <= wide.high
                 outside += excludes
+                idle += not course.learned
                 rows.append((
                     f"{seed} {agent}", f"{len(course.rows):,}", f"{wide.value:+.4f}",
                     f"{wide.low:+.4f} .. {wide.high:+.4f}", "excludes zero" if excludes else "",
@@ -105,6 +107,7 @@ def null(seeds: tuple[int, ...]) -> None:
         rows,
     )
     print(f"\n{outside} of {len(rows)} intervals exclude zero")
+    print(f"{idle} of {len(rows)} reports say that nothing learnable was found")
 
 
 def planted_world(seed: int, bars: int = BARS) -> World:

@@ -32,17 +32,19 @@ def main() -> None:
     rows = []
     for agent, one in told.items():
         test, over = one["test"]["learned_gain_r"], one["test"]["over_baseline_r"]
+        sure = one["test"]["learned_gain_99_r"]
         rows.append((
             agent, " ".join(f"{one['rows'][part]:,}" for part in ("train", "validation", "test")),
             f"{test['value']:+.4f}", f"{test['low']:+.4f} .. {test['high']:+.4f}",
+            f"{sure['low']:+.4f} .. {sure['high']:+.4f}",
             f"{over['value']:+.4f}", f"{over['low']:+.4f} .. {over['high']:+.4f}",
             f"{one['supervised_learner']['learned_gain_r']['value']:+.4f}",
             f"{one['trials']['deflated']:.1%}",
         ))  # fmt: skip
     table(
         f"{', '.join(SYMBOLS)} 1h to 2023, tested from {TEST_FROM} on: R per decision",
-        ("agent", "rows", "learned gain", "95 % interval", "over baseline", "95 % interval",
-         "supervised", "deflated Sharpe"),
+        ("agent", "rows", "learned gain", "95 % interval", "99 % interval", "over baseline",
+         "95 % interval", "supervised", "deflated Sharpe"),
         rows,
     )  # fmt: skip
     for agent, one in told.items():

@@ -87,12 +87,13 @@ def expected_maximum(trials: int, variance: float) -> float:
     """The highest Sharpe ratio that so many trials without any skill are expected to show.
 
     `variance` is that of the ratios between trials, normal ones; of two the formula gives a tenth
-    too little, of more it is nearer. Of one trial it is 0: nothing was chosen.
+    too little, of more it is nearer. Of one trial it is 0: nothing was chosen. Of several whose
+    variance is NaN it is NaN.
     Raises ValueError without a trial.
     """
     if trials < 1:
         raise ValueError("a Sharpe ratio that is looked at is one trial at least")
-    if trials == 1 or not variance > 0:
+    if trials == 1 or variance <= 0:
         return 0.0
     euler = float(np.euler_gamma)
     highest = (1 - euler) * _NORMAL.inv_cdf(1 - 1 / trials)
@@ -114,5 +115,5 @@ def probabilistic(found: DailySharpe, benchmark_per_day: float = 0.0) -> float:
 
 
 def deflated(found: DailySharpe, trials: int, variance: float) -> float:
-    """The same above what the best of so many trials without skill would show."""
+    """The same above what the best of so many trials without skill would show, if that is known."""
     return probabilistic(found, expected_maximum(trials, variance))

@@ -86,6 +86,7 @@ def test_one_trial_and_trials_that_do_not_differ_deflate_nothing():
     found = daily_sharpe(noise(2, 200) + 0.2)
     assert deflated(found, 1, 0.04) == deflated(found, 40, 0.0) == probabilistic(found)
     assert deflated(found, 1, math.nan) == probabilistic(found)
+    assert math.isnan(expected_maximum(2, math.nan)) and math.isnan(deflated(found, 2, math.nan))
     with pytest.raises(ValueError, match="one trial at least"):
         deflated(found, 0, 0.04)
 

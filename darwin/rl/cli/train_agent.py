@@ -56,12 +56,12 @@ def train(
     """Train AGENT on the candidates of finished runs, and look once at what it learned.
 
     Rows are cut in time into training, validation and test; what the test shows is what is told.
-    A model with a learned gain whose 95% interval lies above zero becomes a version that serves,
+    A model with a learned gain whose 99% interval lies above zero becomes a version that serves,
     or challenges one that may act: in either case it only watches until it is promoted. Without
     one, exit 10 says that nothing learnable was found, and the registry stays as it was.
 
     With --from VERSION its network learns on, from the --last-days of the runs if one likes, and
-    is judged on rows that it has not seen.
+    is judged on rows that it has not seen. Where nothing does better, VERSION stays: exit 10.
 
     Canaries look first for bugs of rows, rewards, world and learner; where one finds any, exit 3
     names it and the test is not looked at.

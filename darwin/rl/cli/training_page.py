@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darwin.rl.cli.training_files import FIGURES, PAGE
-from darwin.stats.deflated import deflated, expected_maximum
+from darwin.stats.deflated import deflated, expected_maximum, probabilistic
 
 if TYPE_CHECKING:
     from darwin.rl.registry.versions import Version
@@ -50,6 +50,7 @@ def tree_of(course: Course, tried: Count, run_ids: tuple[str, ...]) -> dict[str,
         "supervised_learner": gains_tree(course.learner),
         "before": None if course.before is None else gains_tree(course.before),
         "continues": plan.continues,
+        "stays": course.stays,
         "trials": _sharpe(course, tried),
         "of_seeds": list(course.of_seeds),
         "interquartile_mean_of_seeds": interquartile_mean(course.of_seeds),
@@ -97,16 +98,21 @@ def _sharpe_told(course: Course, tried: Count) -> str:
     """The same in one sentence."""
     found, sure = course.sharpe, deflated(course.sharpe, tried.trials, tried.variance)
     networks = f"{tried.trials:,} network{'s' if tried.trials > 1 else ''} that saw this time"
-    if math.isnan(sure):
+    if math.isnan(probabilistic(found)):
         return (
             f"Sharpe ratio of the learned gain: cannot be said of {found.days:,} days;"
             f" on record: {networks}."
         )
-    return (
+    said = (
         f"Sharpe ratio of the learned gain: {found.per_day:+.4f} per day"
         f" ({found.annualised:+.2f} annualised) over {found.days:,} days;"
-        f" deflated for {networks} it is {sure:.1%} sure."
     )
+    if math.isnan(sure):
+        return (
+            f"{said} deflated it cannot be said: of {networks} fewer than two have a ratio on"
+            " validation."
+        )
+    return f"{said} deflated for {networks} it is {sure:.1%} sure."
 
 
 def print_course(course: Course, tried: Count, version: Version | None, folder: Path) -> None:
@@ -127,7 +133,7 @@ def print_course(course: Course, tried: Count, version: Version | None, folder: 
     )
     alone = ", ".join(f"{gain:+.4f}" for gain in course.of_seeds)
     click.echo(f"Seeds alone: {alone} R.")
-    if course.before is not None:
+    if course.before is not None and course.stays is None:
         click.echo(f"The version gone on from: {course.before.learned.value:+.4f} R on these rows.")
     click.echo(_sharpe_told(course, tried))
     if version is None:

@@ -148,6 +148,7 @@ def tree_of_search(outcome: Outcome) -> dict[str, Any]:
                 "state": _state(trial),
                 "learned_gain_r": trial.value if _state(trial) == "complete" else None,
                 "gains_of_seeds": trial.user_attrs.get("gains", []),
+                "sharpes_of_seeds": trial.user_attrs.get("sharpes", []),
                 "chosen": trial.params,
                 "looks": {str(at): gain for at, gain in trial.intermediate_values.items()},
                 "where": trial.user_attrs.get("where", ""),

@@ -56,6 +56,7 @@ def gains_tree(found: Gains) -> dict[str, Any]:
     """Gains by name."""
     return {
         "learned_gain_r": found.learned._asdict(),
+        "learned_gain_99_r": found.decisive._asdict(),
         "over_baseline_r": found.over_baseline._asdict(),
         "departure_rate": found.departures,
         "mean_reward_r": found.mean_reward,

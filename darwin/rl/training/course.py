@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -108,11 +108,20 @@ class Course:
     learner_on_validation: Gains
     files: dict[str, bytes] = field(repr=False)
     before: Gains | None = None  # of the version that was gone on from, at the same rate
+    gone_on_from: str | None = None  # the name of that version
 
     @property
     def learned(self) -> bool:
-        """Whether the test shows a learned gain: its 95 % interval lies above zero."""
-        return self.test.learned.low > 0.0
+        """Whether a new network shows a learned gain on the test: its 99 % interval is above zero.
+
+        Only then is anything to be handed over.
+        """
+        return self.stays is None and self.test.decisive.low > 0.0
+
+    @property
+    def stays(self) -> str | None:
+        """The version that was gone on from, where no look at validation did better than it."""
+        return self.gone_on_from if _best(self.seeds).trained.best.steps == 0 else None
 
     @property
     def beats_the_learner(self) -> bool:
@@ -131,12 +140,19 @@ class Course:
 
     def verdict(self) -> str:
         """What a careful reader takes away, one sentence or two."""
-        low, high = self.test.learned.low, self.test.learned.high
-        gain = self.test.learned.value
-        spread = f"95 % interval {low:+.4f} to {high:+.4f}"
-        if math.isnan(low):
+        gain, sure = self.test.learned, self.test.decisive
+        spread = (
+            f"99 % interval {sure.low:+.4f} to {sure.high:+.4f}"
+            f" (95 %: {gain.low:+.4f} to {gain.high:+.4f})"
+        )
+        if math.isnan(gain.low):
             spread = "on too few days for an interval"
-        told = f"{gain:+.4f} R per decision, {spread}"
+        told = f"{gain.value:+.4f} R per decision, {spread}"
+        if self.stays is not None:
+            return (
+                f"Version {self.stays} stays: no look at validation did better than it."
+                f" Its learned gain is {told}."
+            )
         if not self.learned:
             return f"Nothing learnable found: the learned gain is {told}."
         beside = "" if self.beats_the_learner else (
@@ -213,7 +229,7 @@ def run_course(
         Seed(job.seed, noted(job, partial(tell, job.seed), note, rows, plan.digest(), parts.cuts))
         for job in jobs
     ]
-    network = _joined(seeds) if origin is None else _best(seeds)
+    network = _joined(seeds) if origin is None else _best(seeds).trained.network
     threshold = threshold_of(network, parts.validation, normaliser, rate)
     if inspector is not None:
         inspector.before_test(ready, network, threshold)
@@ -242,6 +258,7 @@ def run_course(
         None if origin is None else gains(
             test, _alone(origin.network_on(normaliser), parts.validation, test, normaliser, rate)
         ),
+        None if origin is None else origin.model.version,
     )  # fmt: skip
 
 
@@ -284,12 +301,12 @@ def _joined(seeds: list[Seed]) -> Network:
     networks = [one.trained.network for one in seeds]
     if all(len(network.layers) == 2 for network in networks):
         return merged(networks)
-    return _best(seeds)
+    return _best(seeds).trained.network
 
 
-def _best(seeds: list[Seed]) -> Network:
+def _best(seeds: Sequence[Seed]) -> Seed:
     """The one that did best on validation."""
-    return max(seeds, key=lambda one: one.trained.best.learned_gain).trained.network
+    return max(seeds, key=lambda one: one.trained.best.learned_gain)
 
 
 def _alone(

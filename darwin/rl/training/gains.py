@@ -20,6 +20,8 @@ from darwin.stats.deflated import DailySharpe, daily_sharpe, daily_sums
 from darwin.stats.intervals import FEWEST_GROUPS, student_quantile
 
 RESAMPLES = 2000
+REPORTED, DECISIVE = 0.95, 0.99
+"""Levels of intervals: of each figure, and of the learned gain that a verdict goes by."""
 _SEED = 20_260_101  # of the bootstrap: a report comes out the same each time
 
 
@@ -36,6 +38,7 @@ class Gains(NamedTuple):
 
     learned: Interval  # beyond its rival
     over_baseline: Interval
+    decisive: Interval  # the learned gain with the interval that a verdict goes by
     departures: float  # share of decisions that leave the baseline; of sizes: 1 − mean size
     mean_reward: float
 
@@ -89,7 +92,7 @@ def departs(rows: Rows, actions: FloatArray) -> FloatArray:
     return left
 
 
-def gains(rows: Rows, actions: FloatArray, level: float = 0.95) -> Gains:
+def gains(rows: Rows, actions: FloatArray) -> Gains:
     """Reckon gains of `actions`, shape (n,), with intervals by a bootstrap of blocks of time.
 
     Decisions that are near in time share its shocks; the rival's rates are reckoned anew in each
@@ -97,10 +100,11 @@ def gains(rows: Rows, actions: FloatArray, level: float = 0.95) -> Gains:
     """
     paid = earned(rows, actions)
     over = paid - earned(rows, np.full(len(rows), rows.page.baseline))
-    drawn = resampled(rows, actions)
+    drawn, learned = resampled(rows, actions), learned_gain(rows, actions)
     return Gains(
-        interval_of(learned_gain(rows, actions), drawn.learned, drawn.blocks, level),
-        interval_of(float(over.mean()), drawn.over_baseline, drawn.blocks, level),
+        interval_of(learned, drawn.learned, drawn.blocks),
+        interval_of(float(over.mean()), drawn.over_baseline, drawn.blocks),
+        interval_of(learned, drawn.learned, drawn.blocks, DECISIVE),
         float(departs(rows, actions).mean()),
         float(paid.mean()),
     )
@@ -190,7 +194,9 @@ def _learned(
     return found
 
 
-def interval_of(value: float, resampled: FloatArray, blocks: int, level: float = 0.95) -> Interval:
+def interval_of(
+    value: float, resampled: FloatArray, blocks: int, level: float = REPORTED
+) -> Interval:
     """Student's t on the spread of resamples: with few blocks their percentiles are too near."""
     if blocks < FEWEST_GROUPS:
         return Interval(value, float("nan"), float("nan"))

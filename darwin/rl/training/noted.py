@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from darwin.rl.training.gains import gain_sharpe
@@ -49,12 +50,13 @@ def _trial(
         rows.page.name, SEED, network is not None, rows.digest, plan_digest, job.recipe.algo,
         job.seed, looks[-1].steps, int(rows.decided.min()), cuts.test_from,
         int(rows.settled.max()), max(one.learned_gain for one in looks),
-        None if network is None else _validation_sharpe(job, network),
+        None if network is None else validation_sharpe(job, network),
     )  # fmt: skip
 
 
-def _validation_sharpe(job: Job, network: Network) -> float:
-    """The Sharpe ratio per day of what a network gains on validation; NaN of few days."""
+def validation_sharpe(job: Job, network: Network) -> float | None:
+    """The Sharpe ratio per day of what a network gains on validation; None of few days."""
     rows, seen = job.validation, job.normaliser(job.validation.observations)
     score, rate = scores(rows.page, network, seen), job.recipe.departure_rate or 0.0
-    return gain_sharpe(rows, at_rate(rows, network, seen, score, rate)).per_day
+    found = gain_sharpe(rows, at_rate(rows, network, seen, score, rate)).per_day
+    return None if math.isnan(found) else found

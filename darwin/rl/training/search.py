@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from darwin.rl.agents.pages import PAGES
 from darwin.rl.agents.spec import AgentSpec
 from darwin.rl.training.course import Plan, interquartile_mean, job_of, prepare
+from darwin.rl.training.noted import validation_sharpe
 from darwin.rl.training.recipes import Recipe
 from darwin.rl.training.rows import Normaliser, Rows
 from darwin.rl.training.search_space import Space, choices_of, recipe_with
@@ -68,15 +69,22 @@ Look: TypeAlias = Callable[[int, float], bool]
 """(how many spans of `eval_freq` are done, learned gain so far in R) -> whether to go on."""
 
 
-def evaluate(task: Task, recipe: Recipe, look: Look = lambda span, gain: True) -> tuple[float, ...]:
-    """Learned gain on validation of each seed's network, in R per decision.
+class Shown(NamedTuple):
+    """What a network that was trained shows on validation."""
+
+    gain: float  # learned, R per decision
+    sharpe: float | None = None  # of that gain, per day; None: it cannot be said
+
+
+def evaluate(task: Task, recipe: Recipe, look: Look = lambda span, gain: True) -> tuple[Shown, ...]:
+    """What each seed's network shows on validation.
 
     A network counts as training keeps it, by its best look. Raises GivenUpError once `look` says
-    so. The same task and recipe give the same gains.
+    so. The same task and recipe give the same figures.
     """
     plan = replace(task.plan, recipe=recipe)
     spans = -(-plan.timesteps // plan.eval_freq)
-    gains: list[float] = []
+    shown: list[Shown] = []
     for at in range(plan.seeds):
         best = -math.inf
 
@@ -86,12 +94,14 @@ def evaluate(task: Task, recipe: Recipe, look: Look = lambda span, gain: True) -
                 return
             best = max(best, found.learned_gain)
             done = at * spans + min(found.steps // plan.eval_freq, spans)
-            if not look(done, interquartile_mean((*gains, best))):
+            if not look(done, interquartile_mean((*(one.gain for one in shown), best))):
                 raise GivenUpError
 
         job = job_of(task.train, task.validation, task.normaliser, plan, plan.seed + at)
-        gains.append(train(job, tell).best.learned_gain)
-    return tuple(gains)
+        trained = train(job, tell)
+        sharpe = validation_sharpe(job, trained.network)
+        shown.append(Shown(trained.best.learned_gain, sharpe))
+    return tuple(shown)
 
 
 class Looked(NamedTuple):
@@ -103,10 +113,10 @@ class Looked(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A trial is over: gains of its seeds; none where it was given up; `fault` where it broke."""
+    """A trial is over: what its seeds show; none where it was given up; `fault` where it broke."""
 
     number: int
-    gains: tuple[float, ...] = ()
+    seeds: tuple[Shown, ...] = ()
     where: str = ""  # the process or the node that tried it
     fault: str = ""
 
@@ -210,16 +220,18 @@ class Search:
             self._end(one, Ended(news.number, fault=f"lost {TRIES} times: {news.why}"))
 
     def _end(self, one: _Out, news: Ended) -> None:
-        fault, value = news.fault, interquartile_mean(news.gains) if news.gains else math.nan
-        if news.gains and not math.isfinite(value):
+        gains = tuple(seed.gain for seed in news.seeds)
+        fault, value = news.fault, interquartile_mean(gains) if gains else math.nan
+        if gains and not math.isfinite(value):
             fault = "its gain is no number"
-        one.trial.set_user_attr("gains", list(news.gains))
+        one.trial.set_user_attr("gains", list(gains))
+        one.trial.set_user_attr("sharpes", [seed.sharpe for seed in news.seeds])
         one.trial.set_user_attr("where", news.where)
         one.trial.set_user_attr("tries", one.tries)
         if fault:
             one.trial.set_user_attr("fault", fault)
             finished = self.study.tell(one.trial, state=TrialState.FAIL)
-        elif news.gains:
+        elif gains:
             finished = self.study.tell(one.trial, value)
         else:
             finished = self.study.tell(one.trial, state=TrialState.PRUNED)

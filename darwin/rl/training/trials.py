@@ -62,7 +62,7 @@ class Count(NamedTuple):
 
     trained: int  # rows of the ledger
     trials: int  # different networks among them
-    variance: float  # of their Sharpe ratios per day on validation; 0 below two that have one
+    variance: float  # of their Sharpe ratios per day on validation; NaN below two that have one
 
 
 def record(
@@ -95,6 +95,7 @@ def recorded(database: Database, agent: str) -> list[Recorded]:
 def counted(database: Database, agent: str, since: int, until: int) -> Count:
     """Count the trials of an agent whose rows reach into the time from `since` to `until`, ms UTC.
 
+    One alone differs from nothing: its variance is 0.
     Raises RecordError where a row of the ledger was changed: it might be one that is missing.
     """
     return _count(
@@ -116,7 +117,8 @@ def _count(trials: Iterable[Trial]) -> Count:
     reach = list(trials)
     networks = different(reach)
     ratios = [one.sharpe for one in networks if one.sharpe is not None]
-    variance = float(np.var(ratios, ddof=1)) if len(ratios) > 1 else 0.0
+    unknown = math.nan if len(networks) > 1 else 0.0
+    variance = float(np.var(ratios, ddof=1)) if len(ratios) > 1 else unknown
     return Count(len(reach), len(networks), variance)
 
 

@@ -63,9 +63,32 @@ def test_a_version_learns_on_and_is_judged_by_what_is_new_to_it(desk: Desk, vers
     assert curve[0]["steps"] == 0, "the first look is at the version as it was"
     assert max(one["learned_gain"] for one in curve) >= curve[0]["learned_gain"] > 0.0
     assert told["before"]["learned_gain_r"]["value"] > 0.0
+    assert (told["stays"] is None) == (max(one["learned_gain"] for one in curve[1:])
+                                       > curve[0]["learned_gain"])  # fmt: skip
     asked = f"SELECT DISTINCT manifest_sha256 FROM model_events WHERE version = '{version}'"
     assert desk.ask(asked) == [(told["continues"],)]
     assert desk.ask("SELECT count(*) FROM trials")[0][0] == before + 1
+
+
+def test_where_nothing_does_better_the_version_stays_and_nothing_is_handed_over(
+    desk: Desk, version: str
+) -> None:
+    known = desk.ask("SELECT count(*) FROM model_events")
+    still = {"agent": "gate", "algo": "ppo", "learning_rate": 1e-12}
+    (desk.folder / "still.json").write_text(json.dumps(still))
+    words = ("rl", "train", "gate", "--run-ids", "later", *QUICK, "--from", version, "--seeds", "2",
+             "--recipe", "still.json")  # fmt: skip
+    done = desk.darwin(*words)
+    assert done.returncode == 10, done.stderr
+    assert f"Version {version} stays: no look at validation did better than it." in done.stdout
+    assert "No model was handed over; the registry is as it was." in done.stdout
+    page = desk.folder / done.stdout.split("report: ")[1].split(",")[0]
+    told = json.loads(page.with_name("report.json").read_text())
+    assert told["stays"] == version and not told["learned"]
+    assert told["test"]["learned_gain_99_r"]["low"] > 0.0, "by the interval alone it would go over"
+    for said in (told["verdict"].split(".")[0], "No model is handed over"):
+        assert said in page.read_text()
+    assert desk.ask("SELECT count(*) FROM model_events") == known
 
 
 def test_standardised_otherwise_the_network_says_the_same() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO
-from darwin.rl.training.gains import gains, learned_gain
+from darwin.rl.training.gains import blocks_of, gains, learned_gain
 from tests.rl.training.test_worlds import made_rows
 
 DRAWS = 4000
@@ -51,14 +52,27 @@ def test_an_interval_holds_the_gain_and_is_not_known_of_a_few_blocks() -> None:
     assert 0.0 < found.learned.low < found.learned.value < found.learned.high
     assert found.departures == pytest.approx(float((actions == 0).mean()))
     few = gains(rows.select(np.arange(100)), actions[:100])
-    assert np.isnan([few.learned.low, few.learned.high]).all()
+    assert np.isnan([few.learned.low, few.learned.high, few.decisive.low, few.decisive.high]).all()
 
 
-def test_at_random_the_interval_holds_zero_nineteen_times_of_twenty() -> None:
-    held = 0
+def test_at_random_the_interval_holds_zero_as_often_as_it_claims() -> None:
+    held = decided = 0
     for seed in range(100):
         rows = made_rows(GATE, n=1500, seed=seed)
         actions = (np.random.default_rng(seed + 1000).random(len(rows)) < 0.7).astype(float)
-        found = gains(rows, actions).learned
-        held += found.low <= 0.0 <= found.high
+        found = gains(rows, actions)
+        held += found.learned.low <= 0.0 <= found.learned.high
+        decided += found.decisive.low <= 0.0 <= found.decisive.high
     assert 88 <= held <= 100
+    assert max(held, 96) <= decided <= 100, "the one that a verdict goes by, 99 of 100"
+
+
+@pytest.mark.parametrize("agent", [GATE, META_LEARNER, PORTFOLIO])
+def test_the_interval_of_a_verdict_is_the_reported_one_at_99_percent(agent: str) -> None:
+    rows = made_rows(agent, n=1500)
+    found = gains(rows, (rows.r > 0).astype(float))
+    assert found.decisive.value == found.learned.value
+    wide, narrow = (one.high - one.low for one in (found.decisive, found.learned))
+    freedom = blocks_of(rows).max()
+    due = stats.t.ppf(0.995, freedom) / stats.t.ppf(0.975, freedom)
+    assert wide / narrow == pytest.approx(due, rel=1e-6)

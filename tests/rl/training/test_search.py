@@ -26,7 +26,7 @@ from darwin.errors import ConfigError
 from darwin.rl.training.course import Plan
 from darwin.rl.training.recipe_file import read_recipe, recipe_text, tree_of_recipe
 from darwin.rl.training.recipes import A2C, PPO, Recipe, recipe_of
-from darwin.rl.training.search import Ended, Looked, Lost, News, Search
+from darwin.rl.training.search import Ended, Looked, Lost, News, Search, Shown
 from darwin.rl.training.search_space import SPACES, digest_of
 from darwin.rl.training.search_study import Beat
 
@@ -40,7 +40,7 @@ def gain(recipe: Recipe) -> float:
 
 
 def done(number: int, recipe: Recipe) -> list[News]:
-    return [Ended(number, (gain(recipe),), "the bench")]
+    return [Ended(number, (Shown(gain(recipe)),), "the bench")]
 
 
 class StoppedError(BaseException):
@@ -103,7 +103,7 @@ def states(study: Any) -> list[str]:
 def test_the_default_recipe_is_tried_first_and_others_leave_what_is_not_searched_for(
     pair: tuple[str, str],
 ) -> None:
-    bench = Bench(lambda number, recipe: [Ended(number, (0.1,))])
+    bench = Bench(lambda number, recipe: [Ended(number, (Shown(0.1),))])
     search(bench, 3, pair=pair)
     default, *others = (recipe for _, recipe in bench.given)
     assert default == recipe_of(*pair)
@@ -169,7 +169,7 @@ def test_what_is_lost_is_tried_again_and_what_is_lost_twice_has_failed() -> None
 @pytest.mark.parametrize(
     ("ended", "fault"),
     [
-        (Ended(0, (math.nan,)), "its gain is no number"),
+        (Ended(0, (Shown(math.nan),)), "its gain is no number"),
         (Ended(0, fault="ValueError: nan"), "ValueError: nan"),
     ],
 )
@@ -185,7 +185,7 @@ def test_a_recipe_below_the_median_of_the_others_at_a_look_is_given_up() -> None
     def answer(number: int, recipe: Recipe) -> list[News]:
         value = -1.0 if number == 7 else float(number)
         looks: list[News] = [Looked(number, span, value) for span in (1, 2, 3)]
-        return [*looks, Ended(number, (value,))]
+        return [*looks, Ended(number, (Shown(value),))]
 
     bench = Bench(answer)
     study, finished = search(bench, 9)
@@ -227,7 +227,7 @@ def test_another_range_is_another_space() -> None:
 @pytest.mark.parametrize("pair", SPACES, ids="-".join)
 def test_a_recipe_comes_back_from_its_file(pair: tuple[str, str], tmp_path: Path) -> None:
     agent, algo = pair
-    bench = Bench(lambda number, recipe: [Ended(number, (0.0,))])
+    bench = Bench(lambda number, recipe: [Ended(number, (Shown(0.0),))])
     search(bench, 2, pair=pair)
     recipe = bench.given[1][1]
     (tmp_path / "recipe.json").write_text(recipe_text(agent, recipe))

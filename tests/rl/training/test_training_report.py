@@ -9,18 +9,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from darwin.core.agents import AGENTS, GATE, META_LEARNER, PORTFOLIO
 from darwin.engine.report_words import number
+from darwin.rl.training.gains import Interval
 from tests.report.test_report_browser import Visit
 from tests.report.test_report_browser import browser as browser  # noqa: PLC0414  a fixture
 from tests.report.test_report_browser import pytestmark as in_a_browser
 from tests.report.test_report_files import EVIL, Tags
 from tests.rl.training.test_worlds import HOUR_MS, made_rows
+
+if TYPE_CHECKING:
+    from darwin.rl.training.course import Course
 
 pytest.importorskip("stable_baselines3")
 pytestmark = pytest.mark.slow
@@ -33,23 +37,32 @@ CANARIES = [
 TRIALS = {"count": 14, "deflated_sharpe": {"ratio": 0.91, "probability": 0.972}}
 
 
-def trained(agent: str, n: int = 1200, effect: float = 1.0, **changes: Any) -> dict[str, Any]:
-    """The tree of a short training on rows whose R hangs on one column."""
-    from darwin.rl.cli.training_page import tree_of
+def course_of(agent: str, n: int = 1200, effect: float = 1.0) -> Course:
+    """A short training on rows whose R hangs on one column."""
     from darwin.rl.training.course import Plan, run_course
     from darwin.rl.training.recipes import recipe_of
-    from darwin.rl.training.trials import Count
 
     rows, rng = made_rows(agent, n=n), np.random.default_rng(1)
     decided = np.arange(1, n + 1) * 4 * HOUR_MS
     told = effect * np.tanh(rows.observations[:, rows.page.place(PLANTED)])
     rows = replace(
-        rows, r=told + rng.normal(0, 0.5, n), decided=decided, settled=decided + HOUR_MS,
-        **changes,
+        rows, r=told + rng.normal(0, 0.5, n), decided=decided, settled=decided + HOUR_MS
     )  # fmt: skip
     plan = Plan(recipe_of(agent), timesteps=8192, eval_freq=4096, seeds=2)
-    tree = tree_of(run_course(rows, plan), Count(4, 2, 0.01), ("spring", "autumn"))
+    return run_course(rows, plan)
+
+
+def told_of(course: Course) -> dict[str, Any]:
+    """What report.json says of it."""
+    from darwin.rl.cli.training_page import tree_of
+    from darwin.rl.training.trials import Count
+
+    tree = tree_of(course, Count(4, 2, 0.01), ("spring", "autumn"))
     return json.loads(json.dumps(tree))
+
+
+def trained(agent: str, n: int = 1200, effect: float = 1.0) -> dict[str, Any]:
+    return told_of(course_of(agent, n, effect))
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +217,27 @@ def test_where_nothing_was_learned_the_page_says_so_at_the_top(
     text = Figures(top).text
     assert "No model is handed over; the registry stays as it was." in text
     assert "the registry, where it only watches" in Figures(page(trees[GATE])).text
+
+
+def test_a_gain_that_is_clear_at_95_percent_and_not_at_99_hands_nothing_over() -> None:
+    course = course_of(GATE)
+    assert course.learned and course.test.decisive.low > 0.0
+    down = course.test.learned.low - 1e-4
+    narrow, wide = (
+        Interval(*(bound - down for bound in one))
+        for one in (course.test.learned, course.test.decisive)
+    )
+    assert wide.low < 0.0 < narrow.low
+    unsure = replace(course, test=course.test._replace(learned=narrow, decisive=wide))
+    tree = told_of(unsure)
+    assert not tree["learned"]
+    assert tree["verdict"].startswith("Nothing learnable found: the learned gain is ")
+    for level, one in (("99 % interval", wide), ("95 %:", narrow)):
+        assert f"{level} {one.low:+.4f} to {one.high:+.4f}" in tree["verdict"]
+    assert (tree["test"]["learned_gain_99_r"]["low"], tree["test"]["learned_gain_r"]["low"]) == (
+        wide.low, narrow.low,
+    )  # fmt: skip
+    assert "No model is handed over" in page(tree)
 
 
 def test_a_test_too_short_for_an_interval_is_told_as_such(trees: dict[str, dict[str, Any]]) -> None:

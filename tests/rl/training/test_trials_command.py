@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,28 @@ def test_a_ledger_that_was_changed_stops_a_training_before_it_begins(desk: Desk)
     done = desk.darwin("verify", "small")
     assert done.returncode == 4
     assert "row 1 of trials was changed" in done.stderr
+
+
+def test_where_no_two_trials_have_a_ratio_the_deflated_one_cannot_be_said(desk: Desk) -> None:
+    ((last,),) = desk.ask("SELECT max(bar_time) FROM candidates")
+    state = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
+    given_up = replace(ONE, kind="search", finished=False, sharpe=None, rows_until=last)
+    with connect(state) as database:
+        for seed in (0, 1):
+            record(database, replace(given_up, seed=seed), by="Ada", at=datetime.now(UTC))
+    done = desk.darwin(*WORDS, "--seeds", "1")
+    assert done.returncode in (0, 10), done.stderr
+    assert (
+        "deflated it cannot be said: of 3 networks that saw this time fewer than two have a ratio"
+    ) in done.stdout
+    assert "nan" not in done.stdout
+    path = Path(desk.folder, done.stdout.split("report: ")[1].split(",")[0])
+    told = json.loads(path.with_name("report.json").read_text(), parse_constant=pytest.fail)
+    trials = told["trials"]
+    for unknown in ("deflated", "expected_maximum_per_day", "variance_of_trials"):
+        assert trials[unknown] is None
+    assert trials["per_day"] is not None
+    assert trials["told"] in path.read_text()
 
 
 def test_of_a_test_of_few_days_nothing_is_claimed(desk: Desk) -> None:

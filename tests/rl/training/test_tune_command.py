@@ -144,6 +144,13 @@ def test_a_search_that_is_killed_goes_on_to_the_same_recipe_and_that_can_be_trai
     tried = [gain for (gain,) in desk.ask("SELECT gain_r FROM trials WHERE kind = 'search'")]
     assert (len(tried), max(tried)) == (4, max(curve)), "each once, though searched for twice"
     assert told["trials"]["trials"] == 5, "the search is counted"
+    asked = "SELECT sharpe FROM trials WHERE agent_name = 'gate' ORDER BY kind, id"
+    *ratios, of_training = (ratio for (ratio,) in desk.ask(asked))
+    assert of_training in ratios, "measured just as a training measures it"
+    assert told["trials"]["variance_of_trials"] == pytest.approx(
+        np.var([*ratios, of_training], ddof=1)
+    )
+    assert told["trials"]["expected_maximum_per_day"] > 0.0, "and it has to be paid for"
 
 
 def test_a_stopped_search_keeps_what_was_finished_and_leaves_nothing_under_way(
@@ -184,11 +191,11 @@ def test_the_test_is_not_looked_at(desk: Desk) -> None:
     assert 0 < tested.sum() < len(rows)
     changed = rows.with_outcomes(np.where(tested, -rows.r, rows.r))
     assert changed.digest != rows.digest
-    gains = evaluate(Task.of(rows, plan), plan.recipe)
-    assert evaluate(Task.of(changed, plan), plan.recipe) == gains
+    shown = evaluate(Task.of(rows, plan), plan.recipe)
+    assert evaluate(Task.of(changed, plan), plan.recipe) == shown
     validated = np.isin(rows.ids, prepare(rows, plan).parts.validation.ids)
     other = rows.with_outcomes(np.where(validated, -rows.r, rows.r))
-    assert evaluate(Task.of(other, plan), plan.recipe) != gains
+    assert evaluate(Task.of(other, plan), plan.recipe) != shown
 
 
 @pytest.mark.sweep
@@ -230,7 +237,7 @@ def test_a_worker_tells_what_cannot_be_computed_and_one_that_is_killed_is_replac
         engine.answer(1, True)
         ended = heard(engine)
         assert isinstance(ended, Ended)
-        assert ended.gains == evaluate(task, plan.recipe)
+        assert ended.seeds == evaluate(task, plan.recipe)
         assert ended.where != runaway.where
         engine.give(2, plan.recipe)
         assert isinstance(heard(engine), Looked)

@@ -75,7 +75,9 @@ def test_trials_run_on_both_nodes_and_gain_what_they_gain_here(desk: Desk, clust
     task = Task.of(rows, Plan(recipe_of("gate"), timesteps=8192, eval_freq=4096, seeds=1))
     for one in complete:
         recipe = recipe_with(recipe_of("gate"), one["chosen"])
-        assert evaluate(task, recipe) == tuple(one["gains_of_seeds"])
+        shown = evaluate(task, recipe)
+        assert [seed.gain for seed in shown] == one["gains_of_seeds"]
+        assert [seed.sharpe for seed in shown] == one["sharpes_of_seeds"]
 
 
 @pytest.mark.sweep
