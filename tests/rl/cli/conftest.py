@@ -6,6 +6,7 @@ import pytest
 
 from darwin.rl.cli.door import leave_through
 from darwin.testing.models import make_model
+from tests.rl.lives import life, lived  # noqa: F401
 from tests.store.conftest import darwin  # noqa: F401
 
 
