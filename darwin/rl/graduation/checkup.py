@@ -84,8 +84,8 @@ def _rates(health: Health) -> Line:
     if health.window is None or health.judged.model is None:
         return Line(name, Light.NO_DATA, "no run has asked this agent")
     if not inside.decisions:
-        times = health.judged.evidence.bar_time
-        last = f"the last at {_when(int(times[-1]))}" if len(times) else "none on record either"
+        newest = health.newest_ms
+        last = "none on record either" if newest is None else f"the last at {_when(newest)}"
         return Line(name, Light.LOOK, f"no decision in the window, {last}{_why(health)}")
     if inside.silence.share.value >= SILENT:
         said = f"no sound advice at {inside.silence.share.value:.0%}{_why(health)}"

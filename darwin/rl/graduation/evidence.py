@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from darwin.core.agents import Role, Why
 from darwin.core.market import BoolArray, FloatArray, IntArray
@@ -90,6 +90,20 @@ def _known(row: Sequence[Any], before: Mapping[int, int]) -> Sequence[Any]:
 
 def _end(fact: int, before: Mapping[int, int]) -> int:
     return before.get(fact >> SEQ_BITS, 0)
+
+
+def silent_share(
+    connection: Connection, agent: str, sha256: str, run_id: str | None = None
+) -> float:
+    """Of all decisions of the model of that digest those without sound advice; NaN of none."""
+    d = agent_decisions.c
+    query = select(func.count(), func.count(d.action)).where(
+        d.agent_name == agent, d.role == str(Role.SERVING), d.model_sha256 == sha256
+    )
+    if run_id is not None:
+        query = query.where(d.run_id == run_id)
+    every, sound = connection.execute(query).one()
+    return 1.0 - sound / every if every else float("nan")
 
 
 def fold_rows(rows: Sequence[Sequence[Any]]) -> Evidence:

@@ -25,7 +25,7 @@ from darwin.rl.graduation.consultations import (
     read_observations,
     read_runs,
 )
-from darwin.rl.graduation.evidence import Evidence
+from darwin.rl.graduation.evidence import NONE, Evidence, read_evidence
 from darwin.rl.graduation.judged import Judged, MayAct, judge
 from darwin.rl.graduation.scorecard import PortfolioFigures, score
 from darwin.rl.graduation.vitals import Figure, vitals
@@ -107,6 +107,7 @@ class Health:
     inside: Part
     before: Rate
     record: Part
+    newest_ms: int | None  # bar time of the newest decision on record; None: there is none
     others: int  # consultations of other models inside the window
     strange: int  # rows inside the window beyond ten sd of training, which the door refused
     drifts: Drifts
@@ -137,6 +138,9 @@ def check(
     end = 0 if newest is None else newest
     window = Window(end - max(round(days * DAY_MS), 1), end)
     with registry.database.read() as connection:
+        evidence = NONE
+        if one.model is not None:
+            evidence = read_evidence(connection, agent, one.model.sha256, run_id)
         counted = read_consultations(connection, agent, one.model, among, window)
         drifts = _drifts(connection, agent, training(one), counted)
         raised = _alerts(connection, agent, among, end)
@@ -144,8 +148,8 @@ def check(
     rng = np.random.default_rng(SEED)
     spans = counted.spans(among)
     inside = counted.inside
-    within = (one.evidence.bar_time > window.since) & (one.evidence.bar_time <= window.until)
-    figures = score(agent, one.evidence, one.card.latest).figures
+    within = (evidence.bar_time > window.since) & (evidence.bar_time <= window.until)
+    figures = score(agent, evidence, one.card.latest).figures
     a_year = figures.per_year if isinstance(figures, PortfolioFigures) else 0.0
     every = np.ones_like(inside)
 
@@ -163,9 +167,10 @@ def check(
         judged=one,
         window=None if newest is None else window,
         runs=tuple(run.run_id for run in among if run.number in counted.number[inside]),
-        inside=part(one.evidence.select(within), inside, INSIDE),
+        inside=part(evidence.select(within), inside, INSIDE),
         before=_rate(counted, spans, BEFORE, rng),
-        record=part(one.evidence, every, None),
+        record=part(evidence, every, None),
+        newest_ms=int(evidence.bar_time[-1]) if len(evidence) else None,
         others=int(counted.asked[inside & (counted.whose == ANOTHERS)].sum()),
         strange=counted.silences(inside).get(Why.OUT_OF_RANGE, 0),
         drifts=drifts,

@@ -18,7 +18,13 @@ from darwin.rl.graduation.climb import Climb, about_promoted, climb
 from darwin.rl.graduation.contract import Contract, contract_in, world_of
 from darwin.rl.graduation.decay import Basis, Decay
 from darwin.rl.graduation.dwell import market_time_held
-from darwin.rl.graduation.evidence import NONE, Evidence, of_stream, read_evidence
+from darwin.rl.graduation.evidence import (
+    NONE,
+    Evidence,
+    of_stream,
+    read_evidence,
+    silent_share,
+)
 from darwin.rl.graduation.latest import Latest, read_latest
 from darwin.rl.graduation.proof import green_of, proof_of
 from darwin.rl.graduation.reading import sources_of, told_in_order, too_early
@@ -50,7 +56,6 @@ class Judged:
     challenger: Model | None
     record: Record
     held_ms: int  # market time for which the promoted model was heard at its stage
-    evidence: Evidence  # of the judged model, in all runs or the one that was asked for
     card: Scorecard  # of its trial; of all evidence where it is in none
     trial: Trial | None  # None: it is in none
     decay: Decay | None  # since its promotion in the scope of the trial; None: it has none
@@ -110,25 +115,26 @@ def judge(registry: Registry, agent: str, may_act: MayAct, run_id: str | None = 
         if held is not None:
             held_ms = market_time_held(connection, agent, held.model.sha256, held.stage_since)
         model = shelf.serving or latest.model
-        evidence = read_evidence(connection, agent, model.sha256, run_id) if model else NONE
-        found = _on_trial(connection, agent, model, run_id or latest.run_id, only=run_id)
-    trial, unchanged = found
+        trial, unchanged = _on_trial(connection, agent, model, run_id or latest.run_id, only=run_id)
+        if trial is not None and model is not None:
+            told = told_by(trial, silent_share(connection, agent, model.sha256, run_id))
+        else:
+            told = read_evidence(connection, agent, model.sha256, run_id) if model else NONE
     scope = trial.contract.scope if trial else DEPLOYMENT
     decay = decay_of(trial, record.within(*{DEPLOYMENT, scope})) if trial else None
-    told = evidence if trial is None else told_by(trial, evidence.silent_share)
     card = score(agent, told, latest)
     validation = _validation(registry, agent, shelf.serving, latest, may_act)
     every = conditions(card, validation, proof_of(trial, unchanged=unchanged))
     return Judged(
-        agent, model, shelf.serving, shelf.challenger, record, held_ms, evidence,
-        card, trial, decay, every,
+        agent, model, shelf.serving, shelf.challenger, record, held_ms, card,
+        trial, decay, every,
     )  # fmt: skip
 
 
-def told_by(trial: Trial, silent_share: float = math.nan) -> Evidence:
+def told_by(trial: Trial, silent: float = math.nan) -> Evidence:
     """All decisions of a trial, those whose blocks are not scored yet among them."""
     fed = trial.contract.scope == DEPLOYMENT
-    return of_stream(trial.stream.rows(), fed=fed, silent_share=silent_share)
+    return of_stream(trial.stream.rows(), fed=fed, silent_share=silent)
 
 
 def _on_trial(
