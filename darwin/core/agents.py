@@ -20,6 +20,9 @@ STAGES = (0.0, 0.01, 0.05, 0.10, 0.25, 0.50, 1.0)
 """The shares of capital that an agent may hold, one after the other."""
 
 
+UNPROVEN = "without the evidence it wants"
+"""How the basis of a promotion ends that rests on a person's word alone."""
+
 NOT_DEPLOYED = "none was deployed"
 """The fault of an agent that never had a model."""
 

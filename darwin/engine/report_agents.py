@@ -21,6 +21,7 @@ from darwin.core.agents import (
     SKIP,
     TO_SKIP,
     TO_TAKE,
+    UNPROVEN,
     Standing,
 )
 from darwin.core.facts import STANDING
@@ -61,6 +62,7 @@ def _lineage(result: RunResult) -> dict[str, list[dict[str, Any]]]:
                     "fault": standing.fault,
                     "promoted": standing.promoted,
                     "stage": standing.stage,
+                    "basis": standing.basis,
                     "challenger": standing.challenger.version if standing.challenger else None,
                 }
             )
@@ -158,7 +160,20 @@ def agents_sentence(panels: dict[str, Any]) -> str | None:
         what = "documented rules, no trained models"
     elif versions and all(version.startswith(DEMO) for version in versions):
         what = "the models of the demonstration, trained on synthetic bars"
-    return f"Agents at the door ({what}): {names}; {did}."
+    return f"Agents at the door ({what}): {names}; {did}{_by_override(asked)}."
+
+
+def _by_override(asked: dict[str, Any]) -> str:
+    """Which promotions rest on a person's word alone; empty: none does."""
+    told = {
+        (name, one["basis"])
+        for name, panel in asked.items()
+        for one in panel["versions"]
+        if one["basis"].endswith(UNPROVEN)
+    }
+    return "".join(
+        f"; {name.replace('_', '-')} was promoted {basis}" for name, basis in sorted(told)
+    )
 
 
 def twin_sentence(metrics: dict[str, Any]) -> str | None:

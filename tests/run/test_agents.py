@@ -550,3 +550,15 @@ def test_a_twin_is_shown_where_an_agent_changed_an_order_and_nowhere_else(
     assert (twin is not None) == differs
     if differs:
         assert twin["net_pnl_usd"] != desk.metrics()["net_pnl_usd"]
+
+
+def test_a_promotion_by_a_persons_word_alone_is_told_in_the_report(desk: Desk) -> None:
+    config = desk.config(rl=rules("active", agents=["gate"]))
+    promote(desk, "gate", stage=1.0)
+    assert desk.darwin("run", config).returncode == 0
+    panel = desk.metrics()["agents"]["gate"]
+    said = "by Ada, without the evidence it wants"
+    assert {one["basis"] for one in panel["versions"]} == {said}
+    page = (desk.run_dir() / "report.html").read_text()
+    assert f"gate was promoted {said}" in page
+    assert f"yes, {said}" in page

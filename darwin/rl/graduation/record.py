@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from darwin.core.agents import STAGES, Model
+from darwin.core.agents import STAGES, UNPROVEN, Model
 from darwin.errors import IntegrityError
 from darwin.store import logs
 from darwin.store.db import Database
@@ -124,7 +124,7 @@ def basis_words(record: Record, run_id: str, *, live: bool) -> str:
         return ""
     if held.basis.by == BY_ITSELF:
         return BY_EVIDENCE
-    return f"by {held.basis.by}{', without the evidence it wants' if held.basis.override else ''}"
+    return f"by {held.basis.by}{f', {UNPROVEN}' if held.basis.override else ''}"
 
 
 def may_act(database: Database, agent: str, serving: Model | None) -> bool:
