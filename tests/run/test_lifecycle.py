@@ -261,7 +261,7 @@ def test_a_second_process_is_turned_away(desk: Desk) -> None:
 
 
 def test_that_nothing_graduates_is_a_result(desk: Desk) -> None:
-    world(desk, edge=0.0, bars=3000, symbols=["BTC/USDT", "ETH/USDT"])
+    world(desk, edge=0.0, bars=5000, symbols=["BTC/USDT", "ETH/USDT"])
     done = live(desk, *IDLE, "--json")
     assert done.returncode == 0, done.stderr
     tree = json.loads(done.stdout)
@@ -322,16 +322,16 @@ def test_a_damaged_record_is_told_and_kept(desk: Desk) -> None:
 
 
 def test_training_can_end_on_a_day(desk: Desk) -> None:
-    world(desk, bars=3000, symbols=["BTC/USDT", "ETH/USDT"])
-    done = live(desk, *IDLE, "--train-until", "2020-03-01", "--json")
+    world(desk, bars=5000, symbols=["BTC/USDT", "ETH/USDT"])
+    done = live(desk, *IDLE, "--train-until", "2020-04-01", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["collected"]["train_until"] == "2020-03-01T00:00:00Z"
-    last = "SELECT max(bar_time) < unixepoch('2020-03-01') * 1000 FROM candidates"
+    assert json.loads(done.stdout)["collected"]["train_until"] == "2020-04-01T00:00:00Z"
+    last = "SELECT max(bar_time) < unixepoch('2020-04-01') * 1000 FROM candidates"
     assert desk.ask(f"{last} WHERE run_id = 'small-collect'") == [(1,)]
 
 
 def test_a_life_on_files_ends_its_training_by_their_dates(desk: Desk) -> None:
-    words = ("--bars", "3000", "--symbols", "BTC/USDT,ETH/USDT", "-o", "data")
+    words = ("--bars", "5000", "--symbols", "BTC/USDT,ETH/USDT", "-o", "data")
     made = desk.darwin("data", "synth", *words)
     assert made.returncode == 0, made.stderr
     symbols = ["BTC/USDT:SYNTH", "ETH/USDT:SYNTH"]
@@ -343,7 +343,7 @@ def test_a_life_on_files_ends_its_training_by_their_dates(desk: Desk) -> None:
     done = live(desk, *IDLE, "--json")
     assert done.returncode == 0, done.stderr
     collected = json.loads(done.stdout)["collected"]
-    assert collected["bars"] == 2 * 1200
+    assert collected["bars"] == 2 * 2000
 
 
 @pytest.mark.sweep
