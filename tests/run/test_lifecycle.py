@@ -26,11 +26,13 @@ IDLE = ("--timesteps", "2048", "--seeds", "1", "--skip-canaries", "--allow-small
 
 
 def world(desk: Desk, **market: Any) -> str:
-    """The planted world, smaller; gives the name of its config."""
+    """The planted world, smaller, its agents told to observe; gives the name of its config."""
     tree = json.loads(PLANTED.read_text("utf-8"))
     symbols = ["BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT", "XRP/USDT"]
     tree["run_id"] = "small"
     tree["market"] |= {"symbols": symbols, "bars": 8000, "seed": 3} | market
+    for agent in AGENTS:
+        tree["rl"][f"{agent}_agent"]["mode"] = "observe"
     (desk.folder / "life.json").write_text(json.dumps(tree), "utf-8")
     return "life.json"
 
@@ -189,6 +191,24 @@ def test_torch_is_loaded_by_the_training_alone(led: Desk, tmp_path: Path) -> Non
     assert not {"torch", "stable_baselines3", "gymnasium"} & set(modules)
 
 
+def test_a_model_is_not_handed_over_twice(led: Desk, tmp_path: Path) -> None:
+    """Where a life was killed after the hand-over and before it could write that down."""
+    shutil.copytree(led.folder, tmp_path / "copy", symlinks=True)
+    copy = Desk(tmp_path / "copy")
+    record = copy.run_dir() / "lifecycle.json"
+    tree = json.loads(record.read_text("utf-8"))
+    [last] = [name for name, told in tree["trained"].items() if told["version"]][-1:]
+    del tree["lived"], tree["trained"][last]
+    record.write_text(json.dumps(tree), "utf-8")
+    events = "SELECT agent_name, kind, version FROM model_events ORDER BY id"
+    before = copy.ask(events)
+    done = live(copy, *LEARNS, "--resume", "--json")
+    assert done.returncode == 0, done.stderr
+    assert f"phase 2 of 3, train: {last}" in done.stderr
+    assert copy.ask(events) == before
+    assert json.loads(done.stdout)["trained"] == said(led)["trained"]
+
+
 def test_a_life_killed_in_each_phase_goes_on_where_it_was(led: Desk, tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     world(desk)
@@ -257,11 +277,11 @@ def test_a_second_process_is_turned_away(desk: Desk) -> None:
         process.kill()
     process.wait()
     assert second.returncode == 5
-    assert "held by another process" in second.stderr
+    assert "run 'small' is held by another process" in second.stderr
 
 
 def test_that_nothing_graduates_is_a_result(desk: Desk) -> None:
-    world(desk, edge=0.0, bars=3000, symbols=["BTC/USDT", "ETH/USDT"])
+    world(desk, edge=0.0, bars=5000, symbols=["BTC/USDT", "ETH/USDT"])
     done = live(desk, *IDLE, "--json")
     assert done.returncode == 0, done.stderr
     tree = json.loads(done.stdout)
@@ -322,16 +342,16 @@ def test_a_damaged_record_is_told_and_kept(desk: Desk) -> None:
 
 
 def test_training_can_end_on_a_day(desk: Desk) -> None:
-    world(desk, bars=3000, symbols=["BTC/USDT", "ETH/USDT"])
-    done = live(desk, *IDLE, "--train-until", "2020-03-01", "--json")
+    world(desk, bars=5000, symbols=["BTC/USDT", "ETH/USDT"])
+    done = live(desk, *IDLE, "--train-until", "2020-04-01", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["collected"]["train_until"] == "2020-03-01T00:00:00Z"
-    last = "SELECT max(bar_time) < unixepoch('2020-03-01') * 1000 FROM candidates"
+    assert json.loads(done.stdout)["collected"]["train_until"] == "2020-04-01T00:00:00Z"
+    last = "SELECT max(bar_time) < unixepoch('2020-04-01') * 1000 FROM candidates"
     assert desk.ask(f"{last} WHERE run_id = 'small-collect'") == [(1,)]
 
 
 def test_a_life_on_files_ends_its_training_by_their_dates(desk: Desk) -> None:
-    words = ("--bars", "3000", "--symbols", "BTC/USDT,ETH/USDT", "-o", "data")
+    words = ("--bars", "5000", "--symbols", "BTC/USDT,ETH/USDT", "-o", "data")
     made = desk.darwin("data", "synth", *words)
     assert made.returncode == 0, made.stderr
     symbols = ["BTC/USDT:SYNTH", "ETH/USDT:SYNTH"]
@@ -343,7 +363,7 @@ def test_a_life_on_files_ends_its_training_by_their_dates(desk: Desk) -> None:
     done = live(desk, *IDLE, "--json")
     assert done.returncode == 0, done.stderr
     collected = json.loads(done.stdout)["collected"]
-    assert collected["bars"] == 2 * 1200
+    assert collected["bars"] == 2 * 2000
 
 
 @pytest.mark.sweep
