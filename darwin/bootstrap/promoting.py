@@ -16,7 +16,8 @@ from darwin.rl.agents.pages import PAGES
 from darwin.rl.graduation.checklist import State, Validation
 from darwin.rl.graduation.contract import Terms, terms_of
 from darwin.rl.graduation.dwell import market_time_held
-from darwin.rl.graduation.promoter import Place, Post, Promoter
+from darwin.rl.graduation.enacted import Place
+from darwin.rl.graduation.promoter import Post, Promoter
 from darwin.rl.graduation.record import BY_ITSELF, DEPLOYMENT, scope_of
 from darwin.rl.registry.deploy import take_over
 from darwin.rl.registry.registry import Registry

@@ -20,12 +20,12 @@ from darwin.core.agents import GATE, PORTFOLIO
 from darwin.core.market import FloatArray, IntArray
 from darwin.rl.graduation.checklist import COST, LEAST_DAYS, LEAST_DECISIONS, VALUE
 from darwin.rl.graduation.habits import Habits, Side, Spread
-from darwin.rl.graduation.increments import GATE_EDGE_R
 from darwin.rl.graduation.proof import LEAST_BLOCKS
 from darwin.rl.graduation.trial import COST_SHARE, LEAST_M, MAIN_SHARE, MISS, SKILL, UTILITY
 from darwin.stats.binormal import hits, separation
 from darwin.stats.evidence import Horizon, first_crossing
 from darwin.stats.evidence_arrays import log_e_of_misses, log_e_over_blocks
+from darwin.stats.increments import GATE_EDGE_R
 from darwin.stats.sharpe_evidence import log_e_of_sharpe
 
 DEEPEST = 0.20

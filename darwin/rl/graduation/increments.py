@@ -1,5 +1,7 @@
 """What one decision adds to the evidence for or against an agent, held against what was known.
 
+Decision by decision what `darwin.stats.increments` reckons over arrays, and says why.
+
 The running means have the weight of 20 decisions of no knowledge at their beginning. Skip rates,
 override rates and sizes are over earlier decisions; mean outcomes over those that had been settled
 by the bar of the decision.
@@ -12,17 +14,18 @@ import math
 from typing import NamedTuple
 
 from darwin.core.agents import GATE, META_LEARNER, SKIP, TO_SKIP, TO_TAKE
+from darwin.stats.evidence import USUAL_SD
+from darwin.stats.increments import (
+    DEEPEST_R,
+    GATE_EDGE_R,
+    OUTCOME_PRIOR,
+    OVERRIDE_PRIOR,
+    PRIOR_WEIGHT,
+    SIZE_PRIOR,
+    SKIP_PRIOR,
+)
 
-PRIOR_WEIGHT = 20.0
-"""Decisions that the priors of the running means stand for."""
-SKIP_PRIOR, OVERRIDE_PRIOR, SIZE_PRIOR = 0.3, 0.1, 0.5
-DEEPEST_R = -3.0
-"""Losses count up to there: gaps beyond are no work of an agent."""
-GATE_EDGE_R = 0.01
-"""What a skip may cost, per candidate, that the gate decides (delta)."""
-MISS_BOUND = 0.10
-"""Winners that a gate may miss, of those the expert would take."""
-SD_PRIOR = 1.4
+SD_PRIOR = USUAL_SD
 """Of R, until outcomes say otherwise."""
 
 
@@ -104,7 +107,7 @@ class Means:
         self._cost = call_cost_r
         self._later: list[tuple[int, int, float, int]] = []  # outcomes, by when they were known
         self._count = 0
-        self._squares, self._seen = Mean(SD_PRIOR * SD_PRIOR), Mean(0.0)
+        self._squares, self._seen = Mean(SD_PRIOR * SD_PRIOR), Mean(OUTCOME_PRIOR)
         self.sd = SD_PRIOR
 
     def begin(self, bar_time: int) -> None:
@@ -173,8 +176,8 @@ class _Gate(Means):
 
     def __init__(self, call_cost_r: float) -> None:
         super().__init__(call_cost_r)
-        self._s, self._m = Mean(SKIP_PRIOR), Mean(0.0)
-        self._s_all, self._m_all = Mean(SKIP_PRIOR), Mean(0.0)
+        self._s, self._m = Mean(SKIP_PRIOR), Mean(OUTCOME_PRIOR)
+        self._s_all, self._m_all = Mean(SKIP_PRIOR), Mean(OUTCOME_PRIOR)
 
     def clear(self) -> None:
         self._x = self._u = self._x_all = self._u_audited = self._brought = 0.0
@@ -235,7 +238,7 @@ class _MetaLearner(Means):
     def __init__(self, call_cost_r: float) -> None:
         super().__init__(call_cost_r)
         self._o = (Mean(OVERRIDE_PRIOR), Mean(OVERRIDE_PRIOR))
-        self._m = (Mean(0.0), Mean(0.0))
+        self._m = (Mean(OUTCOME_PRIOR), Mean(OUTCOME_PRIOR))
 
     def clear(self) -> None:
         self._x = self._u = self._brought = 0.0
@@ -271,7 +274,7 @@ class _Portfolio(Means):
 
     def __init__(self, call_cost_r: float) -> None:
         super().__init__(call_cost_r)
-        self._w, self._m = Mean(SIZE_PRIOR), Mean(0.0)
+        self._w, self._m = Mean(SIZE_PRIOR), Mean(OUTCOME_PRIOR)
 
     def clear(self) -> None:
         self._x = self._brought = 0.0

@@ -25,13 +25,13 @@ from darwin.errors import DataError
 from darwin.rl.graduation.checklist import FEWEST
 from darwin.rl.graduation.contract import Terms, terms_of
 from darwin.rl.graduation.habits import Habits, Side, Spread
-from darwin.rl.graduation.increments import (
+from darwin.safety.stages import AUDITED_ONE_IN
+from darwin.stats.increments import (
     DEEPEST_R,
     OVERRIDE_PRIOR,
     PRIOR_WEIGHT,
     SKIP_PRIOR,
 )
-from darwin.safety.stages import AUDITED_ONE_IN
 from darwin.store.db import Database
 from darwin.store.queries import require_run
 from darwin.store.schema import agent_decisions, candidates, id_range, outcomes, runs, verdicts

@@ -8,45 +8,36 @@ the run. Everything hangs on recorded facts alone: whoever takes the run up agai
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
 
 from darwin.core.account import SafetyEvent
 from darwin.core.agents import Decision, Model, Standing, Why
 from darwin.core.candidate import Candidate, id_text
 from darwin.core.facts import KILLED, STANDING, Input
 from darwin.core.market import DAY_MS
-from darwin.rl.graduation import acts
 from darwin.rl.graduation.checklist import Condition, Validation, all_pass, conditions
 from darwin.rl.graduation.contract import Terms, enter
 from darwin.rl.graduation.decay import Decay
-from darwin.rl.graduation.footing import footing
+from darwin.rl.graduation.enacted import Clerk, Place
 from darwin.rl.graduation.increments import Block, Entry, Outcome
 from darwin.rl.graduation.judged import basis_of, told_by
 from darwin.rl.graduation.latest import Latest
 from darwin.rl.graduation.proof import proof_of
 from darwin.rl.graduation.reading import sources_of, told_in_order
 from darwin.rl.graduation.record import (
-    BY_EVIDENCE,
     BY_ITSELF,
     DEPLOYMENT,
     FIRST_STAGE,
-    NO_CAPITAL,
     Act,
-    Kind,
     Promotion,
     read_record,
-    record_in,
 )
 from darwin.rl.graduation.scorecard import score
 from darwin.rl.graduation.trial import MISS, SKILL, UTILITY, Trial
 from darwin.safety.circuit import OPENED, BreakerState
 from darwin.safety.overrides import STORM
 from darwin.safety.stages import DWELL_DAYS, next_stage
-from darwin.store.db import Database
 
 STUCK_OPENINGS = 5
 """A breaker that opened so often without closing is open for as long as it can be."""
@@ -64,32 +55,12 @@ class Post:
     validation: Callable[[Model], Validation]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a run stands: its database, its name and scope, its clock."""
-
-    database: Database
-    run_id: str
-    number: int  # of the run
-    scope: str
-    playbooks: tuple[str, ...]
-    risk_per_trade: float | None
-    now: Callable[[], datetime]
-    held_ms: Callable[[str, Model, datetime], int] | None  # a feed: market time heard since then
-    take_over: Callable[[str], None] | None  # a feed: let the challenger of an agent serve
-
-    @property
-    def in_replay(self) -> bool:
-        """Whether what it says is about this run alone."""
-        return self.scope != DEPLOYMENT
-
-
 class Promoter:
     """Implements `core.ports.Witness`, and is a source of inputs (`store.acts.Source`)."""
 
     def __init__(self, place: Place, posts: Mapping[str, Post]) -> None:
         """Know nothing yet."""
-        self._place, self._posts = place, posts
+        self._place, self._posts, self._clerk = place, posts, Clerk(place)
         self._standings: dict[str, Standing] = {}
         self._trials: dict[tuple[str, Model], Trial] = {}
         self._decays: dict[str, Decay] = {}
@@ -239,11 +210,14 @@ class Promoter:
         if standing.promoted and standing.serving is not None:
             why = self._hard.get(agent, "") or self._gone(agent)
             if why:
-                yield self._demote(agent, standing, candidate, why)
+                trial = self._trials.pop((agent, standing.serving), None)
+                decay = self._decays.get(agent)
+                yield self._clerk.demote(agent, standing, candidate, trial, why, decay)
                 return
             lower = self._lower.get(agent, "")
             if lower and standing.stage > FIRST_STAGE:
-                yield self._move(agent, standing, candidate, FIRST_STAGE, lower)
+                trial = self._trials.get((agent, standing.serving))
+                yield self._clerk.move(agent, standing, candidate, trial, FIRST_STAGE, lower)
                 return
         if not (post.rises and self._due.get(agent)):
             return
@@ -251,10 +225,13 @@ class Promoter:
             if model is None or (model == standing.serving and standing.promoted):
                 continue
             if every := self._earned(agent, model, post, candidate):
-                yield self._promote(agent, standing, candidate, model, every)
+                trial = self._trials[agent, model]
+                yield self._clerk.promote(agent, standing, candidate, trial, every)
                 return
         if standing.promoted and (above := self._next(agent, standing, candidate)):
-            yield self._move(agent, standing, candidate, above, "its time there went well")
+            trial = self._trials.get((agent, standing.serving)) if standing.serving else None
+            why = "its time there went well"
+            yield self._clerk.move(agent, standing, candidate, trial, above, why)
 
     def _gone(self, agent: str) -> str:
         decay = self._decays.get(agent)
@@ -300,85 +277,6 @@ class Promoter:
         every = self._conditions(agent, standing.serving, trial, post, candidate)
         return above if all_pass(every) else None
 
-    # -- acts
-
-    def _promote(
-        self,
-        agent: str,
-        standing: Standing,
-        candidate: Candidate,
-        model: Model,
-        passed: tuple[Condition, ...],
-    ) -> tuple[str, Standing]:
-        trial = self._trials[agent, model]
-        said = f"version {model.version} has graduated: {_words(trial)}"
-        detail = self._footing(trial, candidate)
-        place = self._place
-        if not self._said(agent, Kind.PROMOTED, model, candidate):
-            if model == standing.challenger and place.take_over is not None:
-                place.take_over(agent)
-            acts.promote(
-                place.database, agent, model, by=BY_ITSELF, reason=said, at=place.now(),
-                scope=place.scope, conditions=passed, detail=detail,
-            )  # fmt: skip
-        training_end = trial.contract.terms.training_end_ms
-        challenger = None if model == standing.challenger else standing.challenger
-        after = replace(
-            standing, serving=model, fault="", training_end_ms=training_end, promoted=True,
-            stage=FIRST_STAGE, challenger=challenger, basis=BY_EVIDENCE,
-        )  # fmt: skip
-        return said, after
-
-    def _demote(
-        self, agent: str, standing: Standing, candidate: Candidate, why: str
-    ) -> tuple[str, Standing]:
-        model, place = standing.serving, self._place
-        trial = self._trials.pop((agent, model)) if model in self._serving(agent) else None
-        if (decay := self._decays.get(agent)) is not None:
-            days = decay.blocks * decay.block_days
-            why += f" ({decay.blocks} blocks, {days:,.0f} market days after its promotion)"
-        if model is not None and not self._said(agent, Kind.DEMOTED, model, candidate):
-            acts.demote(
-                place.database, agent, by=BY_ITSELF, reason=why, at=place.now(),
-                scope=place.scope, detail=self._footing(trial, candidate),
-            )  # fmt: skip
-        version = model.version if model else "none"
-        after = replace(standing, promoted=False, stage=NO_CAPITAL, basis="")
-        return f"version {version} observes again: {why}", after
-
-    def _serving(self, agent: str) -> set[Model]:
-        return {model for name, model in self._trials if name == agent}
-
-    def _move(
-        self, agent: str, standing: Standing, candidate: Candidate, stage: float, why: str
-    ) -> tuple[str, Standing]:
-        model, place = standing.serving, self._place
-        said = f"{standing.stage:.0%} to {stage:.0%} of the capital: {why}"
-        if model is not None and not self._said(agent, Kind.STAGED, None, candidate):
-            detail = self._footing(self._trials.get((agent, model)), candidate)
-            acts.move(
-                place.database, agent, stage, scope=place.scope, reason=why, at=place.now(),
-                detail=detail,
-            )  # fmt: skip
-        return said, replace(standing, stage=stage)
-
-    def _footing(self, trial: Trial | None, candidate: Candidate) -> dict[str, Any]:
-        """What an act before the decision on this candidate rests on."""
-        return footing(trial, candidate.bar_time, self._place.run_id, id_text(candidate.id))
-
-    def _said(self, agent: str, kind: Kind, model: Model | None, candidate: Candidate) -> bool:
-        """Whether an attempt that was cut short has written it down already."""
-        with self._place.database.read() as connection:
-            record = record_in(connection, agent)
-        return any(
-            act.kind is kind
-            and act.scope == self._place.scope
-            and act.model == model
-            and act.by == BY_ITSELF
-            and act.detail.get("bar_time") == candidate.bar_time
-            for act in record.acts
-        )
-
 
 def has_crossed(trial: Trial) -> bool:
     """Whether the tests of one way to graduate have all crossed."""
@@ -392,13 +290,3 @@ def has_crossed(trial: Trial) -> bool:
 def _since(act: Act) -> int:
     """The bar from which on an act holds; one whose time is not on record always did."""
     return int(act.detail.get("bar_time", -(1 << 62)))
-
-
-def _words(trial: Trial) -> str:
-    tests = [
-        f"{name} E {math.exp(min(track.log_e, 700.0)):,.0f} of {1.0 / track.level:,.0f}"
-        for name, track in trial.tracks.items()
-        if track.crossed is not None
-    ]
-    days = (trial.blocks[-1].end_ms - trial.blocks[0].start_ms) / DAY_MS
-    return f"{', '.join(tests)} after {trial.stream.decisions:,} decisions, {days:,.0f} days"

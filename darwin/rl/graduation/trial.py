@@ -15,10 +15,10 @@ from typing import NamedTuple, Protocol
 from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO
 from darwin.core.market import DAY_MS
 from darwin.rl.graduation.contract import Contract
-from darwin.rl.graduation.increments import MISS_BOUND, Block, Entry, Mean, Outcome, Sums
+from darwin.rl.graduation.increments import Block, Entry, Mean, Outcome, Sums
 from darwin.rl.graduation.reading import Told
 from darwin.rl.graduation.stream import Stream
-from darwin.stats.evidence import EProcess, Horizon, MissTest
+from darwin.stats.evidence import MISS_BOUND, EProcess, Horizon, MissTest
 from darwin.stats.sharpe_evidence import SharpeProcess
 
 SKILL, UTILITY, MISS = "skill", "utility", "miss rate"

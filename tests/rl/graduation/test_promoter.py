@@ -26,7 +26,8 @@ from darwin.core.facts import ALLOWED, KILLED, STANDING, Input
 from darwin.core.market import DAY_MS
 from darwin.rl.graduation.checklist import State, Validation
 from darwin.rl.graduation.contract import contract_in, contracts_in
-from darwin.rl.graduation.promoter import Place, Post, Promoter
+from darwin.rl.graduation.enacted import Place
+from darwin.rl.graduation.promoter import Post, Promoter
 from darwin.rl.graduation.record import DEPLOYMENT, read_record
 from darwin.safety.circuit import Transition
 from darwin.safety.overrides import STORM
