@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from darwin.core.agents import AGENTS
-from darwin.errors import ConfigError, IntegrityError, StorageError
+from darwin.errors import IntegrityError, StorageError
 from darwin.rl.cli.columns import print_columns, print_json
+from darwin.rl.cli.dossier_reading import MEND, read_dossier
 from darwin.rl.cli.options import Deployment, model_options, open_registry, placed
 
 if TYPE_CHECKING:
     from darwin.rl.cli.dossier_files import Place
     from darwin.rl.registry.registry import Registry
-
-_ISLAND = re.compile(r'<script type="application/json" id="dossier">(.*?)</script>', re.S)
-_MOST_BYTES = 256 << 20
 
 
 @click.group()
@@ -119,7 +115,7 @@ def verify(file: Path, as_json: bool, **where: Any) -> None:
     """
     from darwin.rl.graduation.dossier_check import count_numbers
 
-    written, text = _read(file)
+    written, text = read_dossier(file)
     with open_registry(Deployment.of(**where)) as registry:
         again, facts = _again(registry, file, written)
         with_model = _require_same(file, written, again)
@@ -155,52 +151,6 @@ def _folder(where: dict[str, Any]) -> Path:
     return placed(where["artifacts_dir"], f"artifacts/{FOLDER}")
 
 
-def _read(file: Path) -> tuple[dict[str, Any], str | None]:
-    """The tree of a dossier, and the text of its page where FILE is one."""
-    try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise _no_dossier(file, "it is too large")
-        text = file.read_text("utf-8")
-    except UnicodeDecodeError as fault:
-        raise _no_dossier(file, "it is no text") from fault
-    except OSError as fault:
-        raise _no_dossier(file, f"it cannot be read ({fault.strerror})") from fault
-    island = _ISLAND.search(text)
-    try:
-        tree = json.loads(island.group(1) if island else text, parse_constant=_refuse,
-                          object_pairs_hook=_each_once)  # fmt: skip
-    except (ValueError, RecursionError) as fault:
-        raise _no_dossier(file, "it holds no JSON") from fault
-    from darwin.rl.graduation.dossier import KIND
-
-    if not isinstance(tree, dict) or tree.get("kind") != KIND:
-        raise _no_dossier(file, f"it does not say that it is a {KIND!r}")
-    if tree.get("agent") not in AGENTS or type(tree.get("number")) is not int:
-        raise IntegrityError("agent and number are those of no act", where=str(file), mend=_MEND)
-    return tree, text if island else None
-
-
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON")
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) != len(pairs):
-        raise ValueError("a key stands twice")
-    return dict(pairs)
-
-
-def _no_dossier(file: Path, why: str) -> ConfigError:
-    return ConfigError(
-        f"{file.name} is no dossier: {why}",
-        where=str(file),
-        mend="`darwin rl dossier list` names those that are there",
-    )
-
-
-_MEND = "put it aside and write it again with `darwin rl dossier write`, or look who changed it"
-
-
 def _again(registry: Registry, file: Path, written: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """The tree as the database has it, and how many facts its runs hold, whose chains were read."""
     from darwin.rl.cli.dossier_files import make, places
@@ -220,7 +170,7 @@ def _again(registry: Registry, file: Path, written: dict[str, Any]) -> tuple[dic
             f"number is {written['number']}, and the record ends with act"
             f" {every[-1].event.number:,}",
             where=str(file),
-            mend=_MEND,
+            mend=MEND,
         )
     tree = make(database, lambda _: registry, mine[0])
     if tree is None:
@@ -248,7 +198,7 @@ def _require_same(file: Path, written: dict[str, Any], again: dict[str, Any]) ->
     gone = had and not again[MODEL_FILES]["to_be_had"]
     found = first_difference(written, without_model(written, again) if gone else again)
     if found is not None:
-        raise IntegrityError(found.said, where=str(file), mend=_MEND)
+        raise IntegrityError(found.said, where=str(file), mend=MEND)
     return not gone
 
 
@@ -259,5 +209,5 @@ def _require_page(file: Path, text: str, again: dict[str, Any]) -> None:
         raise IntegrityError(
             "the page says something else than its numbers, or another Darwin has drawn it",
             where=str(file),
-            mend=_MEND,
+            mend=MEND,
         )

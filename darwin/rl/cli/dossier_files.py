@@ -121,17 +121,15 @@ def write_missing(
     return Made(tuple(written), tuple(waiting))
 
 
-def write_down(registry: Registry, artifacts_dir: str) -> None:
+def write_down(registry: Registry, artifacts_dir: str) -> tuple[Path, ...]:
     """Write what lacks after a person's act, which holds whatever becomes of its dossier."""
     folder = placed(artifacts_dir, f"{ARTIFACTS}/{FOLDER}")
     try:
-        made = write_missing(registry.database, lambda _: registry, folder)
+        return write_missing(registry.database, lambda _: registry, folder).written
     except (StorageError, IntegrityError) as fault:
         said = f"dossiers lack: {fault.what}; `darwin rl dossier write` writes them"
         click.echo(f"warning: {said}", err=True)
-        return
-    for path in made.written:
-        click.echo(f"dossier: {path.with_suffix('.html')}", err=True)
+        return ()
 
 
 def _put_aside(place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -65,6 +66,7 @@ def promote(
     from darwin.rl.graduation.checklist import all_pass, lacking
     from darwin.rl.graduation.footing import footing
 
+    pages: tuple[Path, ...] = ()
     with open_registry(Deployment.of(**where), to_change=True) as registry:
         one = look(registry, agent, scope.partition(":")[2] or None)
         model, passed = one.model, all_pass(one.conditions)
@@ -80,7 +82,7 @@ def promote(
                 override=override, scope=scope, conditions=one.conditions,
                 detail=footing(one.trial, one.card.latest.bar_time),
             )  # fmt: skip
-            write_down(registry, where["artifacts_dir"])
+            pages = write_down(registry, where["artifacts_dir"])
     lacks = () if passed else lacking(one.conditions)
     promoted = passed or override
     if as_json:
@@ -91,6 +93,7 @@ def promote(
     elif promoted:
         click.echo(f"version {model.version} of {agent} is promoted ({scope}): it may act on 1%")
         click.echo("of the capital where its config says active or auto")
+        _point_to(pages)
     else:
         click.echo(f"version {model.version} of {agent} is not promoted, for it lacks:\n")
         print_conditions(lacks)
@@ -122,7 +125,7 @@ def demote(agent: str, by: str, reason: str, scope: str, as_json: bool, **where:
             registry.database, agent, by=by, reason=reason, at=_now(), scope=scope,
             detail=footing(one.trial, one.card.latest.bar_time),
         )  # fmt: skip
-        write_down(registry, where["artifacts_dir"])
+        pages = write_down(registry, where["artifacts_dir"])
     if as_json:
         print_json(
             {"agent": agent, "promoted": False, "scope": scope, "ended": ended.model._asdict()}
@@ -133,6 +136,12 @@ def demote(agent: str, by: str, reason: str, scope: str, as_json: bool, **where:
             f"{agent} observes ({scope}): version {ended.model.version} had"
             f" {percent(ended.stage)} of the capital"
         )
+        _point_to(pages)
+
+
+def _point_to(pages: tuple[Path, ...]) -> None:
+    for path in pages:
+        click.echo(f"dossier: {path.with_suffix('.html')}")
 
 
 def _now() -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, func, select
 
-from darwin.core.agents import Model, Role
+from darwin.core.agents import Model
 from darwin.core.market import FloatArray
 from darwin.rl.agents.pages import PAGES
 from darwin.rl.graduation.as_of import AsOf, code_then, head_then
@@ -132,7 +132,7 @@ def _observations(
     query = (
         select(d.id, d.candidate_id, d.observation)
         .where(d.agent_name == agent, d.model_sha256 == model.sha256, d.action.is_not(None))
-        .where(d.role == str(Role.SERVING), d.feature_schema == page.schema)
+        .where(d.feature_schema == page.schema)
         .order_by(d.id)
     )
     if contract is not None:

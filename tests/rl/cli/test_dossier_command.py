@@ -146,6 +146,11 @@ def test_a_promotion_stands_on_passed_conditions_and_a_demotion_on_its_detector(
         else:
             assert tree["detectors"]["verdict"] in tree["act"]["reason"]
             assert any(alarm["sounded_ms"] for alarm in tree["detectors"]["alarms"])
+            curve = tree["detectors"]["blocks"]
+            assert f"({len(curve)} blocks" in tree["act"]["reason"]
+            assert curve[0]["end_ms"] > tree["detectors"]["since_ms"]
+            for alarm in tree["detectors"]["alarms"]:
+                assert curve[-1]["log_m"][alarm["name"]] == alarm["log_m"]
             assert tree["act"]["capital_before"] > tree["act"]["capital_after"] == 0.0
 
 
@@ -298,9 +303,9 @@ def test_a_person_s_override_is_shown_and_what_it_says_is_escaped(
     life: Desk, at: Callable[[Desk], Call]
 ) -> None:
     darwin = at(life)
-    code, _, err = darwin("rl", "promote", "gate", *WHO, "--override")
+    code, out, _ = darwin("rl", "promote", "gate", *WHO, "--override")
     assert code == 0
-    assert "dossier: " in err
+    assert "dossier: " in out
     path = dossiers(life)[-1]
     tree, page = read(path), path.with_suffix(".html").read_text()
     assert tree["act"]["by"] == "Ada"
