@@ -48,6 +48,7 @@ class Asked:
     tensorboard_log: str | None = None
     resume: bool = False  # go on where the same training was stopped
     begun: bool = True  # with `resume`: refuse where none was begun; else begin it
+    once: bool = False  # with `resume`: a model that serves or challenges is not handed over again
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,9 @@ def hand_over_what_learned(asked: Asked, course: Course) -> Version | None:
 
 
 def hand_over(asked: Asked, files: dict[str, bytes]) -> Version:
-    """The version that these files become: it serves, or challenges one that may act.
-
-    A training that was taken up does not hand the same model over again.
-    """
+    """The version that these files become: it serves, or challenges one that may act."""
     with open_registry(asked.where, to_change=True, make=True) as registry:
-        before = _handed_over(registry, asked.agent, files) if asked.resume else None
+        before = _handed_over(registry, asked.agent, files) if asked.resume and asked.once else None
         return before or _deploy(registry, asked, files)
 
 
