@@ -108,7 +108,6 @@ def _train(asked: Asked, agent: str, deliver: Deliver | None, *, resume: bool) -
         skip_canaries=not taught.canaries,
         resume=resume,
         begun=False,
-        once=True,
     )
     return _taught(carry_out(training, plan, deliver))
 

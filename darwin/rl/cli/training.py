@@ -48,7 +48,6 @@ class Asked:
     tensorboard_log: str | None = None
     resume: bool = False  # go on where the same training was stopped
     begun: bool = True  # with `resume`: refuse where none was begun; else begin it
-    once: bool = False  # with `resume`: a model that serves or challenges is not handed over again
 
 
 @dataclass(frozen=True)
@@ -115,20 +114,28 @@ def hand_over_what_learned(asked: Asked, course: Course) -> Version | None:
 
 
 def hand_over(asked: Asked, files: dict[str, bytes]) -> Version:
-    """The version that these files become: it serves, or challenges one that may act."""
+    """The version that these files become: it serves, or challenges one that may act.
+
+    A training that was taken up again does not hand over a model that was handed over before,
+    wherever its version has come to since.
+    """
     with open_registry(asked.where, to_change=True, make=True) as registry:
-        before = _handed_over(registry, asked.agent, files) if asked.resume and asked.once else None
-        return before or _deploy(registry, asked, files)
+        before = _handed_over(registry, asked.agent, files) if asked.resume else None
+        if before is None:
+            return _deploy(registry, asked, files)
+    click.echo(
+        f"version {before.name} is this very model ({before.place}): it is not handed over again",
+        err=True,
+    )
+    return before
 
 
 def _handed_over(registry: Registry, agent: str, files: dict[str, bytes]) -> Version | None:
     from darwin.rl.registry.files import identity, whole
 
     sha256 = identity("", whole(files)).sha256
-    shelf = registry.shelf(agent)
-    standing = (shelf.serving, shelf.challenger)
-    found = [one for one in standing if one is not None and one.sha256 == sha256]
-    return shelf.pick(found[0].version) if found else None
+    found = [one for one in registry.shelf(agent).kept if one.model.sha256 == sha256]
+    return found[-1] if found else None
 
 
 def _deploy(registry: Registry, asked: Asked, files: dict[str, bytes]) -> Version:

@@ -14,8 +14,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from darwin.core.market import FloatArray
+from darwin.errors import ConfigError
 from darwin.rl.agents.spec import AgentSpec
 from darwin.rl.serving.spec_file import CATEGORICAL, HeldOut
+from darwin.rl.serving.weights_file import FEWEST_PROBES
 from darwin.rl.training import supervised
 from darwin.rl.training.continued import Origin
 from darwin.rl.training.export import files_of, merged
@@ -176,6 +178,12 @@ class Prepared(NamedTuple):
 def prepare(rows: Rows, plan: Plan) -> Prepared:
     """Cut `rows` as `plan` says. Raises ConfigError where they are too few to be cut."""
     parts = split(rows, cuts_of(rows, plan.embargo_ms, plan.test_from, plan.seen_until))
+    if len(parts.validation) < FEWEST_PROBES:
+        raise ConfigError(
+            f"{len(parts.validation)} rows of validation are too few: a model carries"
+            f" {FEWEST_PROBES} or more of them, on which it is tried before it serves",
+            mend="name more runs, or longer ones",
+        )
     known, normaliser = without_strange(parts.train)
     return Prepared(parts._replace(train=known), normaliser)
 

@@ -17,7 +17,7 @@ from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SAWarning, SQLAlchemyError
 
 from darwin.errors import ConfigError, LockedError, StorageError
 
@@ -54,6 +54,7 @@ def kept_study(url: str, name: str, terms: Mapping[str, str]) -> Iterator[Kept]:
     held = nullcontext() if file is None else _alone(file)
     with warnings.catch_warnings(), held, _storage_faults(place):
         warnings.filterwarnings("ignore", message=_HEARTBEAT)
+        warnings.filterwarnings("ignore", category=SAWarning)  # what is wrong is said as an error
         storage = _storage(url, place, is_shared=file is None)
         study = optuna.create_study(
             storage=storage, study_name=name, direction="maximize", load_if_exists=True

@@ -118,7 +118,17 @@ def world_of(job: Job) -> World:
 
 
 def model_of(job: Job, env: ReplayVecEnv) -> BaseAlgorithm:
-    """The model of stable-baselines3 that learns in `env`, not trained yet."""
+    """The model of stable-baselines3 that learns in `env`, not trained yet.
+
+    What it warns of is meant for its own environments: that a target network is renewed less
+    often where several are asked at once.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="stable_baselines3")
+        return _built(job, env)
+
+
+def _built(job: Job, env: ReplayVecEnv) -> BaseAlgorithm:
     recipe, hidden = job.recipe, list(job.recipe.hidden)
     gamma = recipe.gamma if job.budget is None else 0.99
 
@@ -155,7 +165,7 @@ def _actor_critic(hidden: list[int]) -> dict[str, Any]:
 
 def _logger(job: Job) -> Logger:
     if job.tensorboard is None:
-        return configure(None, [])
+        return Logger(None, [])  # `configure` would leave an empty folder among the temporary ones
     return configure(str(job.tensorboard), ["tensorboard"])
 
 

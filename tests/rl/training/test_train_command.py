@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,9 +189,35 @@ def test_a_training_that_is_killed_leaves_no_model_and_goes_on_to_the_same_weigh
     assert weights(kept, "portfolio") == before
     done = train(kept, "portfolio", "--resume")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("\n") == 2, "the others were made before"
+    assert done.stderr.count("\n") == 3, "the others were made before"
     assert weights(kept, "portfolio") == before
-    assert len(versions(kept, "portfolio")) > len(known)
+    assert "is this very model (serving): it is not handed over again" in done.stderr
+    assert versions(kept, "portfolio") == known
+
+
+def test_a_finished_training_that_is_taken_up_does_not_displace_a_newer_version(
+    kept: Desk, trained: dict[str, dict[str, Any]]
+) -> None:
+    assert train(kept, "gate").returncode == 0
+    done = train(kept, "gate", "--seed", "1")
+    assert done.returncode == 0, done.stderr
+    known = versions(kept, "gate")
+    newest = weights(kept, "gate")
+    done = train(kept, "gate", "--resume", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "is this very model (archived): it is not handed over again" in done.stderr
+    assert json.loads(done.stdout)["version"] is not None
+    assert versions(kept, "gate") == known
+    assert weights(kept, "gate") == newest
+
+
+def test_a_training_leaves_nothing_among_the_temporary_files(kept: Desk, tmp_path: Path) -> None:
+    done = kept.darwin(
+        "rl", "train", "gate", "--run-ids", "planted", *QUICK, "--skip-canaries",
+        TMPDIR=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith("SB3")] == []
 
 
 def test_the_checklists_command_works_as_it_stands(kept: Desk) -> None:
