@@ -13,7 +13,7 @@ import numpy as np
 
 from darwin.core.market import DAY_MS
 from darwin.core.provenance import Provenance
-from darwin.core.trade import Exit, Trade
+from darwin.core.trade import Exit
 from darwin.engine.benchmarks import benchmarks
 from darwin.engine.report_agents import agents
 from darwin.engine.report_breakdown import (
@@ -25,6 +25,7 @@ from darwin.engine.report_breakdown import (
     outcome_shares,
 )
 from darwin.engine.report_facts import Benchmark, Sampling
+from darwin.engine.report_figures import money, performance, traded_usd
 from darwin.engine.report_recording import recording
 from darwin.engine.report_rows import exposure_fraction
 from darwin.engine.report_verdict import assumptions, stopped, verdict
@@ -73,8 +74,8 @@ def report(
         "stopped": stopped(result),
         "verdict": [],
         **_scope(result, sampling),
-        **_money(result),
-        **_performance(result, sampling),
+        **money(result),
+        **performance(result, sampling),
         **_trading(result, sampling),
         "outcomes": outcome_shares(result),
         "expert": expert(result),
@@ -118,91 +119,11 @@ def _scope(result: RunResult, sampling: Sampling) -> dict[str, Any]:
 
 def _twin(twin: RunResult, sampling: Sampling) -> dict[str, Any]:
     """The figures of the run without agents that matter beside those of the run."""
-    figures = _money(twin) | _performance(twin, sampling)
+    figures = money(twin) | performance(twin, sampling)
     names = ("net_pnl_usd", "total_return", "sharpe_ratio", "max_drawdown", "final_equity_usd")
     return {name: figures[name] for name in names} | {
         "trades": len(twin.trades),
         "candidates": len(twin.candidates),
-    }
-
-
-def _money(result: RunResult) -> dict[str, Any]:
-    """What was earned and where it went; `unexplained_usd` is zero where the books balance."""
-    trades, start = result.trades, result.starting_equity_usd
-    end = float(result.equity.equity[-1]) if len(result.equity.equity) else start
-    net = sum(trade.net_pnl_usd for trade in trades)
-    gross = sum(trade.gross_usd for trade in trades)
-    funding = sum(trade.funding_usd for trade in trades)
-    fees = sum(trade.fees_usd for trade in trades)
-    slippage = sum(trade.slippage_usd for trade in trades)
-    traded = _traded_usd(trades)
-    per_bps = traded * 1e-4 if traded else float("nan")
-    return {
-        "starting_equity_usd": start,
-        "final_equity_usd": end,
-        "net_pnl_usd": net,
-        "gross_pnl_usd": gross,
-        "fees_usd": fees,
-        "slippage_usd": slippage,
-        "funding_usd": funding,
-        "unexplained_usd": end - start - net,
-        "traded_usd": traded,
-        "cost_bps_per_side": (fees + slippage) / per_bps,
-        "break_even_bps_per_side": (gross - funding) / per_bps,
-    }
-
-
-def _traded_usd(trades: Sequence[Trade]) -> float:
-    """Value bought and sold, at mid prices."""
-    return sum((t.units * (t.entry.mid_price + t.exit.mid_price) for t in trades), 0.0)
-
-
-def _performance(result: RunResult, sampling: Sampling) -> dict[str, Any]:
-    start, equity = result.starting_equity_usd, result.equity.equity
-    days, closed = sampling.days, sampling.time
-    daily = perf.simple_returns(equity[days.last], start)
-    elapsed = int(closed[-1] - result.equity.time[0]) if len(closed) else 0
-    end = float(equity[-1]) if len(equity) else start
-    growth = perf.cagr(start, end, elapsed)
-    fall = perf.max_drawdown(equity, start)
-    months = perf.monthly_returns(closed, equity, start)
-    known = [month for month in months if np.isfinite(month.value)]
-    return {
-        "total_return": end / start - 1,
-        "cagr": growth,
-        "volatility_ann": float(perf.volatility(daily, days.per_year)),
-        "sharpe_ratio": float(perf.sharpe_ratio(daily, days.per_year)),
-        "sortino_ratio": float(perf.sortino_ratio(daily, days.per_year)),
-        "calmar_ratio": perf.calmar_ratio(growth, fall.depth),
-        "sampling": {
-            "returns": len(daily),
-            "annualisation_days": days.per_year,
-            "text": sampling.sentence,
-        },
-        "max_drawdown": fall.depth,
-        "drawdown": _drawdown(fall, sampling, result),
-        "best_month": _month(max(known, key=lambda month: month.value)) if known else None,
-        "worst_month": _month(min(known, key=lambda month: month.value)) if known else None,
-        "monthly_returns": [_month(month) for month in months],
-    }
-
-
-def _month(month: perf.MonthReturn) -> dict[str, Any]:
-    return {"month": f"{month.year:04d}-{month.month:02d}", "return": month.value}
-
-
-def _drawdown(fall: perf.Drawdown, sampling: Sampling, result: RunResult) -> dict[str, Any] | None:
-    """When the deepest fall began, bottomed and ended; `days` from its peak to its end."""
-    if fall.trough < 0:
-        return None
-    closed = sampling.time
-    began = int(closed[fall.peak]) if fall.peak >= 0 else int(result.equity.time[0])
-    until = int(closed[-1] if fall.recovered is None else closed[fall.recovered])
-    return {
-        "peak": iso(began),
-        "trough": iso(int(closed[fall.trough])),
-        "recovered": None if fall.recovered is None else iso(until),
-        "days": (until - began) / DAY_MS,
     }
 
 
@@ -215,7 +136,7 @@ def _trading(result: RunResult, sampling: Sampling) -> dict[str, Any]:
         if len(equity)
         else 0.0
     )
-    traded = _traded_usd(trades)
+    traded = traded_usd(trades)
     held = mean_or_nan(equity) * years
     return {
         "win_rate": perf.win_rate(pnl),
