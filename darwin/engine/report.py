@@ -28,9 +28,11 @@ from darwin.engine.report_facts import Benchmark, Sampling
 from darwin.engine.report_figures import money, performance, traded_usd
 from darwin.engine.report_recording import recording
 from darwin.engine.report_rows import exposure_fraction
+from darwin.engine.report_twins import twins_figures
 from darwin.engine.report_verdict import assumptions, stopped, verdict
 from darwin.engine.report_words import iso, plain
 from darwin.engine.result import RunResult
+from darwin.engine.twins import Twins
 from darwin.stats import performance as perf
 from darwin.stats.intervals import grouped_mean
 
@@ -45,7 +47,12 @@ class Report:
     sampling: Sampling
     benchmarks: tuple[Benchmark, ...]
     metrics: dict[str, Any]
-    twin: RunResult | None = None  # without agents
+    twins: Twins | None = None  # None: no agent takes part
+
+    @property
+    def twin(self) -> RunResult | None:
+        """The same run without agents, where it sent other orders."""
+        return _without_agents(self.result, self.twins)
 
 
 def report(
@@ -57,13 +64,13 @@ def report(
     digests: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     provenance: Provenance | None = None,
-    twin: RunResult | None = None,
+    twins: Twins | None = None,
 ) -> Report:
     """Work out all figures of `result`.
 
     `calendar`: "continuous" or "sessions". `seed` is that of the random benchmarks. `digests`:
     SHA-256 of each symbol's data, where known. `notes` join the assumptions. `provenance` says how
-    the run was recorded, if it was. `twin` is the same run without agents, where these acted.
+    the run was recorded, if it was. `twins` are those of a run with agents.
     """
     sampling = Sampling.of(result, calendar)
     rivals = benchmarks(result, sampling, seed)
@@ -83,7 +90,8 @@ def report(
         "by_setup": by_setup(result),
         "benchmarks": {rival.name: _rival(rival, result, seed) for rival in rivals},
         "agents": agents(result),
-        "twin": None if twin is None else _twin(twin, sampling),
+        "twin": _twin(_without_agents(result, twins), sampling),
+        "twins": None if twins is None else twins_figures(result, twins, sampling, seed),
         "safety_events": [
             {"time": iso(event.time), "kind": event.kind, "detail": event.detail}
             for event in result.safety_events
@@ -93,7 +101,7 @@ def report(
     metrics: dict[str, Any] = plain(figures)
     metrics["verdict"] = verdict(metrics)
     metrics["assumptions"] = [*assumptions(metrics, result.costs), *notes]
-    return Report(result, sampling, rivals, metrics, twin)
+    return Report(result, sampling, rivals, metrics, twins)
 
 
 def metrics(result: RunResult, run_id: str, **options: Any) -> dict[str, Any]:
@@ -117,8 +125,18 @@ def _scope(result: RunResult, sampling: Sampling) -> dict[str, Any]:
     }
 
 
-def _twin(twin: RunResult, sampling: Sampling) -> dict[str, Any]:
+def _without_agents(result: RunResult, twins: Twins | None) -> RunResult | None:
+    """The twin without agents; None where it sent the orders of `result`."""
+    if twins is None or twins.are_the_run:
+        return None
+    twin = twins.without_agents.result
+    return None if list(twin.orders) == list(result.orders) else twin
+
+
+def _twin(twin: RunResult | None, sampling: Sampling) -> dict[str, Any] | None:
     """The figures of the run without agents that matter beside those of the run."""
+    if twin is None:
+        return None
     figures = money(twin) | performance(twin, sampling)
     names = ("net_pnl_usd", "total_return", "sharpe_ratio", "max_drawdown", "final_equity_usd")
     return {name: figures[name] for name in names} | {

@@ -76,10 +76,10 @@ def twins_of(
     itself = Twin(result, is_run=True)
     if not acting:
         return Twins(changed, itself, dict.fromkeys(changed, itself), asks_nobody)
-    verdicts = {} if asks_nobody else result.verdicts.by_row()
+    verdicts = None if asks_nobody else result.verdicts.by_row()
 
     def twin(*agents: AgentTerms) -> Twin:
-        expert = TwinsExpert(session.decider, None if asks_nobody else verdicts)
+        expert = TwinsExpert(session.decider, verdicts)
         return walk_again(session, result, terms, agents, expert, progress)
 
     without = twin()

@@ -156,6 +156,7 @@ class Counted:
         ({GATE: always(PASS), META_LEARNER: always(KEEP)}, seated(GATE, META_LEARNER), 0),
         ({GATE: always(SKIP)}, seated(GATE), 1),
         (ALL, only(seated(*AGENTS), GATE), 1),
+        (ALL, seated(GATE).stand(0, *(standing(name, stage=0.0) for name in AGENTS[1:])), 1),
         (ALL, seated(*AGENTS), 4),
     ],
 )
