@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from darwin.core.provenance import Provenance
     from darwin.engine.report import Report
     from darwin.engine.result import RunResult
+    from darwin.engine.twins import Twins
     from darwin.rl.graduation.promoter import Promoter
     from darwin.store.acts import Source
     from darwin.store.db import Database
@@ -167,21 +167,21 @@ def report_on(
         digests=wired.data_digests,
         notes=wired.notes,
         provenance=provenance,
-        twin=_without_agents(result, wired),
+        twins=_twins(result, loaded, wired),
     )
 
 
-def _without_agents(result: RunResult, wired: Wired) -> RunResult | None:
-    """The same run without agents, with the same releases; None where they changed no order."""
-    if not result.consulted.followed.any():
+def _twins(result: RunResult, loaded: Loaded, wired: Wired) -> Twins | None:
+    """The twins of a run with agents, with progress on stderr where they take their time."""
+    if wired.agents is None:
         return None
-    from darwin.core.facts import RELEASE
-    from darwin.store.acts import Journaled
+    from darwin.bootstrap.twins import twins
+    from darwin.cli.progress import shown
 
-    releases = [one for one in result.inputs if one.kind == RELEASE]
-    alone = replace(wired.session, agents=None)
-    twin = alone.run(inputs=Journaled(releases) if releases else None)
-    return None if list(twin.orders) == list(result.orders) else twin
+    if not result.consulted.followed.any():  # then there is nothing to walk again for
+        return twins(result, wired)
+    with shown(f"{loaded.config.run_id}, its twins") as progress:
+        return twins(result, wired, progress)
 
 
 def write_run_files(folder: Path, loaded: Loaded, wired: Wired, run: Begun, report: Report) -> None:
@@ -190,8 +190,7 @@ def write_run_files(folder: Path, loaded: Loaded, wired: Wired, run: Begun, repo
     from darwin.cli.report_files import write_report
     from darwin.report.files import json_text, write_text
 
-    names = (files.METRICS, files.TRADES, files.EQUITY, files.PAGE, "config.json", "manifest.json")
-    files.clear_strays(folder, *names)
+    files.clear_strays(folder, *files.names(agents=True), "config.json", "manifest.json")
     manifest = {
         "run_id": run.run_id,
         "mode": run.identity.mode,

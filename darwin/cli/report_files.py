@@ -1,4 +1,4 @@
-"""The files a run leaves behind: metrics.json, trades.csv, equity.csv, report.html."""
+"""The files a run leaves behind: metrics, trades, equity, report, and with agents its twins."""
 
 from __future__ import annotations
 
@@ -12,13 +12,21 @@ from typing import Any
 
 from darwin.engine.report import Report
 from darwin.engine.report_rows import EQUITY_COLUMNS, TRADE_COLUMNS, equity_lines, trades_rows
+from darwin.engine.report_twins import twins_lines
 from darwin.report.files import json_text, write_text
 
 METRICS, TRADES, EQUITY, PAGE = "metrics.json", "trades.csv", "equity.csv", "report.html"
+TWINS = "twins.csv"
+"""Of runs with agents."""
+
+
+def names(*, agents: bool) -> tuple[str, ...]:
+    """The files that `write_report` writes for a run with agents, or without."""
+    return (METRICS, TRADES, EQUITY, PAGE, *([TWINS] if agents else []))
 
 
 def write_report(folder: Path, report: Report) -> None:
-    """Write all four files of `report` into `folder`, made if missing; each whole or not at all.
+    """Write all files of `report` into `folder`, made if missing; each whole or not at all.
 
     Raises StorageError where the disk refuses.
     """
@@ -29,11 +37,13 @@ def write_report(folder: Path, report: Report) -> None:
 
 
 def write_figures(folder: Path, report: Report) -> None:
-    """Write metrics.json and both CSVs; the page is left out."""
+    """Write metrics.json and the CSVs; the page is left out."""
     write_text(folder / METRICS, json_text(report.metrics))
     write_text(folder / TRADES, csv_text(TRADE_COLUMNS, trades_rows(report.result)))
     header = ",".join(EQUITY_COLUMNS) + "\n"
     write_text(folder / EQUITY, chain([header], equity_lines(report.result)))
+    if report.twins is not None:
+        write_text(folder / TWINS, twins_lines(report.result, report.twins, report.sampling))
 
 
 def clear_strays(folder: Path, *names: str) -> None:

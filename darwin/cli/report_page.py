@@ -27,6 +27,9 @@ def page(report: Report) -> str:
     scale = _log_scale(plots["equity"])
     plots["equity"]["log"] = scale
     plots["drawdown"]["unit"] = "%"
+    added = plots.get("added")
+    if added is not None:
+        added["unit"] = "USD"
     shapes = histograms(report)
     trades = report.result.trades
     return render(
@@ -45,6 +48,10 @@ def page(report: Report) -> str:
         trades_total=len(trades),
         equity_svg=own(
             curve_svg(plots["equity"], log=scale == "log", unit="", label="Equity in USD")
+        ),
+        added=added,
+        added_svg=own(
+            curve_svg(added, log=False, unit="", label="What agents added, in USD") if added else ""
         ),
         drawdown_svg=own(
             curve_svg(plots["drawdown"], log=False, unit=" %", label="Drawdown in per cent")

@@ -116,7 +116,7 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
         )
         if begun.standing is Standing.FINISHED:
             seen = as_it_saw(wired, begun)
-            if _complete(folder):
+            if _complete(folder, agents=wired.agents is not None):
                 log.info("run %s is finished already", run_id)
                 write_dossiers(loaded.config, database, log)
                 return None
@@ -144,11 +144,11 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
     return report
 
 
-def _complete(folder: Path) -> bool:
-    from darwin.cli.report_files import EQUITY, METRICS, PAGE, TRADES
+def _complete(folder: Path, *, agents: bool) -> bool:
+    from darwin.cli.report_files import names
 
-    names = ("manifest.json", "config.json", METRICS, TRADES, EQUITY, PAGE)
-    return all((folder / name).is_file() for name in names)
+    written = ("manifest.json", "config.json", *names(agents=agents))
+    return all((folder / name).is_file() for name in written)
 
 
 def _summarise(report: Report) -> None:

@@ -47,7 +47,11 @@ class Playbook(Protocol):
 
 
 class Decider(Protocol):
-    """The expert."""
+    """The expert.
+
+    One that answers from what `decide` is shown alone, and whom asking costs nothing real, says so
+    by an attribute `asks_nobody = True`. Without it nobody is asked about the same candidate twice.
+    """
 
     @property
     def needs(self) -> tuple[str, ...]:

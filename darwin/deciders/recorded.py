@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from darwin.core.account import Account
 from darwin.core.candidate import Candidate, id_text
@@ -19,6 +20,8 @@ class RecordedDecider:
     `unknown` says what happens to a candidate that the earlier run never asked about: `refuse`
     stops the run (DataError), `skip` skips it at no cost. `verdicts` is handed in, by candidate id.
     """
+
+    asks_nobody: ClassVar[bool] = True  # so that twins of a run may ask it anew
 
     run_id: str
     unknown: str = "refuse"

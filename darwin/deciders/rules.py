@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from darwin.core.account import Account
 from darwin.core.candidate import Candidate
@@ -26,6 +27,8 @@ class RulesDecider:
     a move on volume is expected to go on, a move without it to come back. It takes at
     `min_confidence` or above. `quality` is half of 1 + |score|, with |score| at most 1.
     """
+
+    asks_nobody: ClassVar[bool] = True  # so that twins of a run may ask it anew
 
     cost_usd_per_call: float = 0.01
     min_confidence: float = 0.5

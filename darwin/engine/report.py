@@ -13,7 +13,7 @@ import numpy as np
 
 from darwin.core.market import DAY_MS
 from darwin.core.provenance import Provenance
-from darwin.core.trade import Exit, Trade
+from darwin.core.trade import Exit
 from darwin.engine.benchmarks import benchmarks
 from darwin.engine.report_agents import agents
 from darwin.engine.report_breakdown import (
@@ -25,11 +25,14 @@ from darwin.engine.report_breakdown import (
     outcome_shares,
 )
 from darwin.engine.report_facts import Benchmark, Sampling
+from darwin.engine.report_figures import money, performance, traded_usd
 from darwin.engine.report_recording import recording
 from darwin.engine.report_rows import exposure_fraction
+from darwin.engine.report_twins import twins_figures
 from darwin.engine.report_verdict import assumptions, stopped, verdict
 from darwin.engine.report_words import iso, plain
 from darwin.engine.result import RunResult
+from darwin.engine.twins import Twins
 from darwin.stats import performance as perf
 from darwin.stats.intervals import grouped_mean
 
@@ -44,7 +47,12 @@ class Report:
     sampling: Sampling
     benchmarks: tuple[Benchmark, ...]
     metrics: dict[str, Any]
-    twin: RunResult | None = None  # without agents
+    twins: Twins | None = None  # None: no agent takes part
+
+    @property
+    def twin(self) -> RunResult | None:
+        """The same run without agents, where it sent other orders."""
+        return _without_agents(self.result, self.twins)
 
 
 def report(
@@ -56,13 +64,13 @@ def report(
     digests: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     provenance: Provenance | None = None,
-    twin: RunResult | None = None,
+    twins: Twins | None = None,
 ) -> Report:
     """Work out all figures of `result`.
 
     `calendar`: "continuous" or "sessions". `seed` is that of the random benchmarks. `digests`:
     SHA-256 of each symbol's data, where known. `notes` join the assumptions. `provenance` says how
-    the run was recorded, if it was. `twin` is the same run without agents, where these acted.
+    the run was recorded, if it was. `twins` are those of a run with agents.
     """
     sampling = Sampling.of(result, calendar)
     rivals = benchmarks(result, sampling, seed)
@@ -73,8 +81,8 @@ def report(
         "stopped": stopped(result),
         "verdict": [],
         **_scope(result, sampling),
-        **_money(result),
-        **_performance(result, sampling),
+        **money(result),
+        **performance(result, sampling),
         **_trading(result, sampling),
         "outcomes": outcome_shares(result),
         "expert": expert(result),
@@ -82,7 +90,8 @@ def report(
         "by_setup": by_setup(result),
         "benchmarks": {rival.name: _rival(rival, result, seed) for rival in rivals},
         "agents": agents(result),
-        "twin": None if twin is None else _twin(twin, sampling),
+        "twin": _twin(_without_agents(result, twins), sampling),
+        "twins": None if twins is None else twins_figures(result, twins, sampling, seed),
         "safety_events": [
             {"time": iso(event.time), "kind": event.kind, "detail": event.detail}
             for event in result.safety_events
@@ -92,7 +101,7 @@ def report(
     metrics: dict[str, Any] = plain(figures)
     metrics["verdict"] = verdict(metrics)
     metrics["assumptions"] = [*assumptions(metrics, result.costs), *notes]
-    return Report(result, sampling, rivals, metrics, twin)
+    return Report(result, sampling, rivals, metrics, twins)
 
 
 def metrics(result: RunResult, run_id: str, **options: Any) -> dict[str, Any]:
@@ -116,93 +125,23 @@ def _scope(result: RunResult, sampling: Sampling) -> dict[str, Any]:
     }
 
 
-def _twin(twin: RunResult, sampling: Sampling) -> dict[str, Any]:
+def _without_agents(result: RunResult, twins: Twins | None) -> RunResult | None:
+    """The twin without agents; None where it sent the orders of `result`."""
+    if twins is None or twins.are_the_run:
+        return None
+    twin = twins.without_agents.result
+    return None if list(twin.orders) == list(result.orders) else twin
+
+
+def _twin(twin: RunResult | None, sampling: Sampling) -> dict[str, Any] | None:
     """The figures of the run without agents that matter beside those of the run."""
-    figures = _money(twin) | _performance(twin, sampling)
+    if twin is None:
+        return None
+    figures = money(twin) | performance(twin, sampling)
     names = ("net_pnl_usd", "total_return", "sharpe_ratio", "max_drawdown", "final_equity_usd")
     return {name: figures[name] for name in names} | {
         "trades": len(twin.trades),
         "candidates": len(twin.candidates),
-    }
-
-
-def _money(result: RunResult) -> dict[str, Any]:
-    """What was earned and where it went; `unexplained_usd` is zero where the books balance."""
-    trades, start = result.trades, result.starting_equity_usd
-    end = float(result.equity.equity[-1]) if len(result.equity.equity) else start
-    net = sum(trade.net_pnl_usd for trade in trades)
-    gross = sum(trade.gross_usd for trade in trades)
-    funding = sum(trade.funding_usd for trade in trades)
-    fees = sum(trade.fees_usd for trade in trades)
-    slippage = sum(trade.slippage_usd for trade in trades)
-    traded = _traded_usd(trades)
-    per_bps = traded * 1e-4 if traded else float("nan")
-    return {
-        "starting_equity_usd": start,
-        "final_equity_usd": end,
-        "net_pnl_usd": net,
-        "gross_pnl_usd": gross,
-        "fees_usd": fees,
-        "slippage_usd": slippage,
-        "funding_usd": funding,
-        "unexplained_usd": end - start - net,
-        "traded_usd": traded,
-        "cost_bps_per_side": (fees + slippage) / per_bps,
-        "break_even_bps_per_side": (gross - funding) / per_bps,
-    }
-
-
-def _traded_usd(trades: Sequence[Trade]) -> float:
-    """Value bought and sold, at mid prices."""
-    return sum((t.units * (t.entry.mid_price + t.exit.mid_price) for t in trades), 0.0)
-
-
-def _performance(result: RunResult, sampling: Sampling) -> dict[str, Any]:
-    start, equity = result.starting_equity_usd, result.equity.equity
-    days, closed = sampling.days, sampling.time
-    daily = perf.simple_returns(equity[days.last], start)
-    elapsed = int(closed[-1] - result.equity.time[0]) if len(closed) else 0
-    end = float(equity[-1]) if len(equity) else start
-    growth = perf.cagr(start, end, elapsed)
-    fall = perf.max_drawdown(equity, start)
-    months = perf.monthly_returns(closed, equity, start)
-    known = [month for month in months if np.isfinite(month.value)]
-    return {
-        "total_return": end / start - 1,
-        "cagr": growth,
-        "volatility_ann": float(perf.volatility(daily, days.per_year)),
-        "sharpe_ratio": float(perf.sharpe_ratio(daily, days.per_year)),
-        "sortino_ratio": float(perf.sortino_ratio(daily, days.per_year)),
-        "calmar_ratio": perf.calmar_ratio(growth, fall.depth),
-        "sampling": {
-            "returns": len(daily),
-            "annualisation_days": days.per_year,
-            "text": sampling.sentence,
-        },
-        "max_drawdown": fall.depth,
-        "drawdown": _drawdown(fall, sampling, result),
-        "best_month": _month(max(known, key=lambda month: month.value)) if known else None,
-        "worst_month": _month(min(known, key=lambda month: month.value)) if known else None,
-        "monthly_returns": [_month(month) for month in months],
-    }
-
-
-def _month(month: perf.MonthReturn) -> dict[str, Any]:
-    return {"month": f"{month.year:04d}-{month.month:02d}", "return": month.value}
-
-
-def _drawdown(fall: perf.Drawdown, sampling: Sampling, result: RunResult) -> dict[str, Any] | None:
-    """When the deepest fall began, bottomed and ended; `days` from its peak to its end."""
-    if fall.trough < 0:
-        return None
-    closed = sampling.time
-    began = int(closed[fall.peak]) if fall.peak >= 0 else int(result.equity.time[0])
-    until = int(closed[-1] if fall.recovered is None else closed[fall.recovered])
-    return {
-        "peak": iso(began),
-        "trough": iso(int(closed[fall.trough])),
-        "recovered": None if fall.recovered is None else iso(until),
-        "days": (until - began) / DAY_MS,
     }
 
 
@@ -215,7 +154,7 @@ def _trading(result: RunResult, sampling: Sampling) -> dict[str, Any]:
         if len(equity)
         else 0.0
     )
-    traded = _traded_usd(trades)
+    traded = traded_usd(trades)
     held = mean_or_nan(equity) * years
     return {
         "win_rate": perf.win_rate(pnl),

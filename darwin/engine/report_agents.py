@@ -28,7 +28,7 @@ from darwin.core.facts import STANDING
 from darwin.core.market import BoolArray, FloatArray
 from darwin.core.trade import Status
 from darwin.engine.consulted import WHYS, ConsultedColumns
-from darwin.engine.report_words import iso, percent
+from darwin.engine.report_words import iso
 from darwin.engine.result import RunResult
 
 RULE = "rule."
@@ -173,17 +173,4 @@ def _by_override(asked: dict[str, Any]) -> str:
     }
     return "".join(
         f"; {name.replace('_', '-')} was promoted {basis}" for name, basis in sorted(told)
-    )
-
-
-def twin_sentence(metrics: dict[str, Any]) -> str | None:
-    """How the run fared against itself without agents; None where that is the same."""
-    twin = metrics["twin"]
-    if twin is None:
-        return None
-    ahead = "more" if metrics["net_pnl_usd"] > twin["net_pnl_usd"] else "no more"
-    return (
-        f"With its agents the run earned {ahead} than its twin without them"
-        f" ({percent(metrics['total_return'], sign=True)} against"
-        f" {percent(twin['total_return'], sign=True)}); one run is no evidence of skill."
     )

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from darwin.core.market import FloatArray, IntArray
+from darwin.core.market import DAY_MS, FloatArray, IntArray
 from darwin.engine.report import Report
 from darwin.engine.report_facts import Benchmark
+from darwin.engine.report_twins import RUN, WITHOUT, brought
+from darwin.engine.twins import Twins
 from darwin.stats.performance import drawdowns, simple_returns
 
 POINTS = 1500
@@ -45,22 +47,28 @@ def curves(report: Report) -> dict[str, Any]:
     """Equity and drawdown of the run and its benchmarks: `x` in seconds, values as lists.
 
     A series has `name`, `label`, `values`; the equity also has `band`: 5 % and 95 % of the
-    random-matched draws.
+    random-matched draws. Where agents changed the account, the equity shows its twin without them,
+    and `added` by UTC day what they added to it.
     """
     own = report.result.equity.equity
     start = report.result.starting_equity_usd
     rivals = {rival.name: rival for rival in report.benchmarks}
     hold, crossover = (rivals[name].equity for name in ("buy_and_hold", "ma_crossover"))
     time = report.sampling.time
-    keep = thin(np.stack([own, hold, crossover]))
+    twins = report.twins if report.metrics["twin"] else None
+    alone = [] if twins is None else [twins.without_agents.result.equity.equity]
+    keep = thin(np.stack([own, hold, crossover, *alone]))
     chance = rivals["random_matched"]
     band = np.empty((2, 0)) if chance.band is None else chance.band
-    drawn = [("run", "This run", own[keep]), *_of(rivals, ("buy_and_hold", "ma_crossover"), keep)]
+    drawn = [("run", "This run", own[keep])]
+    drawn += [(WITHOUT, "Without agents", twin[keep]) for twin in alone]
+    drawn += _of(rivals, ("buy_and_hold", "ma_crossover"), keep)
     middle = _at(chance, chance.equity, time[keep], start)
     drawn.append((chance.name, LABELS[chance.name], middle))
     falls = np.stack([drawdowns(own, start), drawdowns(hold, start)])
     fallen = thin(falls)
-    return {
+    added = {} if twins is None else {"added": _added(report, twins)}
+    return added | {
         "equity": {
             "x": _seconds(time[keep]),
             "series": [_series(*one) for one in drawn],
@@ -73,6 +81,20 @@ def curves(report: Report) -> dict[str, Any]:
                 _series("buy_and_hold", LABELS["buy_and_hold"], falls[1, fallen] * 100),
             ],
         },
+    }
+
+
+def _added(report: Report, twins: Twins) -> dict[str, Any]:
+    """What agents added to the account by the end of each UTC day, in USD."""
+    days = report.sampling.days
+    each = brought(report.result, twins, report.sampling)
+    keep = thin(np.stack(list(each.values())))
+    ends = (days.day[keep] + 1) * DAY_MS
+    labels = {name: f"{name.replace('_', '-').capitalize()} alone" for name in each}
+    labels[RUN] = "All agents together"
+    return {
+        "x": _seconds(ends),
+        "series": [_series(name, labels[name], one[keep]) for name, one in each.items()],
     }
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from darwin.engine.report_agents import agents_sentence, twin_sentence
+from darwin.engine.report_agents import agents_sentence
+from darwin.engine.report_twins import twins_sentence
 from darwin.engine.report_words import count, number, percent, usd
 from darwin.engine.report_words import day as day_text
 from darwin.engine.result import RunResult
@@ -46,7 +47,7 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
             "market."
         )
     sentences.append(_headline(metrics))
-    about_agents = [agents_sentence(metrics["agents"]), twin_sentence(metrics)]
+    about_agents = [agents_sentence(metrics["agents"]), twins_sentence(metrics)]
     said = [sentence for sentence in about_agents if sentence]
     if not metrics["trades"]:
         return [*sentences, _no_trades(metrics), *said]

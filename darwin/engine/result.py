@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from darwin.core.account import SafetyEvent
 from darwin.core.candidate import CandidateTable
-from darwin.core.decision import Reason
+from darwin.core.decision import Reason, Verdict
 from darwin.core.facts import Input
-from darwin.core.market import Bars, FloatArray, IntArray
+from darwin.core.market import Bars, BoolArray, FloatArray, IntArray
 from darwin.core.trade import Cancel, Fill, Order, OutcomeTable, Trade
 from darwin.engine.consulted import NOBODY, ConsultedColumns
 from darwin.trading.costs import Costs
@@ -40,6 +40,43 @@ class VerdictColumns:
     quality: FloatArray
     cost_usd: FloatArray
     flags: dict[int, tuple[str, ...]]  # by row, only where there are some
+
+    @classmethod
+    def of(cls, verdicts: Sequence[tuple[int, Verdict]], m: int) -> VerdictColumns:
+        """The columns of verdicts by row, of `m` candidates."""
+        nothing = Verdict(False, np.nan, np.nan, (), np.nan)
+        columns = cls.same_for(np.zeros(m, dtype=np.bool_), nothing)
+        for row, (take, confidence, quality, flags, cost_usd) in verdicts:
+            columns.asked[row] = True
+            columns.take[row] = take
+            columns.confidence[row] = confidence
+            columns.quality[row] = quality
+            columns.cost_usd[row] = cost_usd
+            if flags:
+                columns.flags[row] = flags
+        return columns
+
+    @classmethod
+    def same_for(cls, asked: BoolArray, verdict: Verdict) -> VerdictColumns:
+        """The columns of one verdict given to all who were `asked`, shape (m,)."""
+        return cls(
+            asked=asked,
+            take=asked & verdict.take,
+            confidence=np.where(asked, verdict.confidence, np.nan),
+            quality=np.where(asked, verdict.quality, np.nan),
+            cost_usd=np.where(asked, verdict.cost_usd, np.nan),
+            flags={},
+        )
+
+    def by_row(self) -> dict[int, Verdict]:
+        """Each verdict that was given."""
+        rows = np.flatnonzero(self.asked)
+        columns = (self.take, self.confidence, self.quality, self.cost_usd)
+        plain = (column[rows].tolist() for column in columns)
+        return {
+            row: Verdict(take, confidence, quality, self.flags.get(row, ()), cost_usd)
+            for row, take, confidence, quality, cost_usd in zip(rows.tolist(), *plain, strict=True)
+        }
 
 
 @dataclass(frozen=True, slots=True)

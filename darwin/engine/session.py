@@ -92,10 +92,22 @@ class Session:
         `inputs` are what came from outside when the run was first made; `witness` sees what agents
         decide.
         """
-        clock = Clock.of(self.markets)
-        needs, keys = self.decider.needs, self.feature_keys
+        clock, keys = Clock.of(self.markets), self.feature_keys
         table = propose(self.markets, self.setups, clock, self.quiet, self.frame_of, keys)
         outcomes = self._resolve(table)
+        return self.walk(table, outcomes, clock, progress, journal, inputs, witness)
+
+    def walk(
+        self,
+        table: CandidateTable,
+        outcomes: OutcomeTable,
+        clock: Clock,
+        progress: Progress | None = None,
+        journal: Journal | None = None,
+        inputs: Inputs | None = None,
+        witness: Witness | None = None,
+    ) -> RunResult:
+        """`run` over candidates and outcomes of these markets that are known already."""
         foresight = Foresight.of(table, outcomes, self.markets, clock, self.rules.costs)
         funding = funding_by_instant(self.markets, clock)
         verdict = self.decider.takes_everything
@@ -119,7 +131,7 @@ class Session:
             scribe = None
             if journal is not None:
                 scribe = Scribe(journal, step, reasons, table, outcomes, self.markets)
-            needed = [table.feature_names.index(key) for key in needs]
+            needed = [table.feature_names.index(key) for key in self.decider.needs]
             seen = np.ascontiguousarray(table.features[:, needed])
             replay(table, seen, broker, step, len(clock), progress, scribe, settling)
             if scribe is not None:
@@ -151,7 +163,7 @@ class Session:
         walked = bulk.walk(table, outcomes, foresight, clock, self.rules)
         return _Facts(
             reasons=walked.reasons,
-            verdicts=_same_for(walked.reasons != Reason.POSITION_OPEN, verdict),
+            verdicts=VerdictColumns.same_for(walked.reasons != Reason.POSITION_OPEN, verdict),
             orders=walked.orders,
             cancels=walked.cancels,
             fills=walked.fills,
@@ -217,7 +229,7 @@ class _InBulk:
 def _walked_by(step: Step, reasons: NDArray[np.int8]) -> _Facts:
     return _Facts(
         reasons=reasons,
-        verdicts=_columns(step.verdicts, len(reasons)),
+        verdicts=VerdictColumns.of(step.verdicts, len(reasons)),
         orders=step.orders,
         cancels=step.cancels,
         fills=step.fills,
@@ -230,29 +242,3 @@ def _walked_by(step: Step, reasons: NDArray[np.int8]) -> _Facts:
 
 def _first_true(allowed: BoolArray) -> int:
     return int(allowed.argmax()) if allowed.any() else len(allowed)
-
-
-def _same_for(asked: BoolArray, verdict: Verdict) -> VerdictColumns:
-    """Columns of one verdict given to all who were asked."""
-    return VerdictColumns(
-        asked=asked,
-        take=asked & verdict.take,
-        confidence=np.where(asked, verdict.confidence, np.nan),
-        quality=np.where(asked, verdict.quality, np.nan),
-        cost_usd=np.where(asked, verdict.cost_usd, np.nan),
-        flags={},
-    )
-
-
-def _columns(verdicts: Sequence[tuple[int, Verdict]], m: int) -> VerdictColumns:
-    """Columns of the verdicts by row."""
-    columns = _same_for(np.zeros(m, dtype=np.bool_), Verdict(False, np.nan, np.nan, (), np.nan))
-    for row, (take, confidence, quality, flags, cost_usd) in verdicts:
-        columns.asked[row] = True
-        columns.take[row] = take
-        columns.confidence[row] = confidence
-        columns.quality[row] = quality
-        columns.cost_usd[row] = cost_usd
-        if flags:
-            columns.flags[row] = flags
-    return columns

@@ -12,6 +12,7 @@ from sqlalchemy import func, insert, select
 
 from darwin.core.candidate import Candidate
 from darwin.core.facts import RELEASE, Input
+from darwin.core.journaled import Journaled
 from darwin.errors import ConfigError
 from darwin.store import chain, schema
 from darwin.store.db import Database
@@ -55,23 +56,6 @@ def act_seal(row: Mapping[str, object]) -> bytes:
     """The seal of a row of `acts`, over all its other columns."""
     [line] = chain.sealed_lines(schema.acts, {name: [value] for name, value in row.items()})
     return hashlib.sha256(line).digest()
-
-
-class Journaled:
-    """The inputs that a run has recorded, each before the decision it had come before.
-
-    Implements `core.ports.Inputs`.
-    """
-
-    def __init__(self, inputs: Iterable[Input]) -> None:
-        self._before: dict[int, list[Input]] = {}
-        for one in inputs:
-            self._before.setdefault(one.candidate_id, []).append(one)
-
-    def before(self, candidate: Candidate) -> list[Input]:
-        """What took effect from the decision on this candidate on."""
-        found = self._before.pop(candidate.id, ()) if self._before else ()
-        return [one._replace(row=candidate.row) for one in found]
 
 
 class Heard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from darwin.engine.report import report
 from darwin.testing.builders import make_bars, make_result
 from tests.report.test_report_files import EVIL, evil_report
 from tests.report.test_report_recording import AT_NOON, HEAD, RESUMED, RunEvent, made
+from tests.report.test_twins_report import beside_panel, usual_report
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -44,6 +46,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "evil": evil_report(),
         "empty": report(make_result(make_bars(60)), "r" * 64),
         "disturbed": made(RESUMED, RunEvent("waited", 9, AT_NOON, "1.2 s for the database")),
+        "twins": beside_panel(usual_report()),
         "many": report(
             make_result(*[make_bars(300, symbol=s, seed=n) for n, s in enumerate(long_names)]), "m"
         ),
@@ -76,7 +79,7 @@ class Visit:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1400])
-@pytest.mark.parametrize("name", ["usual", "evil", "empty", "many", "disturbed"])
+@pytest.mark.parametrize("name", ["usual", "evil", "empty", "many", "disturbed", "twins"])
 def test_a_report_opens_offline_and_fits(
     browser: sync_api.Browser, pages: dict[str, Path], name: str, width: int, scheme: str
 ) -> None:
@@ -85,7 +88,8 @@ def test_a_report_opens_offline_and_fits(
         assert visit.requests == [pages[name].as_uri()]
         assert visit.complaints == []
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
-        assert visit.page.locator(".plot.on canvas").count() == 2
+        plots = visit.page.locator(".plot.on canvas").count()
+        assert plots == (3 if name == "twins" else 2)
         ground = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (int(ground[4:].split(",")[0]) > 128) == (scheme == "light")
 
@@ -136,6 +140,17 @@ def test_the_plot_tells_what_is_under_the_cursor_and_changes_its_scale(
             visit.page.click(f"[data-scale={scale}]")
             assert visit.page.get_attribute(f"[data-scale={scale}]", "aria-pressed") == "true"
             assert visit.page.locator("#equity canvas").count() == 1
+        assert visit.complaints == []
+
+
+def test_what_agents_added_is_told_in_dollars_and_cents(
+    browser: sync_api.Browser, pages: dict[str, Path]
+) -> None:
+    with Visit(browser, pages["twins"], viewport={"width": 1400, "height": 900}) as visit:
+        visit.page.locator("[data-plot=added] .live .u-over").hover()
+        said = visit.page.inner_text("[data-plot=added] .readout")
+        assert re.search(r"Gate alone \+\d+\.\d\d USD", said)
+        assert "All agents together" in said
         assert visit.complaints == []
 
 

@@ -10,10 +10,11 @@ import pytest
 
 from darwin.core.candidate import Candidate
 from darwin.core.facts import RELEASE, Input
+from darwin.core.journaled import Journaled
 from darwin.engine.session import Session
 from darwin.errors import ConfigError
 from darwin.store import acts as acts_module
-from darwin.store.acts import Heard, Journaled, Releases, ask, journaled
+from darwin.store.acts import Heard, Releases, ask, journaled
 from darwin.store.db import Database, connect, connect_readonly
 from darwin.store.export import export_lines
 from darwin.store.journal import Journal

@@ -34,6 +34,10 @@
     ma_crossover: { stroke: "faint", width: 1.25, dash: [6, 3] },
     random_matched: { stroke: "faint", width: 1.25, dash: [2, 3] },
     seed: { stroke: "accent", width: 1.75 },
+    without_agents: { stroke: "accent", width: 1.5, dash: [5, 3] },
+    gate: { stroke: "quiet", width: 1.25 },
+    meta_learner: { stroke: "faint", width: 1.25, dash: [6, 3] },
+    portfolio: { stroke: "faint", width: 1.25, dash: [2, 3] },
     learner: { stroke: "quiet", width: 1.5, dash: [6, 3] },
     zero: { stroke: "faint", width: 1.25, dash: [2, 3] },
   };
@@ -44,6 +48,7 @@
     const percent = plot.unit === "%", steps = plot.across === "steps";
     const say = (v) => (v == null ? "n/a" : percent ? minus(v.toFixed(1)) + " %"
       : plot.unit === "tens" ? minus(compact.format(10 ** v))
+      : plot.unit === "USD" ? (v > 0 ? "+" : "") + minus(v.toFixed(2)) + " USD"
       : plot.unit === "R" ? (v > 0 ? "+" : "") + minus(v.toFixed(4)) + " R" : minus(plain.format(v)));
     const axis = { stroke: () => colour("muted"), font: "12px " + getComputedStyle(document.body).fontFamily,
       grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false } };
