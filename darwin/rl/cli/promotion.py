@@ -141,7 +141,7 @@ def demote(agent: str, by: str, reason: str, scope: str, as_json: bool, **where:
 
 def _point_to(pages: tuple[Path, ...]) -> None:
     for path in pages:
-        click.echo(f"dossier: {path.with_suffix('.html')}")
+        click.echo(f"dossier: {path.with_suffix('.html')}", err=True)
 
 
 def _now() -> Any:

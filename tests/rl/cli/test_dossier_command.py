@@ -303,9 +303,9 @@ def test_a_person_s_override_is_shown_and_what_it_says_is_escaped(
     life: Desk, at: Callable[[Desk], Call]
 ) -> None:
     darwin = at(life)
-    code, out, _ = darwin("rl", "promote", "gate", *WHO, "--override")
+    code, _, err = darwin("rl", "promote", "gate", *WHO, "--override")
     assert code == 0
-    assert "dossier: " in out
+    assert "dossier: " in err
     path = dossiers(life)[-1]
     tree, page = read(path), path.with_suffix(".html").read_text()
     assert tree["act"]["by"] == "Ada"
