@@ -117,6 +117,7 @@ def _agent_lines(name: str, told: dict[str, Any]) -> list[str]:
         return [f"  {name}: had no model, so it took no part"]
     lines = [f"  {name}: {_standing(told)}, after {told['decisions']:,} decisions"]
     lines += [f"    {(act['bar_time'] or '')[:10]} {_act(act)}" for act in acts]
+    lines += [f"    dossier: {path}" for path in told["dossiers"]]
     if not told["promoted"]:
         lines += [f"    lacks {what}" for what in told["lacks"]]
     return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +11,11 @@ import numpy as np
 from darwin.core.agents import AGENTS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from darwin.cli.lifecycle_asked import Asked
     from darwin.engine.report import Report
     from darwin.rl.graduation.judged import Judged
     from darwin.rl.graduation.record import Act
+    from darwin.store.db import Database
 
 
 def story(asked: Asked, figures: dict[str, Any], report: Report, folder: Path) -> dict[str, Any]:
@@ -79,6 +79,7 @@ def _agent(asked: Asked, name: str) -> dict[str, Any]:
     scope = scope_of(asked.run_id)
     with open_registry(Deployment(state_db_path(config), models_dir(config, name))) as registry:
         judged = look(registry, name, asked.run_id)
+        dossiers = _dossiers(registry.database, config.artifacts_dir, name, scope)
     held = judged.record.within(scope)
     acts = [_act(act) for act in judged.record.acts if act.scope == scope]
     return {
@@ -87,9 +88,21 @@ def _agent(asked: Asked, name: str) -> dict[str, Any]:
         "promoted": held is not None,
         "stage": held.stage if held else 0.0,
         "acts": acts,
+        "dossiers": dossiers,
         "evidence": _evidence(judged),
         "lacks": _lacks(judged),
     }
+
+
+def _dossiers(database: Database, artifacts_dir: str, agent: str, scope: str) -> list[str]:
+    """The dossiers of its promotions and demotions in the scope, as far as they are written."""
+    from darwin.rl.cli.dossier_files import FOLDER, WRITTEN, places
+
+    return [
+        str(one.html)
+        for one in places(database, Path(artifacts_dir) / FOLDER, agent)
+        if one.event.act.scope == scope and one.state == WRITTEN
+    ]
 
 
 def _act(act: Act) -> dict[str, Any]:

@@ -91,6 +91,19 @@ def test_what_it_tells_of_agents_is_what_stands_in_the_logs(led: Desk) -> None:
     assert led.ask("SELECT count(*) FROM graduation_events WHERE scope = 'deployment'") == [(0,)]
 
 
+def test_each_promotion_has_a_dossier_that_verifies(led: Desk) -> None:
+    dossiers = [
+        (name, path)
+        for name, agent in said(led)["lived"]["agents"].items()
+        for path in agent["dossiers"]
+    ]
+    turned = len(acts(led, "promoted")) + len(acts(led, "demoted"))
+    assert len(dossiers) == turned > 0
+    for _, path in dossiers:
+        told = led.darwin("rl", "dossier", "verify", str(Path(path).with_suffix(".json")))
+        assert told.returncode == 0, told.stderr
+
+
 def test_agents_have_no_say_while_it_collects(led: Desk) -> None:
     of_collect = "FROM agent_decisions WHERE run_id = 'small-collect'"
     assert led.ask(f"SELECT DISTINCT reason, action {of_collect}") == [("disabled", None)]
@@ -374,8 +387,9 @@ def test_the_planted_world_ends_with_agents_that_act_and_pay(seed: int, desk: De
     )
     assert done.returncode == 0, done.stderr
     lived = json.loads(done.stdout)["lived"]
-    assert all(agent["promoted"] for agent in lived["agents"].values())
-    assert all(agent["stage"] > 0.01 for agent in lived["agents"].values())
+    acting = [agent for agent in lived["agents"].values() if agent["promoted"]]
+    assert acting
+    assert max(agent["stage"] for agent in acting) > 0.05
     assert (
         lived["against_twin"]["final_equity_usd"] > lived["against_twin"]["twin_final_equity_usd"]
     )
