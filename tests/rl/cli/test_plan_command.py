@@ -9,9 +9,11 @@ import subprocess
 import sys
 from contextlib import closing
 
+import numpy as np
 import pytest
 
 from darwin.core.agents import AGENTS
+from darwin.core.market import DAY_MS
 from darwin.rl.cli.plan_agent import plan
 from tests.conftest import ROOT
 from tests.run.command import Desk
@@ -73,6 +75,53 @@ def test_the_record_in_a_plan_is_what_the_database_holds(agent, there, darwin):
     assert told == pytest.approx(acts, abs=0.002 if agent == "portfolio" else 1e-9)
     assert tree["take_rate"] == (None if agent == "portfolio" else pytest.approx(take))
     assert [rule["rule"] for rule in tree["rules"]] == RULES[agent]
+
+
+def test_how_blocks_vary_is_reckoned_from_the_outcomes_on_record(there, darwin):
+    _, out, _ = darwin("rl", "plan", "portfolio", "--run", "alone", "--json")
+    rows = ask(
+        there,
+        "SELECT bar_time, MIN(MAX(r, -3), 5) FROM candidates"
+        " JOIN outcomes USING (run_id, candidate_id)"
+        " WHERE run_id = 'alone' AND stage IS NULL AND status = 'resolved'",
+    )
+    time, r = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    _, block = np.unique(time // (json.loads(out)["block_days"] * DAY_MS), return_inverse=True)
+    sums = np.bincount(block, weights=r - r.mean())
+    found = (20 + len(sums) * (sums @ sums) / (r.var() * len(r))) / (20 + len(sums))
+    assert json.loads(out)["clustering"] == pytest.approx(found, rel=1e-3)
+    assert found > 1.01
+
+
+def test_a_bracket_that_was_never_entered_is_an_outcome_of_nothing(there, darwin):
+    _, before, _ = darwin("rl", "plan", "gate", "--json")
+    with closing(sqlite3.connect(there)) as raw, raw:
+        raw.execute(
+            "UPDATE outcomes SET status = 'gapped', r = NULL, exit_time = NULL, exit_price = NULL,"
+            " exit_reason = NULL WHERE id IN (SELECT o.id FROM outcomes o JOIN agent_decisions d"
+            " USING (run_id, candidate_id) WHERE run_id = 'demo' AND agent_name = 'gate'"
+            " AND action IS NOT NULL AND r > 0 ORDER BY o.id LIMIT 20)"
+        )
+    _, after, _ = darwin("rl", "plan", "gate", "--json")
+    old, new = json.loads(before), json.loads(after)
+    assert new["outcomes"] == old["outcomes"]
+    assert new["winners"] == pytest.approx(old["winners"] - 20 / old["outcomes"])
+
+
+def test_an_audited_skip_stands_for_the_twenty_that_nobody_asked_about(there, darwin):
+    with closing(sqlite3.connect(there)) as raw, raw:
+        raw.execute(
+            "UPDATE agent_decisions SET reason = 'audit' WHERE run_id = 'demo' AND"
+            " agent_name = 'gate' AND action = 0 AND id % 4 = 0"
+        )
+    ((expected,),) = ask(
+        there,
+        "SELECT SUM(take * w) * 1.0 / SUM(w) FROM (SELECT take, CASE reason WHEN 'audit' THEN 20"
+        " ELSE 1 END w FROM agent_decisions JOIN verdicts USING (run_id, candidate_id)"
+        " WHERE run_id = 'demo' AND agent_name = 'gate' AND action IS NOT NULL)",
+    )
+    _, out, _ = darwin("rl", "plan", "gate", "--json")
+    assert json.loads(out)["take_rate"] == pytest.approx(expected)
 
 
 def test_a_plan_without_advice_on_record_says_what_it_assumes(there, darwin):

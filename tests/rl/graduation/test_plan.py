@@ -87,7 +87,10 @@ def test_a_forecast_is_what_trials_come_to_that_are_told_each_decision(agent):
     auc, told = 0.64, habits(agent)
     trials = [trial_of(agent, auc, seed) for seed in range(40)]
     blocks = min(len(trial.blocks) for trial in trials)
-    forecast = log_es(told, draw(told, auc, 1_000, blocks))
+    drawn = draw(told, auc, 1_000, blocks)
+    forecast = log_es(told, drawn)
+    relevant = [block.told.skill.relevant for trial in trials for block in trial.blocks]
+    assert drawn.relevant == pytest.approx(np.mean(relevant), rel=0.05)
     assert set(forecast) == set(trials[0].tracks)
     for name, log_e in forecast.items():
         seen = np.array([trial.tracks[name].points[blocks - 1].log_e for trial in trials])
@@ -205,6 +208,17 @@ def test_skipping_takes_more_skill_to_pay_where_trades_win():
     assert usual.pays_from == 0.5  # its expert loses money, so that any skip saves some
     assert 0.6 < found.pays_from < 0.9
     assert found.rules[0].worth_r < 0.0 < usual.rules[0].worth_r
+
+
+def test_skill_that_does_not_pay_is_shown_and_promotes_nobody():
+    rich = habits(sides=tuple(replace(side, wins=0.75) for side in habits().sides))
+    drawn = draw(rich, 0.62, 200, 182)
+    crossed = {
+        name: (e.max(axis=1) > math.log(125)).mean() for name, e in log_es(rich, drawn).items()
+    }
+    assert crossed["skill"] > 0.5
+    assert crossed["utility"] == 0.0
+    assert quick_plan(rich, auc=0.62).rules[0].promoted == 0.0
 
 
 def test_an_agent_that_never_overrides_one_kind_of_verdict_can_be_planned_for():
