@@ -22,11 +22,12 @@ from darwin.core.agents import (
 from darwin.core.market import DAY_MS, HOUR_MS
 from darwin.rl.graduation.checklist import COST, VALUE
 from darwin.rl.graduation.contract import Contract
-from darwin.rl.graduation.forecast import draw, log_es
+from darwin.rl.graduation.forecast import draw, log_es, promotions
 from darwin.rl.graduation.increments import Entry, Outcome
 from darwin.rl.graduation.plan import Feasible, Forecasts, plan_on
-from darwin.rl.graduation.trial import Trial
+from darwin.rl.graduation.trial import MISS, Trial
 from darwin.stats.binormal import separation
+from darwin.stats.evidence import first_crossing
 from tests.rl.graduation.desk import NOW, START
 from tests.rl.graduation.planning import (
     LOST,
@@ -219,6 +220,20 @@ def test_skill_that_does_not_pay_is_shown_and_promotes_nobody():
     assert crossed["skill"] > 0.5
     assert crossed["utility"] == 0.0
     assert quick_plan(rich, auc=0.62).rules[0].promoted == 0.0
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_a_promotion_waits_for_the_last_of_its_tests(agent):
+    told = habits(agent)
+    drawn = draw(told, 0.65, 100, 150)
+    crossed = [first_crossing(e, 0.008) for name, e in log_es(told, drawn).items() if name != MISS]
+    at = promotions(told, drawn, 0.01, (VALUE,))[VALUE]
+    last, first = np.maximum(*crossed), np.minimum(*crossed)
+    both = first >= 0
+    assert (last > first)[both].any()
+    assert both.any()
+    np.testing.assert_array_equal(at[both], np.maximum(last[both], 19))
+    assert (at[~both] == -1).all()
 
 
 def test_an_agent_that_never_overrides_one_kind_of_verdict_can_be_planned_for():
