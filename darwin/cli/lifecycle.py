@@ -116,11 +116,22 @@ def _agent_lines(name: str, told: dict[str, Any]) -> list[str]:
     if told["version"] is None:
         return [f"  {name}: had no model, so it took no part"]
     lines = [f"  {name}: {_standing(told)}, after {told['decisions']:,} decisions"]
+    lines += _unheard(told["reasons"])
     lines += [f"    {(act['bar_time'] or '')[:10]} {_act(act)}" for act in acts]
     lines += [f"    dossier: {path}" for path in told["dossiers"]]
     if not told["promoted"]:
         lines += [f"    lacks {what}" for what in told["lacks"]]
     return lines
+
+
+def _unheard(reasons: dict[str, int]) -> list[str]:
+    """That the door let no model see what is too far from its training, where it did so."""
+    from darwin.core.agents import Why
+
+    strange, times = reasons.get(Why.OUT_OF_RANGE.value, 0), sum(reasons.values())
+    if not strange:
+        return []
+    return [f"    the door asked no model in {strange:,} of {times:,} cases: out of range"]
 
 
 def _standing(told: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ def story(asked: Asked, figures: dict[str, Any], report: Report, folder: Path) -
     from darwin.cli.report_files import PAGE
     from darwin.engine.report_words import plain
 
-    agents = {name: _agent(asked, name) for name in AGENTS}
+    agents = {name: _agent(asked, name, figures["agents"].get(name, {})) for name in AGENTS}
     promoted = [act["bar_time_ms"] for one in agents.values() for act in one["acts"]]
     names = ("bars", "candidates", "trades", "net_pnl_usd", "total_return", "sharpe_ratio",
              "max_drawdown", "final_equity_usd")  # fmt: skip
@@ -68,8 +68,11 @@ def against_twin(report: Report, since_ms: int) -> dict[str, Any] | None:
     }
 
 
-def _agent(asked: Asked, name: str) -> dict[str, Any]:
-    """What was said of an agent in the run, and where it stands at its end."""
+def _agent(asked: Asked, name: str, panel: dict[str, Any]) -> dict[str, Any]:
+    """What was said of an agent in the run, and where it stands at its end.
+
+    `panel` is what the report of the run has of it.
+    """
     from darwin.config.places import models_dir, state_db_path
     from darwin.rl.cli.graduation_status import look
     from darwin.rl.cli.options import Deployment, open_registry
@@ -85,6 +88,7 @@ def _agent(asked: Asked, name: str) -> dict[str, Any]:
     return {
         "version": judged.model.version if judged.model else None,
         "decisions": judged.card.decisions,
+        "reasons": panel.get("reasons", {}),
         "promoted": held is not None,
         "stage": held.stage if held else 0.0,
         "acts": acts,
