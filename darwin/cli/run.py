@@ -133,8 +133,8 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
             result = keep(loaded, wired, database, begun, log, how.speed)
         report = report_on(result, loaded, wired, provenance(database, run_id))
     write_run_files(folder, loaded, wired, begun, report)
-    with connect(state_db_path(loaded.config)) as database:
-        write_dossiers(loaded.config, database, log)
+    if wired.agents is not None:
+        write_dossiers(loaded.config, None, log)
     figures = report.metrics
     log.info(
         "run %s ends: %d candidates, %d trades, net %.2f USD, %d facts",
