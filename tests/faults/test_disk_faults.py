@@ -21,7 +21,7 @@ LOCK, LOGS, REPORTS, FOLDER = r"small/\.lock", r"\.log", r"small/\.[cmter]", "ru
 # Where: which call is refused with what, the one after this share of those that name the place;
 # with a + that one and all later ones of the kind, whatever they name.
 STOPPING = {
-    DB: "openat EACCES 0, openat EMFILE .2, openat EROFS+ .4, pwrite64 ENOSPC 0, pwrite64 EIO+ .1,"
+    DB: "openat EACCES 0, openat EMFILE .2, openat EROFS+ .2, pwrite64 ENOSPC 0, pwrite64 EIO+ .1,"
     " fdatasync EIO 0, fdatasync ENOSPC+ .5",
     WAL: "openat EACCES 0, openat EMFILE 0, openat EROFS+ 0, pwrite64 ENOSPC 0, pwrite64 EIO .02,"
     " pwrite64 ENOSPC .2, pwrite64 ENOSPC+ .3, pwrite64 EIO .4, pwrite64 EIO+ .5,"

@@ -161,6 +161,7 @@ def test_a_person_reads_what_came_of_it(led: Desk) -> None:
     assert (led.run_dir() / "report.html").is_file()
 
 
+@pytest.mark.sweep
 def test_it_says_where_the_door_asked_no_model(led: Desk, tmp_path: Path) -> None:
     whole = "SELECT reason, count(*) FROM agent_decisions WHERE run_id = 'small'"
     reasons = dict(led.ask(f"{whole} AND agent_name = 'gate' GROUP BY 1"))
@@ -193,6 +194,7 @@ def test_another_life_of_the_same_name_is_refused(
     assert len(done.stderr.splitlines()) <= 3
 
 
+@pytest.mark.sweep
 def test_torch_is_loaded_by_the_training_alone(led: Desk, tmp_path: Path) -> None:
     """And a life that was killed before it told its end tells the same one."""
     shutil.copytree(led.folder, tmp_path / "copy")
@@ -218,6 +220,7 @@ def test_torch_is_loaded_by_the_training_alone(led: Desk, tmp_path: Path) -> Non
     assert not {"torch", "stable_baselines3", "gymnasium"} & set(modules)
 
 
+@pytest.mark.sweep
 def test_a_model_is_not_handed_over_twice(led: Desk, tmp_path: Path) -> None:
     """Where a life was killed after the hand-over and before it could write that down."""
     shutil.copytree(led.folder, tmp_path / "copy", symlinks=True)
@@ -236,6 +239,7 @@ def test_a_model_is_not_handed_over_twice(led: Desk, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["trained"] == said(led)["trained"]
 
 
+@pytest.mark.sweep
 def test_a_life_killed_in_each_phase_goes_on_where_it_was(led: Desk, tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     world(desk)
@@ -290,6 +294,7 @@ def traded(desk: Desk) -> str:
     return done.stdout
 
 
+@pytest.mark.sweep
 def test_a_second_process_is_turned_away(desk: Desk) -> None:
     world(desk, bars=2000, symbols=["BTC/USDT"])
     process = subprocess.Popen(
@@ -307,6 +312,7 @@ def test_a_second_process_is_turned_away(desk: Desk) -> None:
     assert "run 'small' is held by another process" in second.stderr
 
 
+@pytest.mark.sweep
 def test_that_nothing_graduates_is_a_result(desk: Desk) -> None:
     world(desk, edge=0.0, bars=5000, symbols=["BTC/USDT", "ETH/USDT"])
     done = live(desk, *IDLE, "--json")
@@ -368,6 +374,7 @@ def test_a_damaged_record_is_told_and_kept(desk: Desk) -> None:
     assert (desk.run_dir() / "lifecycle.json").read_text("utf-8") == "{"
 
 
+@pytest.mark.sweep
 def test_training_can_end_on_a_day(desk: Desk) -> None:
     world(desk, bars=5000, symbols=["BTC/USDT", "ETH/USDT"])
     done = live(desk, *IDLE, "--train-until", "2020-04-01", "--json")
@@ -377,6 +384,7 @@ def test_training_can_end_on_a_day(desk: Desk) -> None:
     assert desk.ask(f"{last} WHERE run_id = 'small-collect'") == [(1,)]
 
 
+@pytest.mark.sweep
 def test_a_life_on_files_ends_its_training_by_their_dates(desk: Desk) -> None:
     words = ("--bars", "5000", "--symbols", "BTC/USDT,ETH/USDT", "-o", "data")
     made = desk.darwin("data", "synth", *words)

@@ -139,6 +139,7 @@ def test_killed_outright_and_resumed_a_run_has_the_same_twins(desk: Desk) -> Non
     assert texts[0] == texts[1]
 
 
+@pytest.mark.sweep
 def test_a_feed_that_is_killed_midway_has_twins_that_end_alike(desk: Desk) -> None:
     """Fixed units, so that after the kill all accounts trade the same."""
     portfolio = {"sizing": "fixed_units", "units": 0.01, "max_exposure_fraction": None}
