@@ -138,7 +138,7 @@ IN_TRAINING = (
         "moved.last[i]", "moved.observations[i]", "episode ends", "portfolio"),
     Bug("a cut-off episode counts as over", T + "vec_env:ReplayVecEnv.step_wait",
         "if self._truncates and", "if not self._truncates and", "episode ends", "portfolio"),
-    Bug("nothing is learned", T + "trainer:model_of",
+    Bug("nothing is learned", T + "trainer:_built",
         "recipe.learning_rate * max(left, 0.02)", "0.0 * left", "oracle"),
     Bug("the mean of weights stays where it began", T + "network:averaged",
         "(1.0 - weight) * v", "(1.0 - weight) * w", "oracle"),
