@@ -11,12 +11,12 @@ from darwin.config.model import RunConfig
 from darwin.config.places import models_dir
 from darwin.config.rl import AgentConfig
 from darwin.core.agents import Model
-from darwin.errors import ModelError
 from darwin.rl.agents.pages import PAGES
 from darwin.rl.graduation.checklist import State, Validation
 from darwin.rl.graduation.contract import Terms, terms_of
 from darwin.rl.graduation.dwell import market_time_held
 from darwin.rl.graduation.enacted import Place
+from darwin.rl.graduation.judged import validated
 from darwin.rl.graduation.promoter import Post, Promoter
 from darwin.rl.graduation.record import BY_ITSELF, DEPLOYMENT, scope_of
 from darwin.rl.registry.deploy import take_over
@@ -92,13 +92,7 @@ def _post(
     def validation(model: Model) -> Validation:
         if agents.policies.stand_in(name):
             return Validation(State.MISSING, "it is a rule in the place of a model")
-        try:
-            sound = may_do_more_than_watch(name, registry.load(name, model))
-        except ModelError as fault:
-            return Validation(State.REFUTED, fault.what)
-        if sound:
-            return Validation(State.PASSED)
-        return Validation(State.MISSING, "no held-out figures came with it")
+        return validated(registry, name, model, may_do_more_than_watch)
 
     acts = agent.mode in ("active", "auto")
     return Post(acts, agent.mode == "auto", terms, validation)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 from darwin.core.agents import GATE, META_LEARNER, SKIP, TO_SKIP, TO_TAKE
@@ -99,7 +100,7 @@ class Mean:
         return self._sum / self._weight if self._weight else math.nan
 
 
-class Means:
+class Means(ABC):
     """The running means of one agent, and the sums of the block that is being scored."""
 
     def __init__(self, call_cost_r: float) -> None:
@@ -141,24 +142,24 @@ class Means:
             self._seen.add(rw)
             self.settled(rw, kind)
 
+    @abstractmethod
     def clear(self) -> None:
         """Begin the sums anew."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add(self, entry: Entry, r: float) -> int | None:
         """Add a decision whose bracket came to `r` (NaN: nobody knows).
 
         Gives which of the agent's means has to learn of its outcome; None: none.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def settled(self, rw: float, kind: int) -> None:
         """Learn of an outcome."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self) -> Told:
         """What the block came to."""
-        raise NotImplementedError
 
 
 def clipped(r: float, take_profit_r: float) -> float:

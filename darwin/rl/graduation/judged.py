@@ -209,8 +209,13 @@ def _validation(
         return Validation(State.MISSING, said)
     if serving is None:
         return Validation(State.MISSING, "no model serves; `darwin rl models deploy` brings one in")
+    return validated(registry, agent, serving, may_act)
+
+
+def validated(registry: Registry, agent: str, model: Model, may_act: MayAct) -> Validation:
+    """What comes of validating a version as a deploy would; the registry may refuse its files."""
     try:
-        more_than_watched = may_act(agent, registry.load(agent, serving))
+        more_than_watched = may_act(agent, registry.load(agent, model))
     except ModelError as fault:
         return Validation(State.REFUTED, fault.what)
     if more_than_watched:

@@ -154,6 +154,12 @@ def _storage(url: str, place: str, *, is_shared: bool) -> RDBStorage:
         if is_shared:
             return RDBStorage(url, heartbeat_interval=BEAT_S, grace_period=GRACE_S)
         return RDBStorage(url)
+    except ValueError as fault:
+        raise ConfigError(
+            f"the storage cannot be opened as it is written: {fault}",
+            where="--storage",
+            mend="write sqlite:///search.sqlite, or postgresql://USER@HOST/DATABASE",
+        ) from fault
     except (ImportError, NoSuchModuleError) as fault:
         raise ConfigError(
             f"there is no driver for this database: {fault.__cause__ or fault}",

@@ -28,7 +28,7 @@ from darwin.rl.training.recipe_file import read_recipe, recipe_text, tree_of_rec
 from darwin.rl.training.recipes import A2C, PPO, Recipe, recipe_of
 from darwin.rl.training.search import Ended, Looked, Lost, News, Search, Shown
 from darwin.rl.training.search_space import SPACES, digest_of
-from darwin.rl.training.search_study import Beat
+from darwin.rl.training.search_study import Beat, kept_study
 
 pytestmark = pytest.mark.slow
 Answer = Callable[[int, Recipe], list[News]]
@@ -279,3 +279,12 @@ def test_what_a_recipe_leaves_out_is_as_by_default(tmp_path: Path) -> None:
     assert found.steps == 9
     assert found.learning_rate == recipe_of(META_LEARNER, A2C).learning_rate
     assert found.algo == A2C
+
+
+@pytest.mark.parametrize("query", ["timeout=abc", "detect_types=x"])
+def test_an_option_of_a_storage_that_means_nothing_is_one_clear_error(query, tmp_path):
+    url = f"sqlite:///{tmp_path / 'search.sqlite'}?{query}"
+    opened = kept_study(url, "one", {})
+    with pytest.raises(ConfigError, match="cannot be opened as it is written") as refused, opened:
+        pass
+    assert len(refused.value.lines()) == 3
