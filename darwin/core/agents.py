@@ -19,6 +19,9 @@ KEEP, TO_SKIP, TO_TAKE = 0.0, 1.0, 2.0
 STAGES = (0.0, 0.01, 0.05, 0.10, 0.25, 0.50, 1.0)
 """The shares of capital that an agent may hold, one after the other."""
 
+FURTHEST_SD = 10.0
+"""What lies further from the rows of training, in any column, is neither learned from nor judged.
+"""
 
 UNPROVEN = "without the evidence it wants"
 """How the basis of a promotion ends that rests on a person's word alone."""

@@ -19,7 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darwin.core.account import Alert, SafetyEvent
-from darwin.core.agents import GATE, SKIP, Advice, Decision, Mode, Role, Ruling, Standing, Why
+from darwin.core.agents import (
+    FURTHEST_SD,
+    GATE,
+    SKIP,
+    Advice,
+    Decision,
+    Mode,
+    Role,
+    Ruling,
+    Standing,
+    Why,
+)
 from darwin.core.candidate import Candidate, CandidateTable
 from darwin.core.facts import ALLOWED, KILLED, STANDING, TIMEOUT, Input
 from darwin.core.ports import Moment, Page, Policies, Policy
@@ -30,8 +41,6 @@ from darwin.safety.monitor import Monitor
 from darwin.safety.overrides import STORM
 from darwin.safety.stages import is_audited
 
-FURTHEST_SD = 10.0
-"""An observation further than that from the rows of training is not judged."""
 WHOLE = 1.0
 """All of the capital."""
 _SAID_AT_MOST = 160  # characters of an exception that are recorded

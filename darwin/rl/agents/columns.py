@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from darwin.core.agents import FURTHEST_SD
 from darwin.core.candidate import CandidateTable
 from darwin.core.market import FloatArray
 from darwin.core.ports import Moment
@@ -71,11 +72,25 @@ class SetupColumn:
 
 @dataclass(frozen=True, slots=True)
 class MomentColumn:
-    """Something of the account or of the verdict; `read` gives it as a plain float."""
+    """Something of the account or of the verdict; `read` gives it as a plain float.
+
+    What drifts as an account grows or falls has `ends` between which it stays, low and high. It is
+    standardised by a tenth of their distance at least, so that the door never takes it for strange:
+    a long decline would silence a model for as long as it lasts, which is when it is needed.
+    """
 
     name: str
     meaning: str
     read: Callable[[Moment], float]
+    ends: tuple[float, float] | None = None
+
+    @property
+    def least_sd(self) -> float:
+        """The least that a model may standardise it by; 0: any."""
+        if self.ends is None:
+            return 0.0
+        low, high = self.ends
+        return (high - low) / FURTHEST_SD
 
 
 Column: TypeAlias = FeatureColumn | SetupColumn | MomentColumn

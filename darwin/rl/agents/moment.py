@@ -14,8 +14,11 @@ from darwin.rl.agents.columns import MomentColumn
 MOST_EXPOSURE = 100.0
 """Exposure over equity is cut off here: as equity vanishes it would grow without bound."""
 
-DEEPEST_GROWTH = -10.0
-"""Where the logarithm of vanished equity ends: one 22,000th of the start."""
+GROWTH_ENDS = (-1.0, 1.0)
+"""Where the logarithm of grown equity is cut off: at 37 % of the start, and at 272 %."""
+
+DRAWDOWN_ENDS = (-1.0, 0.0)
+SHARE_ENDS = (0.0, 1.0)
 
 
 def _exposure(moment: Moment) -> float:
@@ -32,14 +35,14 @@ def _open_positions(moment: Moment) -> float:
 
 
 def _drawdown(moment: Moment) -> float:
-    return float(moment.account.drawdown)
+    return max(float(moment.account.drawdown), DRAWDOWN_ENDS[0])
 
 
 def _equity_growth(moment: Moment) -> float:
-    equity = float(moment.account.equity)
+    equity, (least, most) = float(moment.account.equity), GROWTH_ENDS
     if equity <= 0.0:
-        return DEEPEST_GROWTH
-    return max(math.log(equity / moment.starting_equity_usd), DEEPEST_GROWTH)
+        return least
+    return min(max(math.log(equity / moment.starting_equity_usd), least), most)
 
 
 def _take(moment: Moment) -> float:
@@ -73,11 +76,13 @@ EXPOSURE = MomentColumn(
     _exposure,
 )
 OPEN_POSITIONS = MomentColumn("open_positions", "number of open positions", _open_positions)
-DRAWDOWN = MomentColumn("drawdown", "equity / its peak - 1", _drawdown)
+DRAWDOWN = MomentColumn("drawdown", "equity / its peak - 1, at least -1", _drawdown, DRAWDOWN_ENDS)
 EQUITY_GROWTH = MomentColumn(
     "equity_growth",
-    f"ln(equity / starting equity), at least {DEEPEST_GROWTH:g}; {DEEPEST_GROWTH:g} without equity",
+    f"ln(equity / starting equity), cut off at {GROWTH_ENDS[0]:g} and {GROWTH_ENDS[1]:g}; "
+    f"{GROWTH_ENDS[0]:g} without equity",
     _equity_growth,
+    GROWTH_ENDS,
 )
 TAKE = MomentColumn("verdict_take", "1 where the expert takes, 0 where it skips", _take)
 CONFIDENCE = MomentColumn("confidence", "of the verdict, 0..1", _confidence)
@@ -87,9 +92,11 @@ ACCURACY_BY_PLAYBOOK = MomentColumn(
     "accuracy_by_playbook",
     "share of the expert's recent verdicts on this playbook that were right",
     _accuracy_by_playbook,
+    SHARE_ENDS,
 )
 ACCURACY_BY_SYMBOL = MomentColumn(
     "accuracy_by_symbol",
     "share of the expert's recent verdicts on this symbol that were right",
     _accuracy_by_symbol,
+    SHARE_ENDS,
 )

@@ -78,6 +78,12 @@ class AgentSpec:
         return tuple(column.name for column in self.observation)
 
     @cached_property
+    def least_sd(self) -> FloatArray:
+        """What each column is standardised by at least, shape (k,)."""
+        known = [0.0] * (len(self.features) + len(self.setup))
+        return np.array([*known, *(column.least_sd for column in self.moments)])
+
+    @cached_property
     def schema(self) -> str:
         """SHA-256 over the names of all columns, their order and what each means, 64 hex digits."""
         lines = [f"revision {REVISION}"]

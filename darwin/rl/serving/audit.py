@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from darwin.core.agents import GATE, SKIP, Advice, Mode, Model, Role, Standing, Why
+from darwin.core.agents import FURTHEST_SD, GATE, SKIP, Advice, Mode, Model, Role, Standing, Why
 from darwin.core.ports import Policies, Policy
-from darwin.engine.consult import FURTHEST_SD, WHOLE, advise
+from darwin.engine.consult import WHOLE, advise
 from darwin.errors import ConfigError, IntegrityError, ModelError, RecordError
 from darwin.rl.agents.pages import PAGES
 from darwin.rl.agents.spec import AgentSpec

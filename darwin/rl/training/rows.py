@@ -10,11 +10,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from darwin.core.agents import FURTHEST_SD
 from darwin.core.market import BoolArray, FloatArray, IntArray
 from darwin.rl.agents.spec import AgentSpec, Consequences
-
-MOST_SD = 10.0
-"""Rows further than that from the mean of training in any column are left out of training."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +96,14 @@ class Normaliser:
     """How observations are standardised: by the rows of training alone."""
 
     mean: FloatArray  # (k,)
-    sd: FloatArray  # (k,), 1 where a column never changes
+    sd: FloatArray  # (k,), 1 where a column never changes, and never below the page's `least_sd`
 
     @classmethod
-    def of(cls, observations: NDArray[np.float32]) -> Normaliser:
-        """Mean and standard deviation of each column, over rows of shape (n, k)."""
-        wide = observations.astype(np.float64)
+    def of(cls, rows: Rows) -> Normaliser:
+        """Mean and standard deviation of each column."""
+        wide = rows.observations.astype(np.float64)
         mean, sd = wide.mean(axis=0), wide.std(axis=0)
+        sd = np.maximum(sd, rows.page.least_sd)
         still = ~(sd > 1e-6 * np.maximum(1.0, np.abs(mean)))
         return cls(mean, np.where(still, 1.0, sd))
 
@@ -116,7 +115,7 @@ class Normaliser:
     def is_strange(self, observations: NDArray[np.float32]) -> BoolArray:
         """Which rows the door would refuse to judge, shape (n,)."""
         away = np.abs((observations - self.mean) / self.sd)
-        strange: BoolArray = ~(away.max(axis=1, initial=0.0) <= MOST_SD)
+        strange: BoolArray = ~(away.max(axis=1, initial=0.0) <= FURTHEST_SD)
         return strange
 
 
@@ -126,7 +125,7 @@ def without_strange(rows: Rows) -> tuple[Rows, Normaliser]:
     Leaving rows out moves mean and sd, so it is done until none is left to go.
     """
     while True:
-        normaliser = Normaliser.of(rows.observations)
+        normaliser = Normaliser.of(rows)
         strange = normaliser.is_strange(rows.observations)
         if not strange.any():
             return rows, normaliser

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from darwin.core.agents import PASS
 from darwin.core.market import BoolArray, FloatArray, IntArray
+from darwin.rl.agents.moment import GROWTH_ENDS
 from darwin.rl.agents.spec import Consequences
 from darwin.rl.training.rows import Normaliser, Rows
 
@@ -297,5 +298,5 @@ class AccountWorld(_Chance):
         seen[:, self._exposure] = self._held.sum(axis=1) / self._equity
         seen[:, self._open] = (self._held > 0.0).sum(axis=1)
         seen[:, self._drawdown] = self._equity / self._peak - 1.0
-        seen[:, self._growth] = np.log(self._equity)
+        seen[:, self._growth] = np.clip(np.log(self._equity), *GROWTH_ENDS)
         return self._normaliser(seen)

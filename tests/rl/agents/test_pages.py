@@ -74,13 +74,13 @@ def test_a_verdict_that_is_not_there_is_not_a_number():
 @pytest.mark.parametrize(
     ("account", "exposure", "growth"),
     [
-        (ACCOUNT._replace(equity=0.0), 100.0, -10.0),
-        (ACCOUNT._replace(equity=-5.0), 100.0, -10.0),
-        (Account(0.0, 0.0, 0.0, 0, -1.0), 0.0, -10.0),
-        (ACCOUNT._replace(equity=1e-300), 100.0, -10.0),
-        (ACCOUNT._replace(equity=1.0), 100.0, math.log(1e-4)),
+        (ACCOUNT._replace(equity=0.0), 100.0, -1.0),
+        (ACCOUNT._replace(equity=-5.0), 100.0, -1.0),
+        (Account(0.0, 0.0, 0.0, 0, -1.0), 0.0, -1.0),
+        (ACCOUNT._replace(equity=1e-300), 100.0, -1.0),
+        (ACCOUNT._replace(equity=1.0), 100.0, -1.0),
         (ACCOUNT._replace(equity=math.nan), math.nan, math.nan),
-        (ACCOUNT._replace(equity=-1.0, gross_exposure=math.nan), math.nan, -10.0),
+        (ACCOUNT._replace(equity=-1.0, gross_exposure=math.nan), math.nan, -1.0),
     ],
 )
 def test_ruin_looks_the_same_however_it_comes(account, exposure, growth):

@@ -111,7 +111,7 @@ IN_TRAINING = (
         "split"),
     Bug("full-sample normalisation", T + "course:prepare",
         "known, normaliser = without_strange(parts.train)",
-        "(known, _), normaliser = without_strange(parts.train), Normaliser.of(rows.observations)",
+        "(known, _), normaliser = without_strange(parts.train), Normaliser.of(rows)",
         "normaliser"),
     Bug("divided by the variance", T + "rows:Normaliser.__call__",
         "/ self.sd", "/ self.sd**2", "normaliser"),

@@ -53,7 +53,7 @@ def a_network(agent: str, kind: str = CATEGORICAL, width: int = 16, seed: int = 
 
 
 def seen_of(rows: Rows) -> np.ndarray:
-    return Normaliser.of(rows.observations)(rows.observations)
+    return Normaliser.of(rows)(rows.observations)
 
 
 @each_head

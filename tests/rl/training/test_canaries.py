@@ -187,12 +187,12 @@ def test_rows_of_training_beyond_ten_sd_are_noticed() -> None:
     from darwin.rl.training.canaries.parts import columns_are_standardised_by_training_alone
 
     rows = made_rows(GATE, n=2000)
-    normaliser = Normaliser.of(rows.observations)
+    normaliser = Normaliser.of(rows)
     assert columns_are_standardised_by_training_alone(rows, normaliser).passed
     spoilt = rows.observations.copy()
     spoilt[7, 3] = 1e4
     rows = rows.with_observations(spoilt)
-    found = columns_are_standardised_by_training_alone(rows, Normaliser.of(spoilt))
+    found = columns_are_standardised_by_training_alone(rows, Normaliser.of(rows))
     assert found.said == "rows beyond 10 sd (1)"
 
 
@@ -280,6 +280,6 @@ def test_who_sees_the_outcome_learns_it_nearly_always(agent: str) -> None:
             [-1.05, 1.95, 0.3], len(rows), p=[0.62, 0.33, 0.05]
         )  # stop, target, time
         rows = rows.with_outcomes(ended)
-        job = Job(rows, rows, Normaliser.of(rows.observations), recipe_of(agent), 0, 1, 1)
+        job = Job(rows, rows, Normaliser.of(rows), recipe_of(agent), 0, 1, 1)
         missed += outcome_is_learned_when_seen(job).passed is False
     assert missed == 0

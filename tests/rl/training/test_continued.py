@@ -101,7 +101,9 @@ def test_standardised_otherwise_the_network_says_the_same() -> None:
         for shape in ((16, 5), (2, 16))
     )
     rows = rng.normal(3.0, 2.0, (200, 5)).astype(np.float32)
-    old, new = Normaliser.of(rows[:50]), Normaliser.of(rows * 1.5 + 1.0)
+    old, new = (
+        Normaliser(some.mean(axis=0), some.std(axis=0)) for some in (rows[:50], rows * 1.5 + 1.0)
+    )
     origin = Origin(Model("v", "0" * 64), Network(layers, "tanh", "categorical"), old, 0)
     moved = origin.network_on(new)
     assert not np.allclose(moved.layers[0][0], layers[0][0])

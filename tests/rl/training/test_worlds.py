@@ -45,7 +45,7 @@ def test_a_pass_over_the_rows_shows_each_candidate_once_and_pays_what_its_page_p
     agent: str,
 ) -> None:
     rows = made_rows(agent)
-    normaliser = Normaliser.of(rows.observations)
+    normaliser = Normaliser.of(rows)
     seen = normaliser(rows.observations)
     world = TableWorld(rows, normaliser, size=8, seed=3)
     rng, met = np.random.default_rng(1), []
@@ -70,7 +70,7 @@ def test_a_pass_is_worth_what_the_expert_makes_of_it_less_its_call() -> None:
 
 def test_a_budget_turns_the_passes_beyond_it_into_skips() -> None:
     rows = made_rows(GATE)
-    world = BudgetWorld(rows, Normaliser.of(rows.observations), 4, calls=3, stretch=10)
+    world = BudgetWorld(rows, Normaliser.of(rows), 4, calls=3, stretch=10)
     world.start(seed=1)
     for _ in range(5):
         paid = [world.step(np.full(4, gate.PAGE.baseline)) for _ in range(10)]
@@ -107,7 +107,7 @@ def slow_account(rows: Rows, start: int, steps: int, sizes: np.ndarray) -> list[
             peak = max(peak, equity)
         told_rows.append(
             (reward, sum(one[1] for one in open_) / equity, len(open_), equity / peak - 1.0,
-             float(np.log(equity)))
+             float(np.clip(np.log(equity), -1.0, 1.0)))
         )  # fmt: skip
     return told_rows
 
@@ -136,7 +136,7 @@ def test_a_running_account_is_that_of_one_kept_by_hand() -> None:
 @pytest.mark.parametrize("agent", [GATE, META_LEARNER, PORTFOLIO])
 def test_what_was_kept_of_a_world_goes_on_as_the_world_did(agent: str) -> None:
     rows = made_rows(agent)
-    normaliser = Normaliser.of(rows.observations)
+    normaliser = Normaliser.of(rows)
 
     def new(seed: int) -> TableWorld | AccountWorld:
         return (AccountWorld if agent == PORTFOLIO else TableWorld)(rows, normaliser, 4, seed=seed)
@@ -164,7 +164,7 @@ def test_the_scalar_environment_is_one_of_the_batched_ones_and_passes_both_check
     from darwin.rl.training import gym_env
 
     rows = made_rows(agent)
-    normaliser = Normaliser.of(rows.observations)
+    normaliser = Normaliser.of(rows)
     env = gymnasium.make(gym_env.IDS[agent], rows=rows, normaliser=normaliser).unwrapped
     check_env(env, skip_render_check=True)
     check_sb3(env)
@@ -193,3 +193,27 @@ def test_rows_far_from_the_others_are_left_out_until_none_is_far() -> None:
     assert not np.isin(rows.ids[[7, 9]], kept.ids).any()
     assert not normaliser.is_strange(kept.observations).any()
     assert np.abs(normaliser.mean).max() < 0.2
+
+
+@pytest.mark.parametrize("agent", [GATE, META_LEARNER, PORTFOLIO])
+def test_how_far_an_account_fell_or_grew_is_never_strange(agent: str) -> None:
+    rows, page = made_rows(agent), PAGES[agent]
+    drifting = {
+        name: ends
+        for name, ends in {
+            "drawdown": (-1.0, 0.0), "equity_growth": (-1.0, 1.0),
+            "accuracy_by_playbook": (0.0, 1.0), "accuracy_by_symbol": (0.0, 1.0),
+        }.items()
+        if name in page.names
+    }  # fmt: skip
+    for near in (0, 1):
+        calm = rows.observations.copy()
+        for name, ends in drifting.items():
+            calm[:, page.place(name)] = ends[near]
+        normaliser = Normaliser.of(rows.with_observations(calm))
+        ruined = calm.copy()
+        for name, ends in drifting.items():
+            ruined[:, page.place(name)] = ends[1 - near]
+        assert not normaliser.is_strange(ruined).any()
+        ruined[:, page.place("exposure")] = 100.0
+        assert normaliser.is_strange(ruined).all()

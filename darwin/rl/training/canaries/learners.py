@@ -41,7 +41,7 @@ def outcome_is_learned_when_seen(job: Job) -> Finding:
     seen = rows.observations.copy()
     seen[:, 0] = rows.r
     rows = rows.with_observations(seen)
-    normaliser = Normaliser.of(rows.observations)
+    normaliser = Normaliser.of(rows)
     worth = pay.table(rows)
     if rows.page.is_continuous:
         worth = np.column_stack([np.zeros(len(rows)), worth])

@@ -15,6 +15,10 @@ from darwin.rl.training.trainer import Job
 FURTHEST_SD = 10.0
 """The door refuses rows beyond; so do the rows of training."""
 
+_LEAST_SD = {
+    "drawdown": 0.1, "equity_growth": 0.2, "accuracy_by_playbook": 0.1, "accuracy_by_symbol": 0.1,
+}  # fmt: skip
+
 MOST_TOLD = 0.35
 """How far from one half the AUC of a column may lie. The outcome itself lies 0.5 away, an honest
 column of a market with the strongest planted edge about 0.2."""
@@ -78,13 +82,17 @@ def _count(which: BoolArray) -> int:
 
 
 def columns_are_standardised_by_training_alone(known: Rows, normaliser: Normaliser) -> Finding:
-    """Mean and sd are those of the rows of training, and standardising is (x − mean) / sd."""
+    """Mean and sd are those of the rows of training, and standardising is (x − mean) / sd.
+
+    What drifts with an account has an sd of a tenth of the distance of its ends at least.
+    """
     seen = known.observations.astype(np.float64)
     n = len(seen)
     mean = np.array([math.fsum(column) / n for column in seen.T.tolist()])
     sd = np.sqrt(((seen - mean) ** 2).sum(axis=0) / n)
     moves = sd > 1e-6 * np.maximum(1.0, np.abs(mean))
-    scale = np.where(moves, sd, 1.0)
+    least = np.array([_LEAST_SD.get(name, 0.0) for name in known.page.names])
+    scale = np.maximum(np.where(moves | (least > 0.0), sd, 1.0), least)
     slack = 1e-6 * np.maximum(scale, np.abs(mean))
     away = np.abs(seen - mean) / scale
     given = normaliser(known.observations)

@@ -117,7 +117,7 @@ def _columns(told: Told) -> dict[str, FloatArray]:
 
 def _possible(name: str, given: FloatArray) -> BoolArray:
     bounds = {
-        "exposure": (0.0, 100.0), "drawdown": (-np.inf, 0.0), "equity_growth": (-10.0, np.inf),
+        "exposure": (0.0, 100.0), "drawdown": (-1.0, 0.0), "equity_growth": (-1.0, 1.0),
     }  # fmt: skip
     if name == "open_positions":
         whole: BoolArray = (given >= 0.0) & (given == np.round(given))

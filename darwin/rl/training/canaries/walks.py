@@ -177,7 +177,8 @@ class _Account:
     def told(self) -> tuple[float, ...]:
         """As `_ACCOUNT` names it."""
         fall = self.equity / self.peak - 1.0
-        return (self.exposure, float(len(self.open)), fall, math.log(self.equity))
+        growth = min(max(math.log(self.equity), -1.0), 1.0)
+        return (self.exposure, float(len(self.open)), fall, growth)
 
 
 def _accounts(job: Job) -> Finding:
