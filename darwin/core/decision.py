@@ -6,6 +6,15 @@ from enum import IntEnum
 from typing import NamedTuple
 
 
+class Call(NamedTuple):
+    """The question that a model was asked, as its answer tells of it."""
+
+    prompt_sha256: str  # of the whole request, 64 hex digits
+    input_tokens: int | None  # None: the model did not say
+    output_tokens: int | None
+    latency_us: int | None = None  # when it was first asked, by the wall clock; in no hash
+
+
 class Verdict(NamedTuple):
     """The expert's answer."""
 
@@ -14,6 +23,7 @@ class Verdict(NamedTuple):
     quality: float  # 0..1: how well the setup fits its playbook
     risk_flags: tuple[str, ...]  # what the expert dislikes, in words of the decider
     cost_usd: float  # what asking cost
+    call: Call | None = None  # None: no model was asked
 
 
 class Reason(IntEnum):

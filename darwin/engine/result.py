@@ -46,7 +46,7 @@ class VerdictColumns:
         """The columns of verdicts by row, of `m` candidates."""
         nothing = Verdict(False, np.nan, np.nan, (), np.nan)
         columns = cls.same_for(np.zeros(m, dtype=np.bool_), nothing)
-        for row, (take, confidence, quality, flags, cost_usd) in verdicts:
+        for row, (take, confidence, quality, flags, cost_usd, _) in verdicts:
             columns.asked[row] = True
             columns.take[row] = take
             columns.confidence[row] = confidence

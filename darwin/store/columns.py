@@ -81,6 +81,7 @@ def _candidate_columns(facts: Facts, names: Names) -> Columns:
 def _verdict_columns(facts: Facts, names: Names) -> Columns:
     """The expert's answers, where it was asked."""
     said = [verdict for _, verdict in facts.verdicts]
+    calls = [verdict.call for verdict in said]
     rows = np.array([row for row, _ in facts.verdicts], dtype=np.int64) - facts.first_row
     return {
         "candidate_id": _ids(facts.candidates.id[rows]),
@@ -91,6 +92,10 @@ def _verdict_columns(facts: Facts, names: Names) -> Columns:
             json.dumps(verdict.risk_flags) if verdict.risk_flags else "[]" for verdict in said
         ],
         "cost_usd": _finite("verdicts.cost_usd", [verdict.cost_usd for verdict in said]),
+        "prompt_sha256": [call and call.prompt_sha256 for call in calls],
+        "input_tokens": [call and call.input_tokens for call in calls],
+        "output_tokens": [call and call.output_tokens for call in calls],
+        "latency_us": [call and call.latency_us for call in calls],
     }
 
 

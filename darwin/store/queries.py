@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Select, func, select
 
 from darwin.core.account import SafetyEvent
-from darwin.core.decision import STAGES, Verdict
+from darwin.core.decision import STAGES, Call, Verdict
 from darwin.core.provenance import Provenance, RunEvent
 from darwin.errors import ConfigError, IntegrityError
 from darwin.store.db import Database
@@ -170,7 +170,10 @@ def verdict_of(row: Row[Any]) -> Verdict:
             where=f"run '{row.run_id}', table verdicts",
             mend="put a backup of the database in its place",
         )
-    return Verdict(bool(row.take), row.confidence, row.quality, tuple(flags), row.cost_usd)
+    call = None
+    if row.prompt_sha256 is not None:
+        call = Call(row.prompt_sha256, row.input_tokens, row.output_tokens, row.latency_us)
+    return Verdict(bool(row.take), row.confidence, row.quality, tuple(flags), row.cost_usd, call)
 
 
 def require_run(connection: Connection, database: Database, run_id: str) -> Row[Any]:

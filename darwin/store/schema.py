@@ -18,6 +18,8 @@ every other one refuses it, and -0.0 reads back as 0.0 (feature bytes keep their
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BLOB,
     INTEGER,
@@ -35,8 +37,9 @@ from sqlalchemy import (
     table,
 )
 from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeEngine
 
-VERSION = "0005"
+VERSION = "0006"
 """The revision this code reads and writes: the newest file in `migrations/versions`."""
 
 metadata = MetaData(
@@ -107,9 +110,9 @@ def _log(name: str, *items: SchemaItem) -> Table:
     )
 
 
-def _later(name: str, since: str) -> Column[str]:
-    """A text that rows of before `since` do not have; NULL where it says nothing."""
-    return Column(name, TEXT, info={"since": since})
+def _later(name: str, since: str, kind: type[TypeEngine[Any]] = TEXT) -> Column[Any]:
+    """A value that rows of before `since` do not have; NULL where it says nothing."""
+    return Column(name, kind, info={"since": since})
 
 
 def _an_agent() -> CheckConstraint:
@@ -231,6 +234,10 @@ verdicts = _fact(
     Column("quality", REAL, nullable=False),
     Column("risk_flags", TEXT, nullable=False),  # JSON array of strings
     Column("cost_usd", REAL, nullable=False),
+    _later("prompt_sha256", "0006"),  # of the request a model was asked with; NULL: none was
+    _later("input_tokens", "0006", INTEGER),  # that the model read; NULL: it did not say
+    _later("output_tokens", "0006", INTEGER),  # that it wrote
+    Column("latency_us", INTEGER),  # of the answer, wall clock; in no hash and no export
     _of_a_candidate(),
     UniqueConstraint("run_id", "candidate_id"),
     CheckConstraint("take IN (0, 1)", name="take"),
@@ -317,6 +324,22 @@ equity_marks = _beside(
     Column("positions", INTEGER, nullable=False),
     UniqueConstraint("run_id", "day"),
 )
+
+bars = _beside(
+    "bars",
+    Column("symbol", TEXT, nullable=False),
+    Column("time", INTEGER, nullable=False),  # open time
+    Column("open", REAL, nullable=False),
+    Column("high", REAL, nullable=False),
+    Column("low", REAL, nullable=False),
+    Column("close", REAL, nullable=False),
+    Column("volume", REAL),  # NULL: the venue does not say
+    Column("stale", INTEGER, nullable=False),  # 1: it came too late to act on
+    Column("at", TEXT, nullable=False),  # when it came: wall clock, ISO 8601 UTC; in no export
+    UniqueConstraint("run_id", "symbol", "time"),
+    CheckConstraint("stale IN (0, 1)", name="stale"),
+)
+"""The bars that a run on paper was fed, kept before it saw them."""
 
 safety_events = _fact(
     "safety_events",
@@ -431,6 +454,23 @@ contracts = _log(
 )
 """The terms under which versions are judged, written down before their evidence."""
 
+llm_calls = _log(
+    "llm_calls",
+    Column("kind", TEXT, nullable=False),
+    Column("run_id", TEXT, nullable=False),
+    Column("candidate_id", TEXT, nullable=False),  # 16 hex digits
+    Column("request_sha256", TEXT, nullable=False),  # of the text below of its first charge
+    Column("model", TEXT, nullable=False),
+    Column("text", TEXT, nullable=False),  # charged: the request; answered: the answer; failed: why
+    Column("input_tokens", INTEGER),  # NULL, like those below: not known, or not the place to say
+    Column("output_tokens", INTEGER),
+    Column("usd", REAL, nullable=False),  # charged: what it costs at most; then: what it cost
+    Column("latency_us", INTEGER),
+    CheckConstraint("kind IN ('charged', 'answered', 'failed')", name="kind"),
+    CheckConstraint("length(request_sha256) = 64", name="request"),
+)
+"""What models were asked, before it was sent, and what came of it: audit, accounts and cache."""
+
 kill_events = _log(
     "kill_events",
     Column("kind", TEXT, nullable=False),
@@ -512,10 +552,10 @@ FACTS = {one.name: one for one in (
 )}  # fmt: skip
 """The chained tables, by name, in the order of `core.facts.TABLES`."""
 
-BESIDE = {one.name: one for one in (run_events, checkpoints, equity_marks, alerts)}
+BESIDE = {one.name: one for one in (run_events, checkpoints, equity_marks, alerts, bars)}
 """The sealed tables of a run, by name."""
 
 LOGS = {one.name: one for one in (
-    model_events, graduation_events, rollout_events, contracts, kill_events, trials,
+    model_events, graduation_events, rollout_events, contracts, kill_events, trials, llm_calls,
 )}  # fmt: skip
 """The sealed logs of the deployment, by name."""

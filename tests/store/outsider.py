@@ -14,7 +14,10 @@ CHAINED = (
     "agent_decisions",
 )  # fmt: skip
 BESIDE = ("run_events", "checkpoints", "equity_marks", "alerts")
-LATER = {"inputs": {"agent_name", "detail"}, "safety_events": {"agent_name"}}
+LATER = {
+    "inputs": {"agent_name", "detail"}, "safety_events": {"agent_name"},
+    "verdicts": {"prompt_sha256", "input_tokens", "output_tokens"},
+}  # fmt: skip
 """Columns that older rows do not have: in the line where they say something."""
 GENESIS = (
     "run_id", "mode", "config_digest", "data_digest", "code_version", "symbols", "feature_names",

@@ -32,6 +32,11 @@ from tests.store.conftest import IDS, NOW, facts_of, hour, record, worked_out
 from tests.store.outsider import LATER, facts, hashes_by_hand, rows, seals_by_hand, tables, tell
 from tests.store.verified import sound_identity
 
+NEWER = {"trials", "contracts", "llm_calls", "bars"}
+"""Tables that came after schema 0003."""
+MEASURED: dict[str, dict[str, None]] = {"verdicts": {"latency_us": None}}
+"""Columns that came later and are in no line."""
+
 pytestmark = pytest.mark.slow
 
 Darwin = Callable[..., tuple[int, str, str]]
@@ -244,7 +249,7 @@ def test_a_run_of_before_agents_keeps_every_row_and_its_chain(without_agents: Pa
     assert checked.head == HEAD_THEN
     after = tables(without_agents, *TABLES_THEN)
     assert after == {
-        name: [row | dict.fromkeys(LATER.get(name, ())) for row in kept]
+        name: [row | dict.fromkeys(LATER.get(name, ())) | MEASURED.get(name, {}) for row in kept]
         for name, kept in before.items()
     }
     assert [row["hash"] for row in facts(without_agents)] == hashes_by_hand(without_agents)
@@ -303,7 +308,7 @@ def without_trials(path: Path, tmp_path: Path) -> Path:
     lay_out(path, "0003")
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("ATTACH ? AS now", [str(now)])
-        for table in set(schema.metadata.tables) - {"trials", "contracts"}:
+        for table in set(schema.metadata.tables) - NEWER:
             told = raw.execute(f"PRAGMA main.table_info({table})")
             names = ", ".join(f'"{name}"' for _, name, *_ in told)
             raw.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM now.{table}")
@@ -314,7 +319,7 @@ def without_trials(path: Path, tmp_path: Path) -> Path:
 def test_a_database_of_before_trials_keeps_every_row_and_counts_from_then_on(
     without_trials: Path,
 ) -> None:
-    kept = sorted(set(schema.metadata.tables) - {"trials", "contracts"})
+    kept = sorted(set(schema.metadata.tables) - NEWER)
     before = tables(without_trials, *kept)
     assert len(before["agent_decisions"]) > 0
     assert len(before["kill_events"]) == len(before["rollout_events"]) == 1
@@ -325,6 +330,8 @@ def test_a_database_of_before_trials_keeps_every_row_and_counts_from_then_on(
             logs.require_sound(Source(raw, without_trials))
             require_layout(Source(raw, without_trials))
     after = tables(without_trials, *kept)
+    for verdict in after["verdicts"]:
+        assert {verdict.pop(name) for name in (*LATER["verdicts"], *MEASURED["verdicts"])} == {None}
     (staged,) = after["rollout_events"]
     assert (staged.pop("scope"), staged.pop("detail")) == (None, None)
     assert after == before

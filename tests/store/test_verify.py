@@ -206,6 +206,19 @@ LOGGED: dict[str, dict[str, object]] = {
     | WHO
     | {"scope": "deployment", "number": 1, "entered": 1, "terms": "{}", "digest": "cd" * 32},
     "kill_events": {"kind": "on"} | WHO,
+    "llm_calls": {
+        "kind": "answered",
+        "run_id": "one",
+        "candidate_id": "ab" * 8,
+        "request_sha256": "cd" * 32,
+        "model": "m",
+        "text": "{}",
+        "input_tokens": 7,
+        "output_tokens": 2,
+        "usd": 0.25,
+        "latency_us": 9,
+        "at": "2026-01-02T03:04:05Z",
+    },
     "trials": {
         "agent_name": "gate",
         "kind": "seed",

@@ -144,6 +144,7 @@ def test_every_log_is_checked(database, path):
         "rollout_events": "'gate', 0.01, 'Ada', '', 0, NULL, NULL",
         "contracts": "'gate', 'v', '', 'deployment', 1, 1, '', '', 'Ada', ''",
         "kill_events": "'on', 'Ada', ''",
+        "llm_calls": f"'charged', 'r', 'c', '{'a' * 64}', 'm', '', NULL, NULL, 0.5, NULL",
         "trials": "'gate', 'seed', 1, '', '', 'ppo', 0, 8192, 1, 2, 3, 0.1, NULL, 'Ada'",
     }
     assert set(some) == set(LOGS)
