@@ -48,6 +48,7 @@ class Reason(IntEnum):
     GATE_SKIP = 16
     OVERRIDE = 17  # the meta-learner set a take aside
     SIZED_TO_ZERO = 18  # the portfolio agent left nothing
+    STALE = 19  # its bar came too late to act on
 
     @property
     def text(self) -> str:
@@ -61,6 +62,7 @@ class Reason(IntEnum):
 
 
 _STAGE = {
+    Reason.STALE: "data",
     Reason.POSITION_OPEN: "account",
     Reason.GATE_SKIP: "gate",
     Reason.EXPERT_SKIP: "expert",
@@ -83,5 +85,6 @@ _STAGE = {
 }
 
 STAGES = (
-    "account", "gate", "expert", "meta_learner", "sizing", "portfolio", "limits", "entry", "taken",
+    "data", "account", "gate", "expert", "meta_learner", "sizing", "portfolio", "limits", "entry",
+    "taken",
 )  # fmt: skip

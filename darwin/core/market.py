@@ -69,7 +69,8 @@ class Bars:
     """Columnar OHLCV of one instrument, oldest first; every array has shape (n,).
 
     `time` is the open time in ms UTC, strictly increasing. Providers hand out checked bars only
-    (`darwin.data.checks`). `volume` may be NaN where the source has none.
+    (`darwin.data.checks`). `volume` may be NaN where the source has none. `stale` says which bars
+    came too late to act on their close; None: none did.
     """
 
     symbol: str
@@ -81,6 +82,7 @@ class Bars:
     close: FloatArray
     volume: FloatArray
     funding: Funding | None = None
+    stale: BoolArray | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -101,6 +103,7 @@ class Bars:
             low=self.low[cut],
             close=self.close[cut],
             volume=self.volume[cut],
+            stale=None if self.stale is None else self.stale[cut],
         )
 
     def row(self, i: int) -> Bar:

@@ -9,6 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from darwin.core.clock import stale_instants
 from darwin.core.market import Bars, FloatArray, IntArray
 from darwin.errors import DataError
 from darwin.trading.costs import funding_paid_until
@@ -111,6 +112,7 @@ class RunningClock:
         self.time: Window[np.int64] = Window(np.array([-1]))
         self.close = tuple(Window(np.array([np.nan])) for _ in self._symbols)
         self.funding = tuple(Window(np.zeros(1)) if pays else None for pays in with_funding)
+        self.stale: Window[np.bool_] = Window(np.zeros(1, dtype=np.bool_))
         self._last: list[int | None] = [None] * len(self._symbols)
         self.now = Point(-1, -1, 0)
 
@@ -135,6 +137,8 @@ class RunningClock:
             if len(bars):
                 self._last[number] = int(bars.time[-1])
         self.time.move(time)
+        stale = stale_instants(chunk, places, len(time))
+        self.stale.move(np.zeros(len(time), dtype=np.bool_) if stale is None else stale)
         counts = np.bincount(np.concatenate(places), minlength=len(time))
         upto = self.now.bars + np.cumsum(counts)
         arrival = Arrival(chunk, first, time, upto, tuple(places), since, tuple(paid))

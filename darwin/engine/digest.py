@@ -31,9 +31,10 @@ def data_digest(markets: Sequence[Bars], reached: int) -> str:
 class DataDigest:
     """SHA-256 over bars in the order of instant and symbol, number by number.
 
-    A bar is eight words of 64 bits, little-endian: number of its symbol, open time, open, high,
-    low, close, volume, and how many funding payments fall due at it; then the stamp and rate of
-    each of these. An unknown volume is always the same NaN.
+    A bar is eight words of 64 bits, little-endian: number of its symbol (plus 2^32 if the bar came
+    too late to act on), open time, open, high, low, close, volume, and how many funding payments
+    fall due at it; then the stamp and rate of each of these. An unknown volume is always the same
+    NaN.
     """
 
     def __init__(self) -> None:
@@ -71,7 +72,9 @@ def _words(arrival: Arrival) -> tuple[IntArray, IntArray]:
     start = np.empty_like(ends)
     start[order] = ends - length[order]
     words = np.empty(int(ends[-1]), dtype=np.int64)
-    words[start], words[start + 1] = symbol, np.concatenate([b.time for b in arrival.chunk])
+    late = [np.zeros(len(b), np.bool_) if b.stale is None else b.stale for b in arrival.chunk]
+    words[start] = symbol + (np.concatenate(late).astype(np.int64) << 32)
+    words[start + 1] = np.concatenate([b.time for b in arrival.chunk])
     for nth, name in enumerate(("open", "high", "low", "close", "volume"), start=2):
         column = np.concatenate([getattr(bars, name) for bars in arrival.chunk])
         words[start + nth] = np.where(np.isnan(column), np.nan, column).view(np.int64)

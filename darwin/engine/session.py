@@ -111,7 +111,7 @@ class Session:
         foresight = Foresight.of(table, outcomes, self.markets, clock, self.rules.costs)
         funding = funding_by_instant(self.markets, clock)
         verdict = self.decider.takes_everything
-        alone = inputs is None and self.agents is None
+        alone = inputs is None and self.agents is None and clock.stale is None
         if verdict is not None and alone and bulk.applies(self.rules):
             facts = self._walk_in_bulk(table, outcomes, foresight, clock, verdict)
             if journal is not None:

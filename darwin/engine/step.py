@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO, Decision
 from darwin.core.candidate import Candidate
 from darwin.core.decision import Reason, Verdict
 from darwin.core.facts import RELEASE, Input
-from darwin.core.market import FloatArray, IntArray
+from darwin.core.market import BoolArray, FloatArray, IntArray
 from darwin.core.ports import Broker, Decider, Inputs, Moment, Witness
 from darwin.core.trade import Cancel, Fill, Order
 from darwin.engine.consult import Door
@@ -59,6 +59,18 @@ class Times(Protocol):
         ...
 
 
+class Flags(Protocol):
+    """Yes or no by instant."""
+
+    def item(self, instant: int, /) -> Any:
+        """Whether it is so at `instant`."""
+        ...
+
+    def __getitem__(self, instants: slice, /) -> BoolArray:
+        """Whether it is so at `instants`."""
+        ...
+
+
 class Instants(Protocol):
     """As much of a run's clock as a step looks at."""
 
@@ -70,6 +82,11 @@ class Instants(Protocol):
     @property
     def close(self) -> Sequence[Series]:
         """Per symbol: the last known close."""
+        ...
+
+    @property
+    def stale(self) -> Flags | None:
+        """Whether the bars came too late to act on; None: they never did."""
         ...
 
 
@@ -186,6 +203,9 @@ class Step:
         if self._inputs is not None:
             for one in self._inputs.before(candidate):
                 self._on_input(one, candidate)
+        if self._clock.stale is not None and self._clock.stale.item(candidate.instant):
+            self.reasons[candidate.row] = Reason.STALE
+            return
         symbol = candidate.symbol
         busy = self.ledger.count[symbol] + self._waiting[symbol]
         if busy >= self._rules.positions_per_symbol:
@@ -283,7 +303,8 @@ class Step:
             if paid is not None:
                 since = self._funded[entry.candidate_id]
                 equity -= entry.side * entry.units * (paid[start:instant] - since)
-        self.watch.advance(self._clock.time[start:instant], equity)
+        stale = None if self._clock.stale is None else self._clock.stale[start:instant]
+        self.watch.advance(self._clock.time[start:instant], equity, stale)
         self._watched = instant
 
     def account(self, instant: int) -> Account:

@@ -20,10 +20,11 @@ KINDS = (
     "evidence refuted",
     "drawdown",
     "data gap",
+    "stale data",
 )
 (
     DEGRADATION, OVERRIDES, LOW_RATE, BREAKER, CHALLENGER_BREAKER, REFUSED, STALE, REFUTED,
-    DRAWDOWN, GAP,
+    DRAWDOWN, GAP, LATE,
 ) = KINDS  # fmt: skip
 
 SILENCE_MS = DAY_MS
@@ -95,12 +96,16 @@ class Monitor:
             return self._raise(time, OVERRIDES, agent, detail)
         if event.kind == "reducing":
             return self._raise(time, DRAWDOWN, agent, detail)
+        if event.kind == "stale":
+            return self._raise(time, LATE, agent, detail)
         if event.kind == circuit.CLOSED:
             self.is_over(BREAKER, agent)
         elif event.kind == circuit.OF_CHALLENGER + circuit.CLOSED:
             self.is_over(CHALLENGER_BREAKER, agent)
         elif event.kind == "resumed":
             self.is_over(DRAWDOWN, agent)
+        elif event.kind == "fresh":
+            self.is_over(LATE, agent)
         return []
 
     def missed_bars(self, time: int, detail: str) -> list[Alert]:

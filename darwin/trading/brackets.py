@@ -56,13 +56,20 @@ class Ends:
 
 
 def advance(
-    state: Brackets, open_: FloatArray, high: FloatArray, low: FloatArray, known: BoolArray
+    state: Brackets,
+    open_: FloatArray,
+    high: FloatArray,
+    low: FloatArray,
+    known: BoolArray,
+    unattended: BoolArray | None = None,
 ) -> Ends:
     """Move brackets over the next w bars, prices of shape (k, w), mirrored for shorts.
 
     `known` is false beyond the end of the data; nothing ends there. Per bar: the time stop and an
     open beyond the stop leave at the open, then the stop, then an open beyond the target, then the
-    target. `state` is brought forward in place for those that did not end.
+    target. At an open that is `unattended` no time stop is there to leave: it does at the first
+    later one that is not, while stop and target rest at the venue. `state` is brought forward in
+    place for those that did not end.
     """
     k, w = open_.shape
     reached = np.maximum.accumulate(np.column_stack((state.highest, high)), axis=1)
@@ -76,6 +83,8 @@ def advance(
     target = state.target[:, None]
     stopped = low <= stop
     time_up = np.arange(w) >= state.bars_left[:, None]
+    if unattended is not None:
+        time_up &= ~unattended
     ended = (stopped | (high >= target) | time_up) & known
     state.bars_left = state.bars_left - w
 
@@ -209,18 +218,22 @@ def _resolve_rows(table: CandidateTable, bars: Bars, live: IntArray, out: Outcom
     out.ambiguous[rows] = ends.ambiguous[done]
 
 
-def walk(bars: Bars, at: IntArray, short: BoolArray, state: Brackets) -> Ends:
+def walk(
+    bars: Bars, at: IntArray, short: BoolArray, state: Brackets, *, was_stale: bool = False
+) -> Ends:
     """Advance brackets from bar `at` (k,) to the end of `bars`, in blocks that grow as they end.
 
-    `offset` of the result counts from the first of `bars`. `state` is brought forward in place for
-    those that did not end, so that the walk may go on over later bars.
+    `was_stale` says that the bar before these came too late to act on. `offset` of the result
+    counts from the first of `bars`. `state` is brought forward in place for those that did not end,
+    so that the walk may go on over later bars.
     """
     n, k = len(bars), len(at)
     ended = _none_ended(k)
+    blind = _unattended(bars, was_stale=was_stale)
     live, going, block = np.arange(k), state.keep(np.ones(k, dtype=np.bool_)), _FIRST_BLOCK
     while len(live):
         width = min(block, n - int(at.min()))
-        ends = advance(going, *_ahead(bars, at, short[live], width))
+        ends = advance(going, *_ahead(bars, at, short[live], width, blind))
         done = ends.offset >= 0
         rows = live[done]
         ended.offset[rows] = at[done] + ends.offset[done]
@@ -243,10 +256,20 @@ def _none_ended(k: int) -> Ends:
     return Ends(np.full(k, _NOT_YET), price, none, none.copy(), ambiguous)
 
 
+def _unattended(bars: Bars, *, was_stale: bool) -> BoolArray | None:
+    """At which opens nobody acts, as the bar before came too late, (n,); None: at none."""
+    if bars.stale is None and not was_stale:
+        return None
+    stale = np.zeros(len(bars), dtype=np.bool_) if bars.stale is None else bars.stale
+    return np.concatenate(([was_stale], stale[:-1]))
+
+
 def _ahead(
-    bars: Bars, at: IntArray, short: BoolArray, width: int
-) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray]:
-    """The bars at[i], at[i] + 1, … as `advance` wants them: open, high, low, known, (k, width).
+    bars: Bars, at: IntArray, short: BoolArray, width: int, blind: BoolArray | None
+) -> tuple[FloatArray, FloatArray, FloatArray, BoolArray, BoolArray | None]:
+    """The bars at[i], at[i] + 1, … as `advance` wants them, (k, width): open, high, low, known.
+
+    With them, at which opens nobody acts.
 
     Beyond the last bar stands the last bar again, which makes no extreme more extreme.
     """
@@ -259,7 +282,7 @@ def _ahead(
         mirror = short[:, None]
         high, low = np.where(mirror, -low, high), np.where(mirror, -high, low)
         open_ = np.where(mirror, -open_, open_)
-    return open_, high, low, known
+    return open_, high, low, known, None if blind is None else blind[index]
 
 
 def _charge(table: CandidateTable, bars: Bars, costs: Costs, out: OutcomeTable) -> None:

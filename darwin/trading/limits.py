@@ -9,7 +9,10 @@ import numpy as np
 
 from darwin.core.account import SafetyEvent
 from darwin.core.decision import Reason
-from darwin.core.market import DAY_MS, FloatArray, IntArray
+from darwin.core.market import DAY_MS, BoolArray, FloatArray, IntArray
+
+STALE, FRESH = "stale", "fresh"
+"""Kinds of what happens to an account whose bars come too late, and in time again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,8 @@ class LossWatch:
     """
 
     __slots__ = (
-        "_blocked", "_day", "_day_start", "_last", "_limits", "_reduced_at", "_tell", "events",
-        "halted", "peak",
+        "_blocked", "_day", "_day_start", "_last", "_limits", "_reduced_at", "_stale", "_tell",
+        "events", "halted", "peak",
     )  # fmt: skip
 
     def __init__(
@@ -85,7 +88,7 @@ class LossWatch:
         self._limits, self._tell = limits, tell
         self._day = -1
         self._day_start = self._last = self.peak = starting_equity_usd
-        self._blocked = False
+        self._blocked = self._stale = False
         self._reduced_at: int | None = None
         self.halted = False
         self.events: list[SafetyEvent] = []
@@ -110,23 +113,43 @@ class LossWatch:
             self.halted, self._reduced_at, self.peak = False, None, equity
             self._note(SafetyEvent(time, "resumed", why, row))
 
-    def advance(self, time: IntArray, equity: FloatArray) -> None:
-        """Fold marks: bar open `time` (k,) and `equity` at those closes (k,)."""
+    def advance(self, time: IntArray, equity: FloatArray, stale: BoolArray | None = None) -> None:
+        """Fold marks: bar open `time` (k,) and `equity` at those closes (k,).
+
+        `stale` says which of them are of bars that came too late to act on; None: none of them.
+        """
         if len(time) == 0:
             return
+        turns = self._turns(time, stale)
         limits = self._limits
         if limits.max_daily_loss_fraction is None and limits.max_drawdown_fraction is None:
             self.peak = max(self.peak, float(equity.max()))
+            self._note_all(turns)
             return
         days = time // DAY_MS
         if days[0] == days[-1]:
-            self._advance_day(int(days[0]), time, equity)
+            self._note_all([*turns, *self._advance_day(int(days[0]), time, equity)])
             return
         starts = np.flatnonzero(np.diff(days)) + 1
+        happened = turns
         for a, b in zip((0, *starts.tolist()), (*starts.tolist(), len(time)), strict=True):
-            self._advance_day(int(days[a]), time[a:b], equity[a:b])
+            happened += self._advance_day(int(days[a]), time[a:b], equity[a:b])
+        self._note_all(happened)
 
-    def _advance_day(self, day: int, time: IntArray, equity: FloatArray) -> None:
+    def _turns(self, time: IntArray, stale: BoolArray | None) -> list[SafetyEvent]:
+        """Where bars begin to come too late, and where they are in time again."""
+        if stale is None or not (self._stale or stale.any()):
+            return []
+        turned = np.flatnonzero(np.diff(stale, prepend=self._stale))
+        self._stale = bool(stale[-1])
+        return [
+            SafetyEvent(int(time[at]), STALE, "bars came too late to act on: no entries")
+            if stale[at]
+            else SafetyEvent(int(time[at]), FRESH, "bars come in time again")
+            for at in turned.tolist()
+        ]
+
+    def _advance_day(self, day: int, time: IntArray, equity: FloatArray) -> list[SafetyEvent]:
         if day != self._day:
             self._day, self._day_start, self._blocked = day, self._last, False
         self._last = float(equity[-1])
@@ -142,6 +165,9 @@ class LossWatch:
                 happened.append(
                     SafetyEvent(int(time[at]), "daily_loss", f"lost {lost:.2%} since the day began")
                 )
+        return happened
+
+    def _note_all(self, happened: list[SafetyEvent]) -> None:
         for event in sorted(happened, key=lambda event: event.time):
             self._note(event)
 

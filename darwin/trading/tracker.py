@@ -59,7 +59,7 @@ class Tracker:
     def __init__(self, symbol: int, costs: Costs, tick: float | None = None) -> None:
         """Begin before the first bar of `symbol`, the number of it in the run."""
         self._symbol, self._costs, self._tick = symbol, costs, tick
-        self._bars = 0
+        self._bars, self._was_stale = 0, False
         self._waiting: CandidateTable | None = None  # their next bar has not come
         self._waiting_rows: IntArray = np.empty(0, dtype=np.int64)
         self._held: _Held | None = None
@@ -87,6 +87,7 @@ class Tracker:
             start = np.zeros(len(self._held), dtype=np.int64)
             start[len(start) - len(at) :] = at
             self._follow(bars, start, paid, told)
+        self._was_stale = bars.stale is not None and bool(bars.stale[-1])
         return told.tracked()
 
     def finish(self, close: float, paid: float, last: int) -> Tracked:
@@ -166,7 +167,7 @@ class Tracker:
         held, state = self._held, self._state
         if held is None or state is None:
             return
-        ends = walk(bars, at, held.side < 0, state)
+        ends = walk(bars, at, held.side < 0, state, was_stale=self._was_stale)
         out = ends.offset >= 0
         if not out.any():
             return

@@ -163,6 +163,7 @@ def chunks(markets: Sequence[Bars], sizes: Sequence[int]) -> Iterator[list[Bars]
 
 def joined(parts: Sequence[Bars]) -> Bars:
     """Bars one after the other, as copies."""
-    columns = ("time", "open", "high", "low", "close", "volume")
+    columns = ["time", "open", "high", "low", "close", "volume"]
+    columns += [] if parts[0].stale is None else ["stale"]
     whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in columns}
     return replace(parts[0], **whole)

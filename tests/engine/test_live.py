@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from darwin.core.decision import Reason
 from darwin.core.facts import ORDERED, Facts
 from darwin.core.market import DAY_MS, Bars
 from darwin.core.ports import Inputs
-from darwin.core.trade import Order, Status
+from darwin.core.trade import Exit, Order, Status
 from darwin.engine.arrivals import arrivals
 from darwin.engine.live import Live
 from darwin.engine.marks import daily_marks
@@ -107,6 +108,44 @@ def test_a_run_fed_in_chunks_tells_what_its_replay_tells(seed, exits, per_symbol
         *three_markets(seed), exits=exits, costs=DEAR, positions_per_symbol=per_symbol, warmup=3
     )
     assert_same_run(whimsical(session, seed, rate), sizes)
+
+
+def with_outages(markets: Sequence[Bars], outages: Sequence[tuple[int, int]]) -> list[Bars]:
+    """The same bars, of which those that open within an outage, in hours, came too late."""
+    start = min(int(bars.time[0]) for bars in markets)
+    hour = [(bars.time - start) // 3_600_000 for bars in markets]
+    return [
+        replace(
+            bars,
+            stale=np.logical_or.reduce([(at >= a) & (at < a + n) for a, n in outages]),
+        )
+        for bars, at in zip(markets, hour, strict=True)
+    ]
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    exits=st.lists(exits_of_all_kinds, min_size=1, max_size=3),
+    rate=st.sampled_from([0.05, 0.3, 0.9]),
+    sizes=chunk_sizes,
+    outages=st.lists(st.tuples(st.integers(0, 100), st.integers(1, 20)), min_size=1, max_size=4),
+)
+def test_a_run_with_outages_tells_what_its_replay_tells(seed, exits, rate, sizes, outages):
+    markets = with_outages(three_markets(seed), outages)
+    session = session_over(*markets, exits=exits, costs=DEAR, positions_per_symbol=2, warmup=3)
+    journal = assert_same_run(whimsical(session, seed, rate), sizes)
+    late = {int(t) for bars in markets for t in bars.time[bars.stale]}
+    assert not late & {order.bar_time for order in journal.of("orders")}
+    following = {
+        (s, int(after))
+        for s, bars in enumerate(markets)
+        for after, stale in zip(bars.time[1:], bars.stale[:-1], strict=True)
+        if stale
+    }
+    left = [fill for fill in journal.of("fills") if fill.reason == Exit.TIME_STOP]
+    assert not following & {(fill.symbol, fill.time) for fill in left}
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ def test_the_kinds_are_those_that_were_promised():
     assert KINDS == (
         "performance degradation", "excessive overrides", "low decision rate", "breaker opened",
         "challenger breaker opened", "model refused", "model stale", "evidence refuted",
-        "drawdown", "data gap",
+        "drawdown", "data gap", "stale data",
     )  # fmt: skip
 
 
@@ -55,6 +55,7 @@ def test_the_kinds_are_those_that_were_promised():
         ),
         (lambda m, t, d: m.happened(event("reducing", t, "", d)), "drawdown", ""),
         (lambda m, t, d: m.missed_bars(t, d), "data gap", ""),
+        (lambda m, t, d: m.happened(event("stale", t, "", d)), "stale data", ""),
         (lambda m, t, d: m.degraded(t, GATE, d), "performance degradation", GATE),
         (lambda m, t, d: m.refuted(t, PORTFOLIO, d), "evidence refuted", PORTFOLIO),
     ],
