@@ -61,16 +61,20 @@ class Wired:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def wire(loaded: Loaded, *, record_features: bool = True) -> Wired:
-    """Build all that a run needs, and load its bars.
+def wire(
+    loaded: Loaded, *, record_features: bool = True, provider: Provider | None = None
+) -> Wired:
+    """Build all that a run needs, and load its bars, from `provider` where one is handed in.
 
     Raises ConfigError for all faults in plug-ins' options together, DataError for bad bars.
     """
     refuse_bad_options(loaded)
     config = loaded.config
-    provider: Provider = plugins.factory("provider", config.market.provider)(config.market)
+    handed_in = provider is not None
+    provider = provider or provider_of(config.market)
     markets = tuple(provider.bars(symbol) for symbol in config.market.symbols)
-    _require_bars(markets, config.market)
+    if not handed_in:
+        _require_bars(markets, config.market)
     rules = rules_of(config)
     agents = _agents(config)
     session = Session(
@@ -108,6 +112,12 @@ def wire(loaded: Loaded, *, record_features: bool = True) -> Wired:
             *_gap_notes(markets, session.quiet),
         ),
     )
+
+
+def provider_of(market: MarketConfig) -> Provider:
+    """The source of bars that a config names; nothing is loaded yet."""
+    provider: Provider = plugins.factory("provider", market.provider)(market)
+    return provider
 
 
 def live(

@@ -31,7 +31,7 @@ def observations(
     not what they were, ModelError where a model of another agent is not to be had.
     """
     run = find_begun(database, run_id)
-    _, wired = rewire(run, artifacts_dir)
+    _, wired = rewire(run, artifacts_dir, database)
     session, others = wired.session, wired.session.agents
     if wired.agents is not None:
         require_models(wired.agents.policies, database, run)
