@@ -37,7 +37,7 @@ class DataError(DarwinError):
 
 
 class UnreachableError(DataError):
-    """A source of bars does not answer now; asked later, it may."""
+    """A source of data that gave no answer in time; it may give one later."""
 
 
 class ModelError(DarwinError):

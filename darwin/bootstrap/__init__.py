@@ -263,24 +263,22 @@ def _require_bars(markets: tuple[Bars, ...], market: MarketConfig) -> None:
         )
 
 
-_READ_BY_ONE = {
+_READ_BY_SOME = {
+    "ccxt": ("exchange", "end"),
     "files": ("path", "end", "funding"),
+    "klines": ("base_url", "end"),
     "synthetic": ("bars", "seed", "edge", "annual_volatility", "jumps_per_year"),
 }
 
 
 def _idle_notes(market: MarketConfig) -> tuple[str, ...]:
     """Say which keys were set that this provider does not read."""
-    others = [keys for name, keys in _READ_BY_ONE.items() if name != market.provider]
-    if market.provider not in _READ_BY_ONE:
+    own = _READ_BY_SOME.get(market.provider)
+    if own is None:
         return ()
     fields = MarketConfig.model_fields
-    idle = [
-        f"market.{key}"
-        for keys in others
-        for key in keys
-        if getattr(market, key) != fields[key].default
-    ]
+    others = dict.fromkeys(key for keys in _READ_BY_SOME.values() for key in keys if key not in own)
+    idle = [f"market.{key}" for key in others if getattr(market, key) != fields[key].default]
     return _note_on(idle, f"The provider '{market.provider}' does not read {{}}.")
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from darwin.bootstrap import Wired, wire
 from darwin.config.load import Loaded, load_resolved
 from darwin.core.market import Bars, Timeframe
+from darwin.data.names import labelled
 from darwin.engine.digest import data_digest
 from darwin.errors import ConfigError, DataError
 from darwin.store.db import Database
@@ -25,7 +26,7 @@ def wire_here(loaded: Loaded, database: Database) -> Wired:
     if config.mode != "paper":
         return wire(loaded)
     timeframe = Timeframe.parse(config.market.timeframe)
-    return wire(loaded, provider=FedBars(database, config.run_id, timeframe))
+    return wire(loaded, provider=FedBars(database, config.run_id, timeframe, labelled))
 
 
 def rewire(run: Begun, artifacts_dir: str, database: Database) -> tuple[Loaded, Wired]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT = "heartbeat.json"
 _BEAT_S = 1.0  # between two heartbeats, at least
+_BAD_LOOKS = 20  # in a row: a venue that shows bad bars so often is not to be traded on
 _BEHIND_AT_ONCE = 4_096  # instants that an earlier attempt has seen, fed again together
 
 
@@ -89,14 +90,13 @@ class _Desk:
     def work(self, markets: Sequence[Bars], until_ms: int | None) -> None:
         """Go on after what is on record of `markets`."""
         from darwin.engine.gathering import Gathering
-        from darwin.errors import UnreachableError
+        from darwin.errors import DataError, UnreachableError
 
         seen = [int(bars.time[-1]) for bars in markets if len(bars)]
         grace_ms = round(self._live.grace_seconds * 1000)
-        gathering = Gathering(
-            self._config.market.symbols, self._timeframe, grace_ms, max(seen, default=None)
-        )
-        state = "stopped"
+        names = [bars.symbol for bars in markets]
+        gathering = Gathering(names, self._timeframe, grace_ms, max(seen, default=None))
+        state, bad = "stopped", 0
         try:
             while True:
                 try:
@@ -104,8 +104,14 @@ class _Desk:
                         state = "finished"
                         return
                     self._back()
+                    bad = 0
                 except UnreachableError as fault:
                     self._gone(fault)
+                except DataError as fault:  # half a candle is whole a moment later
+                    bad += 1
+                    if bad >= _BAD_LOOKS:
+                        raise
+                    self._log.warning("run %s: asked again for %s", self._run.run_id, fault)
                 self._beat.tell("unreachable" if self._away else "waiting", gathering)
                 time.sleep(self._live.poll_seconds)
         finally:

@@ -10,10 +10,13 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_v
 from darwin.config.block import Block
 from darwin.config.rl import RlConfig
 from darwin.config.values import (
+    BASE_URL,
     AnyPath,
+    BaseUrl,
     Bps,
     Count,
     CountOrNone,
+    ExchangeId,
     Fraction,
     Instant,
     Multiple,
@@ -38,6 +41,8 @@ class MarketConfig(Block):
 
     provider: Name
     path: AnyPath | None = None
+    base_url: BaseUrl = BASE_URL
+    exchange: ExchangeId | None = None
     symbols: Symbols
     timeframe: TimeframeName
     start: Instant | None = None
@@ -70,6 +75,13 @@ class MarketConfig(Block):
         if path is None and info.data.get("provider") == "files":
             raise fault("is required by market.provider 'files'", "write the folder of the files")
         return path
+
+    @field_validator("exchange")
+    @classmethod
+    def _ccxt_has_an_exchange(cls, exchange: str | None, info: ValidationInfo) -> str | None:
+        if exchange is None and info.data.get("provider") == "ccxt":
+            raise fault("is required by market.provider 'ccxt'", 'write for example "kraken"')
+        return exchange
 
     @field_validator("end")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -40,12 +40,19 @@ def keep_bars(
 class FedBars:
     """The bars on record of one run. Implements `core.ports.Provider`."""
 
-    def __init__(self, database: Database, run_id: str, timeframe: Timeframe) -> None:
-        """Read nothing yet; a run that is not on record was fed nothing."""
+    def __init__(
+        self, database: Database, run_id: str, timeframe: Timeframe, name_of: Callable[[str], str]
+    ) -> None:
+        """Read nothing yet; a run that is not on record was fed nothing.
+
+        `name_of` says how the bars of a symbol of the config are called.
+        """
         self._database, self._run_id, self._timeframe = database, run_id, timeframe
+        self._name_of = name_of
 
     def bars(self, symbol: str) -> Bars:
         """All bars of `symbol`, none if there are none. Raises IntegrityError out of order."""
+        symbol = self._name_of(symbol)
         table = schema.bars
         names = ("time", *_PRICES, "volume", "stale")
         query = (

@@ -38,6 +38,8 @@ FULL: dict[str, Any] = {
     "market": {
         "provider": "synthetic",
         "path": "data/",
+        "base_url": "http://127.0.0.1:8080",
+        "exchange": "kraken",
         "symbols": ["BTC/USDT", "ETH/USDT"],
         "timeframe": "1h",
         "start": "2020-01-01",
