@@ -36,7 +36,10 @@ def compared(desk: Desk, a: str, b: str, *more: str) -> dict[str, Any]:
         earned = net[b].get(ids[1], 0.0) - net[a].get(ids[0], 0.0)
         assert one["usd"] == pytest.approx(earned, abs=1e-9)
         assert sum(one["parts"].values()) == pytest.approx(earned, abs=1e-9)
-    reported = desk.metrics(b)["net_pnl_usd"] - desk.metrics(a)["net_pnl_usd"]
+    told = {side: desk.metrics(one)["net_pnl_usd"] for side, one in (("a", a), ("b", b))}
+    for side, earned in told.items():
+        assert tree[side]["net_pnl_usd"] == pytest.approx(earned, abs=1e-6)
+    reported = told["b"] - told["a"]
     assert sum(one["usd"] for one in tree["causes"]) == pytest.approx(reported, abs=1e-6)
     assert tree["net_pnl_usd"]["difference"] == pytest.approx(reported, abs=1e-6)
     assert tree["net_pnl_usd"]["remainder"] == pytest.approx(0.0, abs=1e-6)
@@ -64,6 +67,8 @@ def test_dearer_fees_are_cost_and_the_account_they_leave_is_a_knock_on(desk: Des
     tree = compared(desk, "base", "dear")
     assert set(causes(tree)) == {"size", "cost"}
     assert [change["key"] for change in tree["config"]] == ["costs.taker_bps"]
+    untraded = {one["what"] for one in tree["differences"] if one["a"]["trade"] is None}
+    assert untraded == {"outcome alone"}
     size, cost = (one for one in tree["causes"] if one["candidates"])
     assert size["knock_on"] == size["candidates"]
     assert size["knock_on_usd"] == size["usd"]
@@ -98,6 +103,7 @@ def test_fewer_bars_are_data_from_where_they_end(desk: Desk) -> None:
     run(desk, "short", "market.bars=1200")
     tree = compared(desk, "base", "short")
     assert set(causes(tree)) == {"data"}
+    assert {one["what"] for one in tree["differences"]} == {"range", "course"}
     end = tree["b"]["last_bar"]
     assert {one["bar_time"] > end for one in tree["differences"] if one["b"] is None} == {True}
     assert tree["data"]["first_seen_at"] > end
@@ -153,7 +159,9 @@ def test_fed_bar_by_bar_there_is_no_difference(desk: Desk) -> None:
     tree = compared(desk, "few", "fed")
     assert tree["a"]["trades"] > 0
     assert (tree["no_difference"], tree["differences"], tree["config"]) == (True, [], [])
-    assert tree["data"]["told_by_digests"] is False
+    assert tree["data"] == {
+        "bars_differ": False, "told_by_digests": False, "first_seen_at": None,
+    }  # fmt: skip
     done = desk.darwin("runs", "compare", "few", "fed")
     assert (done.returncode, done.stderr) == (0, "")
     assert "no difference" in done.stdout.splitlines()[-1]

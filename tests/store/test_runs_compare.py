@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from darwin.engine.result import RunResult
 from darwin.store.db import connect
 from darwin.store.runs import begin_run
 from tests.store.conftest import HELD, NOW, SKIPPED, TAKEN, hour, identity, keep, record, worked_out
+from tests.store.verified import folded, overwrite, root_page, tampering
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +80,8 @@ BOTH = {"units": 4.0, "fee_usd": 0.2}
          {"fill": 2.0, "cost": -0.2}),
         ((BOTH, BOTH | {"funding_usd": 0.6}), "size", "units", {"size": 7.5}),
         (({"units": 4.0}, {"units": 4.0}), "size", "units", {"size": 7.5, "cost": 0.5}),
+        ((BOTH | {"price": 99.0, "mid_price": 99.0}, BOTH | {"funding_usd": 0.6}), "fill", "entry",
+         {"fill": 2.0, "size": 9.5}),
         (({}, {"price": 103.9}), "cost", "price", {"cost": -0.2}),
         (({"fee_usd": 0.4}, {"funding_usd": 0.0}), "cost", "fees and funding", {}),
         (({"fee_usd": 0.4, "price": 100.5}, {}), "cost", "price and fees", {"cost": -1.3}),
@@ -172,6 +173,23 @@ def test_a_candidate_of_one_run_alone_is_a_signal_on_the_same_bars_and_else_data
         assert (gone["b"], come["a"]) == (None, None)
 
 
+def test_another_bracket_is_data_unless_the_playbooks_have_other_terms(
+    recorded: Path, darwin: Darwin
+) -> None:
+    run = worked_out()
+    table = run.candidates
+    wider = replace(table, stop_distance=table.stop_distance + np.eye(6)[0])
+    other = replace(run, candidates=wider)
+    terms = json.dumps({"limits": {"max_orders_per_bar": 5}, "playbooks": [{"name": "breakout"}]})
+    also(recorded, other, "two", **OTHER_BARS)
+    also(recorded, other, "three", **OTHER_BARS, config_json=terms)
+    also(recorded, other, "four")
+    for run_id, cause in (("two", "data"), ("three", "signal"), ("four", "signal")):
+        [one] = compared(darwin, "one", run_id)["differences"]
+        assert (one["cause"], one["what"]) == (cause, "bracket")
+        assert one["a"]["candidate_id"] == TAKEN
+
+
 def test_runs_of_two_databases_are_compared(recorded: Path, darwin: Darwin, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.sqlite"
     record(elsewhere, filled({}, {"fee_usd": 0.6}))
@@ -227,10 +245,8 @@ def test_a_record_that_contradicts_itself_is_exit_4_and_the_row_is_named(
     recorded: Path, darwin: Darwin, sql: str, said: str
 ) -> None:
     also(recorded, worked_out())
-    with closing(sqlite3.connect(recorded)) as raw:
-        raw.execute("PRAGMA ignore_check_constraints = ON")
+    with tampering(recorded) as raw:
         raw.execute(sql.format(mine="run_id = 'one'"))
-        raw.commit()
     for pair in (("one", "two"), ("two", "one")):
         code, out, err = darwin("runs", "compare", *pair)
         assert (code, out) == (4, "")
@@ -257,3 +273,20 @@ def test_the_candidates_that_matter_most_come_first_with_a_hint(
     assert [line.split()[0] for line in lines[first + 1 : first + 3]] == [HELD, TAKEN]
     assert "target, 2 units, net +7.5000" in lines[first + 2]
     assert lines[-1] == f"`darwin why {HELD} --run one` tells more of one"
+
+
+def test_a_value_of_another_type_is_named(recorded: Path, darwin: Darwin) -> None:
+    with tampering(recorded, loose=True) as raw:
+        raw.execute("UPDATE fills SET price = 'dear' WHERE kind = 'exit'")
+    code, out, err = darwin("runs", "compare", "one", "one")
+    assert (code, out, len(err.splitlines())) == (4, "", 3)
+    assert "of fills has no number in price" in err
+
+
+def test_pages_that_cannot_be_read_are_exit_4(recorded: Path, darwin: Darwin) -> None:
+    folded(recorded)
+    page = root_page(recorded, "candidates")
+    overwrite(recorded, page.start, b"\xff" * len(page))
+    code, out, err = darwin("runs", "compare", "one", "one")
+    assert (code, out, len(err.splitlines())) == (4, "", 3)
+    assert "the database is damaged" in err
