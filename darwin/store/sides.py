@@ -84,7 +84,7 @@ def _named(database: Database, run_id: str) -> Iterator[None]:
         yield
     except IntegrityError as found:
         found.where = str(database.path)
-        found.mend = f"`darwin verify {run_id}` names the first bad row; a backup in its place"
+        found.mend = f"`darwin verify {run_id}` names the first bad row; put a backup in its place"
         raise
 
 
