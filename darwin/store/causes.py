@@ -91,7 +91,7 @@ def split(judged: Judged, a: Told | None, b: Told | None) -> dict[Cause, float]:
     return {cause: usd for cause, usd in parts.items() if usd}
 
 
-_SETUP, _BRACKET = "setup", "bracket"
+_SETUP, _BRACKET, _STALE = "setup", "bracket", Reason.STALE.text
 _WHOLE = (_SETUP, _BRACKET)
 _ROUNDING = 1e-11  # of the price: what two reckonings of one cost may differ by
 
@@ -128,6 +128,8 @@ def _beyond(time: int, reach: Reach) -> bool:
 
 def _data(key: Key, a: Told, b: Told, on: Grounds) -> Judged | None:
     """Other bars up to the signal, or, where bars differ, another way of the same bracket."""
+    if (a.reason == _STALE) != (b.reason == _STALE):
+        return Judged(Cause.DATA, "stale", a.ending, b.ending, at=key.bar_time)
     if not on.bars_differ:
         return None
     what, at = "", key.bar_time

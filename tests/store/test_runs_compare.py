@@ -128,6 +128,15 @@ def test_another_ending_names_stage_and_reason_of_both(recorded: Path, darwin: D
     assert (one["a"]["candidate_id"], one["knock_on"]) == (SKIPPED, True)
 
 
+def test_a_bar_that_came_too_late_for_one_run_is_data(recorded: Path, darwin: Darwin) -> None:
+    run = worked_out()
+    reasons = run.reasons.copy()
+    reasons[1] = Reason.STALE
+    also(recorded, replace(run, reasons=reasons))
+    [one] = compared(darwin, "one", "two")["differences"]
+    assert (one["cause"], one["what"], one["b"]["reason"]) == ("data", "stale", "stale")
+
+
 def moved_close(run: RunResult) -> RunResult:
     table = run.candidates
     return replace(run, candidates=replace(table, close=table.close + np.eye(6)[1]))
