@@ -160,6 +160,7 @@ def test_generated_prices_are_known_as_such():
         client = KlinesClient(server.url)
         assert client.closed("BTC/USDT:SYNTH", HOUR, 0).synthetic
         assert client.closed("BTCUSDT_SYNTH", HOUR, 0).synthetic
+        assert KlinesProvider(server.url, HOUR).bars("BTCUSDT_SYNTH").synthetic
         assert {each.query["symbol"] for each in server.asked("klines")} == {"BTCUSDT_SYNTH"}
         client.close()
 
