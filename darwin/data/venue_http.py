@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from darwin.config.values import base_url_objection
@@ -109,7 +109,7 @@ class VenueHttp:
 
     def _decoded(self, raw: bytes, path: str) -> object:
         try:
-            tree: object = json.loads(raw, parse_constant=_refuse_constant)
+            tree: object = json.loads(raw)
         except (ValueError, RecursionError) as fault:
             raise self._unreadable(path, f"is no JSON ({printable(str(fault))})") from fault
         return tree
@@ -144,7 +144,3 @@ def _message(raw: bytes) -> str:
         return ""
     said = tree.get("msg") if isinstance(tree, dict) else None
     return printable(said) if isinstance(said, str) else ""
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")

@@ -96,6 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         status, _, wait = request.fault.partition(":")
         if status.isdigit():
             more = {"Retry-After": wait} if wait else {}
+            if status.startswith("3"):
+                more["Location"] = self.path
             self._send(int(status), {"code": -1003, "msg": f"HTTP {status} as asked for."}, more)
         elif request.fault == "hang":
             self.server.venue.stopping.wait()

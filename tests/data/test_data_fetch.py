@@ -54,12 +54,14 @@ def test_it_goes_on_after_the_last_bar_of_the_file(form, tmp_path, darwin, venue
     venue.now_ms = int(bars.time[1500]) + HOUR_MS // 2
     assert "1,500 bars came" in darwin(*words(venue, "-o", tmp_path, "--format", form)).out
     venue.requests.clear()
+    replaced = (tmp_path / f"BTCUSDT-1h.{form}").stat().st_ino
     venue.now_ms = int(bars.time[-1]) + HOUR_MS
     ended = darwin(*words(venue, "-o", tmp_path))
     assert "1,000 bars came, 2,500 in" in ended.out
     assert venue.asked("klines")[0].query["startTime"] == str(bars.time[1499])
     path = tmp_path / f"BTCUSDT-1h.{form}"
     assert digest(read_bars(path, "BTC/USDT", HOUR)[0]) == digest(bars)
+    assert path.stat().st_ino != replaced  # put in place whole, not written into
     before = path.stat().st_mtime_ns
     assert "0 bars came, 2,500 in" in darwin(*words(venue, "-o", tmp_path)).out
     assert path.stat().st_mtime_ns == before

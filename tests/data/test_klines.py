@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from darwin.core.market import HOUR_MS, Bars, Timeframe
 from darwin.data.candles import MOST_CANDLES
 from darwin.data.files import digest
-from darwin.data.klines import KlinesClient
+from darwin.data.klines import KlinesClient, KlinesProvider
 from darwin.data.throttle import Window
 from darwin.errors import ConfigError, DataError, UnreachableError
 from darwin.testing.builders import make_bars
@@ -74,11 +75,12 @@ def test_a_long_history_comes_in_pages_and_bit_for_bit(client, venue, bars):
     assert {each.query["limit"] for each in asked} == {str(MOST_CANDLES)}
 
 
-def test_a_range_begins_with_since_and_ends_before_until(client, bars):
+def test_a_range_begins_with_since_and_ends_before_until(client, venue, bars):
     between = client.closed(BTC, HOUR, int(bars.time[10]), int(bars.time[20]))
     assert between.time.tolist() == bars.time[10:20].tolist()
     inside = client.closed(BTC, HOUR, int(bars.time[10]) + 1, int(bars.time[20]) + 1)
     assert inside.time.tolist() == bars.time[11:21].tolist()
+    assert venue.asked("klines")[-1].query["startTime"] == str(bars.time[11])
     assert len(client.closed(BTC, HOUR, int(bars.time[-1]) + HOUR_MS)) == 0
 
 
@@ -143,6 +145,33 @@ def test_who_is_told_to_wait_beyond_the_deadline_gives_up_at_once(venue, fake):
         client.server_time_ms()
     assert fake.naps == []
     client.close()
+
+
+def test_an_answer_that_trickles_is_no_answer(venue):
+    ticks = itertools.count(step=20)  # each look at the clock finds it 20 s later
+    client = KlinesClient(venue.url, clock=lambda: next(ticks), sleep=lambda wait_s: None)
+    with pytest.raises(UnreachableError, match="the answer came too slowly"):
+        client.server_time_ms()
+    client.close()
+
+
+def test_generated_prices_are_known_as_such():
+    with KlinesServer([replace(make_bars(5), symbol="BTC/USDT:SYNTH")]) as server:
+        client = KlinesClient(server.url)
+        assert client.closed("BTC/USDT:SYNTH", HOUR, 0).synthetic
+        assert client.closed("BTCUSDT_SYNTH", HOUR, 0).synthetic
+        assert KlinesProvider(server.url, HOUR).bars("BTCUSDT_SYNTH").synthetic
+        assert {each.query["symbol"] for each in server.asked("klines")} == {"BTCUSDT_SYNTH"}
+        client.close()
+
+
+def test_a_provider_ends_all_symbols_at_one_instant(bars):
+    with KlinesServer([bars, replace(bars, symbol="ETH/USDT")], start_bar=100) as server:
+        provider = KlinesProvider(server.url, HOUR)
+        first = provider.bars("BTC/USDT")
+        server.now_ms += 5 * HOUR_MS
+        assert provider.bars("ETH/USDT").time.tolist() == first.time.tolist()
+        assert len(provider.bars("BTC/USDT")) == 100
 
 
 def test_nobody_at_home_is_no_endless_wait(fake):
