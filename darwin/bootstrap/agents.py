@@ -26,7 +26,14 @@ from darwin.engine.consult import Terms
 from darwin.engine.seat import AgentTerms
 from darwin.errors import ModelError, StorageError
 from darwin.rl.agents.pages import PAGES
-from darwin.rl.graduation.record import basis_words, earned, read_record
+from darwin.rl.graduation.contract import contracts_in, world_of
+from darwin.rl.graduation.record import (
+    NO_CAPITAL,
+    Promotion,
+    basis_words,
+    in_force,
+    read_record,
+)
 from darwin.rl.registry.adoption import start
 from darwin.rl.registry.registry import Registry
 from darwin.rl.serving.demo_models import DEMO_MODELS, DemoModel
@@ -135,16 +142,36 @@ class _Deployment:
     def _standing(self, name: str, agent: AgentConfig, *, check: bool) -> Standing:
         rule = self.policies.stand_in(name)
         serving, challenger = (rule.model, None) if rule else self._on_shelf(name, check=check)
-        live = self.run.identity.mode != "replay"
-        record = read_record(self.database, name)
-        promoted, stage = earned(record, serving, self.run.run_id, live=live)
-        basis = basis_words(record, self.run.run_id, live=live) if promoted else ""
+        held = in_force(
+            read_record(self.database, name),
+            self.run.run_id,
+            live=self.config.mode == "paper",
+            fed=self.run.identity.mode == "feed",
+        )
+        if held is not None and (held.model != serving or not self._in_this_world(name, held)):
+            held = None
+        promoted, stage = held is not None, NO_CAPITAL if held is None else held.stage
+        basis = basis_words(held)
         standing = Standing(
             name, serving, "" if serving else NOT_DEPLOYED, None, promoted, stage, challenger, basis
         )
         if serving is None or rule or not check:
             return standing
         return self._tried(standing, may_act=agent.mode != "observe")
+
+    def _in_this_world(self, name: str, held: Promotion) -> bool:
+        """Whether what a promotion rests on was shown in the world that this run is.
+
+        Other playbooks, costs, symbols, another expert or timeframe: then it shows nothing here. A
+        promotion without evidence is a person's word, which holds wherever the model serves.
+        """
+        digest = held.basis.detail.get("contract")
+        if digest is None or held.basis.override:
+            return True
+        here = world_of(json.loads(self.run.identity.config_json))
+        with self.database.read() as connection:
+            terms = [one.terms for one in contracts_in(connection, name)]
+        return any(one.digest == digest and one.world == here for one in terms)
 
     def _on_shelf(self, name: str, *, check: bool) -> tuple[Model | None, Model | None]:
         registry = Registry(models_dir(self.config, name), self.database)
@@ -219,7 +246,8 @@ def warnings(config: RunConfig, standings: Mapping[str, Standing]) -> list[str]:
         if not standing.promoted and standing.serving is not None:
             told.append(
                 f"the {name} agent is '{agent.mode}' in the config, but version"
-                f" {standing.serving.version} has no promotion on record: it observes;"
+                f" {standing.serving.version} has no promotion on record that counts here:"
+                " it observes;"
                 f" `darwin rl status {name}` says what is missing, `darwin rl promote {name}`"
                 " records one"
             )

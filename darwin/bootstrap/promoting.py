@@ -29,11 +29,12 @@ from darwin.store.runs import Begun
 def promoter_of(config: RunConfig, wired: Wired, database: Database, run: Begun) -> Promoter | None:
     """Who watches the agents of `run`; None where it has none.
 
-    In a replay all it says is about that replay; in a run that is fed its bars, the deployment.
+    On paper what it says is about the deployment. In a replay, and in a run that is fed the bars
+    of a file, it is about that run alone: whoever chose the bars has seen them.
     """
     if wired.agents is None:
         return None
-    replay = run.identity.mode == "replay"
+    on_paper = config.mode == "paper"
     portfolio = config.portfolio
     registries = {
         name: Registry(models_dir(config, name), database) for name in named_agents(config)
@@ -51,12 +52,13 @@ def promoter_of(config: RunConfig, wired: Wired, database: Database, run: Begun)
         database=database,
         run_id=run.run_id,
         number=run.number,
-        scope=scope_of(run.run_id) if replay else DEPLOYMENT,
+        scope=DEPLOYMENT if on_paper else scope_of(run.run_id),
+        tells=run.identity.mode == "replay",
         playbooks=wired.playbooks,
         risk_per_trade=portfolio.risk_per_trade if portfolio.sizing == "risk" else None,
         now=lambda: datetime.now(UTC),
-        held_ms=None if replay else held_ms,
-        take_over=None if replay else graduate,
+        held_ms=held_ms if on_paper else None,
+        take_over=graduate if on_paper else None,
     )
     cost = float(getattr(wired.session.decider, "cost_usd_per_call", 0.0))
     told = json.loads(run.identity.config_json)

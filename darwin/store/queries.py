@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
 
 from darwin.core.account import SafetyEvent
 from darwin.core.decision import STAGES, Call, Verdict
@@ -53,6 +53,26 @@ class Ending(NamedTuple):
     stage: str
     reason: str
     candidates: int
+
+
+ON_PAPER = "paper"
+"""What `kind_of_run` calls a run whose bars came from a venue as they closed."""
+
+
+def kind_of_run() -> ColumnElement[str]:
+    """Of a row of `runs`: replay, feed (bars of a file, one after the other) or paper."""
+    config = runs.c.config_json
+    told = case((func.json_valid(config) == 1, func.json_extract(config, "$.mode")))
+    return case(((runs.c.mode == "feed") & (told == ON_PAPER), ON_PAPER), else_=runs.c.mode)
+
+
+def runs_at_a_glance(
+    connection: Connection, names: Sequence[str]
+) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Name, kind and symbols of runs, in the order in which they were begun."""
+    query = select(runs.c.run_id, kind_of_run(), runs.c.symbols).where(runs.c.run_id.in_(names))
+    rows = connection.execute(query.order_by(runs.c.number)).all()
+    return [(run_id, kind, tuple(json.loads(symbols))) for run_id, kind, symbols in rows]
 
 
 def list_runs(database: Database) -> list[Run]:

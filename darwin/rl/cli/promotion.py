@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,10 @@ from darwin.rl.cli.graduation_status import (
 )
 from darwin.rl.cli.options import Deployment, model_options, open_registry
 from darwin.rl.cli.signed import signed
+
+if TYPE_CHECKING:
+    from darwin.rl.graduation.judged import Judged
+    from darwin.store.db import Database
 
 _SCOPE = re.compile(r"deployment|run:[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -70,6 +74,7 @@ def promote(
     with open_registry(Deployment.of(**where), to_change=True) as registry:
         one = look(registry, agent, scope.partition(":")[2] or None)
         model, passed = one.model, all_pass(one.conditions)
+        shown = [] if override else _shown(registry.database, one, scope)
         if model is None:
             raise ConfigError(
                 f"no model of {agent} serves, so there is none to promote",
@@ -89,16 +94,56 @@ def promote(
         print_json(
             {"agent": agent, "version": model.version, "manifest_sha256": model.sha256}
             | {"promoted": promoted, "scope": scope, "lacking": condition_trees(lacks)}
+            | {"evidence": shown}
         )
     elif promoted:
         click.echo(f"version {model.version} of {agent} is promoted ({scope}): it may act on 1%")
         click.echo("of the capital where its config says active or auto")
+        for line in shown:
+            click.echo(line)
         _point_to(pages)
     else:
         click.echo(f"version {model.version} of {agent} is not promoted, for it lacks:\n")
         print_conditions(lacks)
         click.echo("\na named person may promote it all the same, with --override")
     return 0 if promoted else NOT_PASSED
+
+
+def _shown(database: Database, one: Judged, scope: str) -> list[str]:
+    """What the evidence is from, for the person who promotes on it; its runs are verified first.
+
+    Raises IntegrityError where the record of one of them was changed.
+    """
+    from darwin.core.market import SYNTHETIC_VENUE
+    from darwin.rl.graduation.contract import contracts_in
+    from darwin.rl.graduation.reading import sources_of
+    from darwin.rl.graduation.record import DEPLOYMENT
+    from darwin.store.queries import ON_PAPER, runs_at_a_glance
+    from darwin.store.verify import verify
+
+    if one.trial is None:
+        return []
+    contract = one.trial.contract
+    with database.read() as connection:
+        sources = [source.run_id for source in sources_of(connection, contract)]
+        told = runs_at_a_glance(connection, sources)
+    for run_id in sources:
+        verify(database, run_id, lambda run: [])
+    lines = []
+    for run_id, kind, symbols in told:
+        made = any(symbol.endswith(f":{SYNTHETIC_VENUE}") for symbol in symbols)
+        what = "bars that were generated" if made else "bars that were chosen"
+        of = "bars as they came" if kind == ON_PAPER else what
+        lines.append(f"evidence: run '{run_id}', {kind}, {of} ({', '.join(symbols)})")
+    if scope == DEPLOYMENT and contract.scope != DEPLOYMENT:
+        with database.read() as connection:
+            every = contracts_in(connection, one.agent)
+        tried = {c.scope for c in every if c.terms.model == contract.terms.model} - {DEPLOYMENT}
+        lines.append(
+            f"note: of {len(tried):,} such run{'s' if len(tried) != 1 else ''} that tried this"
+            " version it is the latest; a level holds for one, not for the best of several"
+        )
+    return lines
 
 
 @click.command()

@@ -19,6 +19,7 @@ from darwin.rl.graduation.contract import Contract, world_of
 from darwin.rl.graduation.latest import Latest, limits
 from darwin.rl.graduation.record import DEPLOYMENT, Event
 from darwin.safety.circuit import state_of
+from darwin.store.queries import ON_PAPER, kind_of_run
 from darwin.store.runs import iso_time
 from darwin.store.schema import (
     FACTS,
@@ -71,11 +72,12 @@ def as_of(connection: Connection, event: Event) -> AsOf | None:
 
 def latest_then(connection: Connection, agent: str, moment: AsOf) -> Latest:
     """What `latest.read_latest` told then; of an act that a run came to, that run's own."""
-    query = select(runs.c.run_id, runs.c.number, runs.c.mode, runs.c.config_json)
+    on_paper = kind_of_run() == ON_PAPER
+    query = select(runs.c.run_id, runs.c.number, runs.c.config_json)
     if moment.number is not None:
         query = query.where(runs.c.number == moment.number)
-    known = connection.execute(query.order_by(runs.c.mode, runs.c.number.desc())).all()
-    for run_id, number, _, config in known:  # those that were fed come first
+    query = query.order_by(on_paper.desc(), runs.c.number.desc())
+    for run_id, number, config in connection.execute(query).all():  # those on paper come first
         newest = _newest_decision(connection, agent, moment, number)
         if newest is None:
             continue
@@ -105,7 +107,7 @@ def unchanged_then(connection: Connection, contract: Contract, moment: AsOf) -> 
     """Whether the newest run that was fed asked in the agreed world; see `judged`."""
     if contract.scope != DEPLOYMENT or moment.number is not None:
         return True
-    fed = select(runs.c.number, runs.c.config_json).where(runs.c.mode == "feed")
+    fed = select(runs.c.number, runs.c.config_json).where(kind_of_run() == ON_PAPER)
     for number, config in connection.execute(fed.order_by(runs.c.number.desc())).all():
         if _newest_decision(connection, contract.terms.agent, moment, number) is not None:
             return world_of(json.loads(config)) == contract.terms.world

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, case, func, select
 
 from darwin.core.agents import Model, Role
 from darwin.core.market import DAY_MS, BoolArray, FloatArray, IntArray
+from darwin.store.queries import ON_PAPER, kind_of_run
 from darwin.store.schema import SEQ_BITS, agent_decisions, id_range, run_states, runs
 
 BEFORE, INSIDE, AFTER = -1, 0, 1
@@ -40,7 +41,7 @@ class Run(NamedTuple):
 def read_runs(connection: Connection, run_id: str | None = None) -> tuple[Run, ...]:
     """All runs, or one, in the order in which they were begun."""
     query = (
-        select(runs.c.number, runs.c.run_id, runs.c.mode, run_states.c.reached)
+        select(runs.c.number, runs.c.run_id, kind_of_run(), run_states.c.reached)
         .join_from(runs, run_states, run_states.c.run_id == runs.c.run_id)
         .order_by(runs.c.number)
     )
@@ -52,11 +53,11 @@ def read_runs(connection: Connection, run_id: str | None = None) -> tuple[Run, .
 def newest_bar(connection: Connection, agent: str, among: tuple[Run, ...]) -> int | None:
     """The open time of the newest bar that those runs know of, in ms UTC; None: of none.
 
-    Once a run that was fed its bars has asked `agent`, replays have no say: one over later bars,
+    Once a run on paper has asked `agent`, replays have no say: one over later bars,
     generated ones for example, must not hide what goes on.
     """
     last = {run.number: _last_asked(connection, agent, run) for run in among}
-    fed = [run for run in among if run.mode == "feed"]
+    fed = [run for run in among if run.mode == ON_PAPER]
     if any(last[run.number] is not None for run in fed):
         among = tuple(fed)
     times = [time for run in among for time in (run.reached, last[run.number]) if time is not None]

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, true
 
 from darwin.core.agents import Mode, Role
+from darwin.store.queries import ON_PAPER, kind_of_run
 from darwin.store.runs import iso_time
 from darwin.store.schema import agent_decisions, checkpoints, id_range, runs
 
@@ -15,12 +16,14 @@ from darwin.store.schema import agent_decisions, checkpoints, id_range, runs
 def market_time_held(connection: Connection, agent: str, sha256: str, since: datetime) -> int:
     """Market time in ms, for which the model of that digest was heard after the moment `since`.
 
-    What counts are its active decisions with inference in runs that were fed their bars: from the
-    first to the last of each run. A stretch of market time counts once, however often its bars
-    were fed: within a stage, and over all stages, for only bars count that are newer than all of
-    which any version of the agent had decided in a feed before `since`. A replay earns nothing.
+    What counts are its active decisions with inference in runs on paper: from the first to the
+    last of each run. A stretch of market time counts once, however often its bars were fed: within
+    a stage, and over all stages, for only bars count that are newer than all of which any version
+    of the agent had decided on paper before `since`. A replay earns nothing, nor does a file that
+    is fed bar by bar.
     """
-    fed = connection.execute(select(runs.c.number).where(runs.c.mode == "feed")).scalars().all()
+    on_paper = select(runs.c.number).where(kind_of_run() == ON_PAPER)
+    fed = connection.execute(on_paper).scalars().all()
     kept = {number: _kept(connection, number, since) for number in fed}
     seen = [_newest(connection, number, kept[number], agent) for number in fed]
     mark = max((time for time in seen if time is not None), default=None)

@@ -18,7 +18,6 @@ from darwin.rl.graduation.footing import footing
 from darwin.rl.graduation.record import (
     BY_EVIDENCE,
     BY_ITSELF,
-    DEPLOYMENT,
     FIRST_STAGE,
     NO_CAPITAL,
     Kind,
@@ -39,13 +38,9 @@ class Place:
     playbooks: tuple[str, ...]
     risk_per_trade: float | None
     now: Callable[[], datetime]
-    held_ms: Callable[[str, Model, datetime], int] | None  # a feed: market time heard since then
-    take_over: Callable[[str], None] | None  # a feed: let the challenger of an agent serve
-
-    @property
-    def in_replay(self) -> bool:
-        """Whether what it says is about this run alone."""
-        return self.scope != DEPLOYMENT
+    held_ms: Callable[[str, Model, datetime], int] | None  # on paper: market time heard since then
+    take_over: Callable[[str], None] | None  # on paper: let the challenger of an agent serve
+    tells: bool = True  # a replay; else the run hears of it from the log
 
 
 class Clerk:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, select
 from darwin.core.agents import Role, Why
 from darwin.core.market import BoolArray, FloatArray, IntArray
 from darwin.rl.graduation.increments import Entry, Outcome
+from darwin.store.queries import ON_PAPER, kind_of_run
 from darwin.store.schema import SEQ_BITS, agent_decisions, outcomes, runs, verdicts
 
 
@@ -65,7 +66,7 @@ def read_evidence(
     query = (
         select(
             d.candidate_id, d.bar_time, d.action, d.reason, v.take, o.status, o.exit_time, o.r,
-            runs.c.mode, d.id, o.id,
+            kind_of_run(), d.id, o.id,
         )
         .join_from(agent_decisions, runs, runs.c.run_id == d.run_id)
         .outerjoin(verdicts, (v.run_id == d.run_id) & (v.candidate_id == d.candidate_id))
@@ -129,7 +130,7 @@ def fold_rows(rows: Sequence[Sequence[Any]]) -> Evidence:
         settled=(state == "resolved") | (state == "gapped"),
         exit_time=np.array([-1 if one is None else one for one in exit_time], np.int64)[kept],
         r=_reals(r)[kept],
-        fed=np.array(mode, dtype=object)[kept] == "feed",
+        fed=np.array(mode, dtype=object)[kept] == ON_PAPER,
         silent_share=1.0 - len(sound) / len(rows) if rows else float("nan"),
     )
 

@@ -45,7 +45,7 @@ class Habits:
 
     agent: str
     run_id: str
-    mode: str  # replay or feed
+    mode: str  # replay, feed or paper
     advises: bool  # its advice is on record; False: what it does is assumed
     newest: int  # bar time of the last decision, ms UTC
     decisions: int

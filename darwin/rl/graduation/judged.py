@@ -40,6 +40,7 @@ from darwin.rl.graduation.scorecard import Scorecard, score
 from darwin.rl.graduation.trial import Trial
 from darwin.rl.registry.files import Files
 from darwin.rl.registry.registry import Registry, shelf_in
+from darwin.store.queries import ON_PAPER, kind_of_run
 from darwin.store.schema import agent_decisions, runs
 
 MayAct: TypeAlias = Callable[[str, Files], bool]
@@ -160,7 +161,7 @@ def _is_unchanged(connection: Connection, contract: Contract) -> bool:
         return True
     newest = connection.execute(
         select(runs.c.config_json)
-        .where(runs.c.mode == "feed")
+        .where(kind_of_run() == ON_PAPER)
         .where(
             select(agent_decisions.c.id)
             .where(agent_decisions.c.run_id == runs.c.run_id)
@@ -220,4 +221,7 @@ def validated(registry: Registry, agent: str, model: Model, may_act: MayAct) -> 
         return Validation(State.REFUTED, fault.what)
     if more_than_watched:
         return Validation(State.PASSED)
-    return Validation(State.MISSING, "no held-out figures came with it, so it may only be watched")
+    return Validation(
+        State.MISSING,
+        "no held-out figures came with it, or not the end of its training: it may only be watched",
+    )

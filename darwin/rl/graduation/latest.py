@@ -13,6 +13,7 @@ from darwin.core.agents import Model, Role
 from darwin.core.market import DAY_MS
 from darwin.errors import IntegrityError
 from darwin.safety.circuit import Phase, state_of
+from darwin.store.queries import ON_PAPER, kind_of_run
 from darwin.store.schema import SEQ_BITS, agent_decisions, alerts, id_range, runs, safety_events
 
 
@@ -41,9 +42,9 @@ class _Newest(NamedTuple):
 
 
 def read_latest(connection: Connection, agent: str) -> Latest:
-    """The latest run that was fed its bars and asked `agent`, else the latest replay that did."""
-    newest = _newest_decision(connection, agent, "feed") or _newest_decision(
-        connection, agent, "replay"
+    """The latest run on paper that asked `agent`, else the latest other run that did."""
+    newest = _newest_decision(connection, agent, on_paper=True) or _newest_decision(
+        connection, agent, on_paper=False
     )
     if newest is None:
         return Latest()
@@ -73,10 +74,11 @@ def read_latest(connection: Connection, agent: str) -> Latest:
     )
 
 
-def _newest_decision(connection: Connection, agent: str, mode: str) -> _Newest | None:
+def _newest_decision(connection: Connection, agent: str, *, on_paper: bool) -> _Newest | None:
     d = agent_decisions.c
+    such = (kind_of_run() == ON_PAPER) == on_paper
     for number in connection.execute(
-        select(runs.c.number).where(runs.c.mode == mode).order_by(runs.c.number.desc())
+        select(runs.c.number).where(such).order_by(runs.c.number.desc())
     ).scalars():
         found = connection.execute(
             select(d.id, d.run_id, d.bar_time, d.model_version, d.model_sha256, runs.c.config_json)

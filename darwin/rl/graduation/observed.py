@@ -33,7 +33,7 @@ from darwin.stats.increments import (
     SKIP_PRIOR,
 )
 from darwin.store.db import Database
-from darwin.store.queries import require_run
+from darwin.store.queries import ON_PAPER, require_run
 from darwin.store.schema import agent_decisions, candidates, id_range, outcomes, runs, verdicts
 
 USUAL_ACTS = {GATE: SKIP_PRIOR, META_LEARNER: OVERRIDE_PRIOR, PORTFOLIO: math.nan}
@@ -88,7 +88,7 @@ def read_habits(database: Database, agent: str, run_id: str | None = None) -> Ha
     return Habits(
         agent=agent,
         run_id=found,
-        mode=run.mode,
+        mode=ON_PAPER if (run.mode, config.get("mode")) == ("feed", ON_PAPER) else run.mode,
         advises=advises,
         newest=int(rows.time[-1]),
         decisions=len(rows.time),

@@ -25,6 +25,7 @@ from darwin.rl.graduation.plan_bounds import Bound, bounds_of, outside, pays_fro
 from darwin.rl.graduation.trial import COST_SHARE, MAIN_SHARE
 from darwin.stats.binormal import COIN
 from darwin.store.db import Database
+from darwin.store.queries import ON_PAPER
 
 POWER = 0.80
 """Chance with which a skill is to show within the horizon."""
@@ -126,7 +127,7 @@ def plan(
     if number is None:
         with database.read() as connection:
             number = next_number(
-                connection, agent, deployed=habits.mode == "feed", since_ms=habits.newest
+                connection, agent, deployed=habits.mode == ON_PAPER, since_ms=habits.newest
             )
     return plan_on(habits, number=number, days=days, auc=auc, rate=rate)
 

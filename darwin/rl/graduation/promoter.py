@@ -194,7 +194,7 @@ class Promoter:
             if standing is None or not (self._due or self._hard or self._lower):
                 continue
             for said, after in self._judge(agent, standing, candidate):
-                if self._place.in_replay:
+                if self._place.tells:
                     at = (candidate.row, candidate.id, candidate.bar_time)
                     text = after.text()
                     told.append(Input(*at, STANDING, BY_ITSELF, said, agent, text))

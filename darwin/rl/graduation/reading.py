@@ -13,6 +13,7 @@ from darwin.core.agents import Why
 from darwin.rl.graduation.contract import Contract, world_of
 from darwin.rl.graduation.increments import Entry, Outcome
 from darwin.rl.graduation.record import DEPLOYMENT, run_of
+from darwin.store.queries import ON_PAPER, kind_of_run
 from darwin.store.schema import (
     agent_decisions,
     candidates,
@@ -38,7 +39,7 @@ def sources_of(connection: Connection, contract: Contract) -> list[Source]:
     """The runs that a contract is about: of its scope, in its world, oldest first."""
     query = select(runs.c.run_id, runs.c.number, runs.c.config_json).order_by(runs.c.number)
     if contract.scope == DEPLOYMENT:
-        query = query.where(runs.c.mode == "feed")
+        query = query.where(kind_of_run() == ON_PAPER)
     else:
         query = query.where(runs.c.run_id == run_of(contract.scope))
     return [

@@ -98,28 +98,34 @@ class Record:
         return _fold(act for act in self.acts if act.scope in scopes)
 
 
-def earned(record: Record, model: Model | None, run_id: str, *, live: bool) -> tuple[bool, float]:
+def earned(
+    record: Record, model: Model | None, run_id: str, *, live: bool, fed: bool = False
+) -> tuple[bool, float]:
     """Whether `model` may act in the run, and on how much of the capital.
 
     The promotion counts for exactly that model, version and digest; one of another model, or of
-    another run, counts for nothing. A live run honours the deployment's alone. What a replay has
-    come to by itself counts from its bar on, and is told by whoever watches it (`promoter`).
+    another run, counts for nothing. See `in_force`.
     """
-    held = _in_force(record, run_id, live=live)
+    held = in_force(record, run_id, live=live, fed=fed)
     if model is None or held is None or held.model != model:
         return False, NO_CAPITAL
     return True, held.stage
 
 
-def _in_force(record: Record, run_id: str, *, live: bool) -> Promotion | None:
+def in_force(record: Record, run_id: str, *, live: bool, fed: bool = False) -> Promotion | None:
+    """The promotion that a run sees.
+
+    A live run, on paper that is, honours the deployment's alone, any other its own as well. What a
+    replay has come to by itself counts from its bar on, and is told by whoever watches it
+    (`promoter`); one whose bars are `fed` from a file hears of it as it is written down.
+    """
     scopes = (DEPLOYMENT,) if live else (DEPLOYMENT, scope_of(run_id))
-    told = [act for act in record.acts if act.by != BY_ITSELF or act.scope == DEPLOYMENT]
+    told = [act for act in record.acts if fed or act.by != BY_ITSELF or act.scope == DEPLOYMENT]
     return replace(record, acts=tuple(told)).within(*scopes)
 
 
-def basis_words(record: Record, run_id: str, *, live: bool) -> str:
-    """What the promotion that is in force rests on, in a few words; empty where there is none."""
-    held = _in_force(record, run_id, live=live)
+def basis_words(held: Promotion | None) -> str:
+    """What a promotion that is in force rests on, in a few words; empty where there is none."""
     if held is None:
         return ""
     if held.basis.by == BY_ITSELF:

@@ -71,8 +71,13 @@ def refuse_the_future(card: ModelCard, now: datetime) -> None:
 
 
 def may_do_more_than_watch(agent: str, files: Mapping[str, bytes]) -> bool:
-    """Whether valid files of a model came with held-out figures. Raises ModelError."""
-    return not validate_files(agent, files).observe_only
+    """Whether valid files of a model say when its training ended, and how it did after that.
+
+    Without the former nobody can tell evidence from what it has learned by heart. Raises
+    ModelError.
+    """
+    card = validate_files(agent, files)
+    return not card.observe_only and card.spec.training_end is not None
 
 
 def _refuse_other_outputs(policy: NumpyPolicy, tensors: Weights) -> None:

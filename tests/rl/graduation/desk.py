@@ -20,7 +20,7 @@ NOW = datetime(2026, 1, 13, 9, 30, tzinfo=UTC)
 OURS = Model("20260113_093000", "a" * 64)
 OTHER = Model("20260106_093000", "b" * 64)
 NOTHING = bytes(32)
-RISK = {"portfolio": {"sizing": "risk", "risk_per_trade": 0.01}}
+RISK = {"mode": "paper", "portfolio": {"sizing": "risk", "risk_per_trade": 0.01}}
 
 
 class Desk:
