@@ -67,10 +67,11 @@ class Story(NamedTuple):
     def stages(self) -> list[tuple[str, str]]:
         """Each stage of the funnel and how it went: passed, `ended: …`, not reached, or taken.
 
-        An agent that was not asked has no stage.
+        An agent that was not asked has no stage, nor have data that came in time.
         """
-        asked = {decision.agent_name for decision in self.decisions}
-        shown = [stage for stage in STAGES if stage not in AGENTS or stage in asked]
+        silent = {"data", *AGENTS} - {decision.agent_name for decision in self.decisions}
+        silent -= {self.ending[0]} if self.ending else set()
+        shown = [stage for stage in STAGES if stage not in silent]
         if self.ending is None:
             return [(stage, "passed") for stage in shown[:-2]] + [("entry", "open")]
         ended, reason = self.ending

@@ -86,7 +86,7 @@ def train(job: Job, tell: Tell = lambda steps, evaluation: None) -> Trained:
     torch.set_num_threads(1)
     env = env_of(job, world_of(job))
     model = model_of(job, env)
-    model.set_logger(_logger(job))
+    model.set_logger(logger_of(job))
     watch = _Watch(job, env.world, tell)
     done = watch.take_up(model)
     if job.start is not None and not done:
@@ -163,7 +163,8 @@ def _actor_critic(hidden: list[int]) -> dict[str, Any]:
     return {"net_arch": {"pi": hidden, "vf": [32]}, "activation_fn": torch.nn.Tanh}
 
 
-def _logger(job: Job) -> Logger:
+def logger_of(job: Job) -> Logger:
+    """Where a training writes its curves; without a folder nowhere."""
     if job.tensorboard is None:
         return Logger(None, [])  # `configure` would leave an empty folder among the temporary ones
     return configure(str(job.tensorboard), ["tensorboard"])

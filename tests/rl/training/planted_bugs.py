@@ -158,7 +158,7 @@ UNSEEN = (
     Bug("the worst look is kept", T + "trainer:_Watch.evaluate",
         "found.learned_gain > self.best[1].learned_gain",
         "found.learned_gain < self.best[1].learned_gain", ""),
-    Bug("intervals half as wide", T + "gains:_interval",
+    Bug("intervals half as wide", T + "gains:interval_of",
         "half = student_quantile", "half = 0.5 * student_quantile", ""),
 )  # fmt: skip
 """No canary notices these; tests of gains and of the trainer have to."""

@@ -213,8 +213,7 @@ def test_a_finished_training_that_is_taken_up_does_not_displace_a_newer_version(
 
 def test_a_training_leaves_nothing_among_the_temporary_files(kept: Desk, tmp_path: Path) -> None:
     done = kept.darwin(
-        "rl", "train", "gate", "--run-ids", "planted", *QUICK, "--skip-canaries",
-        TMPDIR=str(tmp_path),
+        "rl", "train", "gate", "--run-ids", "planted", *QUICK, TMPDIR=str(tmp_path),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith("SB3")] == []
