@@ -44,6 +44,7 @@ class Cause(StrEnum):
 
     ODD_REQUEST = "odd request"  # nothing that may be sent: half a character, no limit
     BREAKER_OPEN = "breaker open"
+    BUDGET_SPENT = "budget spent"  # whoever keeps the accounts did not let a request leave
     RATE_LIMIT = "rate limit"  # our own: no free slot before the deadline
     DEADLINE = "deadline"
     NO_CONNECTION = "no connection"

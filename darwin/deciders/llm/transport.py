@@ -46,6 +46,10 @@ _TRIED_AGAIN = frozenset(
 )
 
 
+def _always() -> bool:
+    return True
+
+
 class Model:
     """Asks the models of one server; any number of threads may.
 
@@ -73,8 +77,13 @@ class Model:
         self._limit, self._breaker = limit, breaker or Breaker(clock=clock)
         self._clock, self._sleep, self._wall = clock, sleep, wall
 
-    def ask(self, request: Request, deadline_s: float) -> Reply | Failure:
-        """Ask, and have the answer or why there is none, `deadline_s` from now at the latest."""
+    def ask(
+        self, request: Request, deadline_s: float, may_leave: Callable[[], bool] = _always
+    ) -> Reply | Failure:
+        """Ask, and have the answer or why there is none, `deadline_s` from now at the latest.
+
+        `may_leave` is asked right before each request leaves; what it says no to does not.
+        """
         deadline = Deadline(deadline_s, self._clock)
         if not request.is_sound:
             return Failure(Cause.ODD_REQUEST)
@@ -82,7 +91,7 @@ class Model:
             return Failure(Cause.BREAKER_OPEN)
         came: Reply | Failure | None = None
         try:
-            came = self._by(deadline, request)
+            came = self._by(deadline, request, may_leave)
         finally:
             if isinstance(came, Reply):
                 self._breaker.succeeded()
@@ -92,7 +101,9 @@ class Model:
                 self._breaker.abandoned()
         return came
 
-    def _by(self, deadline: Deadline, request: Request) -> Reply | Failure:
+    def _by(
+        self, deadline: Deadline, request: Request, may_leave: Callable[[], bool]
+    ) -> Reply | Failure:
         failure = Failure(Cause.DEADLINE)
         billable = 0
         for attempt in range(1, self.server.attempts + 1):
@@ -100,6 +111,8 @@ class Model:
                 break
             if self._limit is not None and not self._limit.wait(deadline.left_s()):
                 return failure if failure.attempts else Failure(Cause.RATE_LIMIT)
+            if not may_leave():
+                return failure._replace(cause=Cause.BUDGET_SPENT)
             came, may_be_billed, lost = self._once(deadline, request)
             billable += may_be_billed
             counts = came.input_tokens, came.output_tokens
