@@ -37,7 +37,7 @@ class LlmDecider:
     plain_http: bool = False
     structured: Literal["schema", "json", "off"] = "schema"
     max_output_tokens: int = 400
-    temperature: float | None = 0.0
+    temperature: float | None = None
     timeout_s: float = 60.0
     max_attempts: int = 3
     requests_per_minute: int | None = 60

@@ -154,8 +154,8 @@ def _setup(brief: Brief, setting: Setting) -> list[str]:
         f"playbook: {playbook}",
         f"side: {SIDE_NAME[candidate.side]}",
         f"signal: {_when(brief, setting)}",
-        f"distance of the stop: {stop_bps:.0f} bps ({exits.stop_atr:.2f} ATR), which is 1 R",
-        f"distance of the target: {target}",
+        f"stop distance: {stop_bps:.0f} bps ({exits.stop_atr:.2f} ATR), which is 1 R",
+        f"target distance: {target}",
         f"held at most: {held}",
         f"trailing: {_trailing(exits.trailing)}",
         f"costs of a round trip: {scene.round_trip_bps:.1f} bps,"
