@@ -101,6 +101,10 @@ def _hang(exchange: Exchange, text: str) -> None:
     exchange.closing.wait()
 
 
+def _speak_plainly(exchange: Exchange, text: str) -> None:
+    exchange.socket.sendall(text.encode("utf-8", "replace") + b"\r\n")
+
+
 def drip(every_s: float = 1.0) -> ServerFault:
     """Send a good answer byte by byte, beginning with the headers."""
 
@@ -167,7 +171,7 @@ RESET = ServerFault("reset before the headers", _reset)
 RESET_MIDWAY = ServerFault("reset midway through the body", _reset_midway)
 HUNG_UP_MIDWAY = ServerFault("hung up midway through the body", _hang_up_midway)
 HANG = ServerFault("nothing comes", _hang)
-NOT_HTTP = ServerFault("not HTTP", lambda one, text: one.socket.sendall(text.encode() + b"\r\n"))
+NOT_HTTP = ServerFault("not HTTP", _speak_plainly)
 TRUNCATED = raw("truncated JSON", lambda body: body[:-3])
 TWICE = raw("two envelopes", lambda body: body + body)
 NOT_UTF8 = raw("invalid UTF-8", lambda body: body[:-1] + b', "x": "\xff\xfe"}')

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from darwin.deciders.llm.question import Cause
-from darwin.deciders.llm.strict_json import FlawError, read
+from darwin.deciders.llm.strict_json import FlawError, is_whole, read
 
 MOST_TOKENS = 100_000_000  # in one request; more is no count
 
@@ -138,6 +138,6 @@ def _end(ends: Mapping[str, Cause | None], end: object) -> None:
 def _text(content: object) -> str:
     if content is None or content == "":
         raise _UnusableError(Cause.NO_ANSWER)
-    if not isinstance(content, str):
+    if not (isinstance(content, str) and is_whole(content)):
         raise _UnusableError(Cause.WRONG_ENVELOPE)
     return content

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from darwin.deciders.llm.strict_json import is_whole
+
 
 class Request(NamedTuple):
     """One question."""
@@ -20,19 +22,18 @@ class Request(NamedTuple):
     @property
     def is_sound(self) -> bool:
         """Whether it can be sent."""
-        try:
-            for text in (self.system, self.user, self.model):
-                text.encode("utf-8")
-        except UnicodeEncodeError:
-            return False
         warmth = self.temperature
-        return self.max_output_tokens >= 1 and (warmth is None or 0.0 <= warmth <= 2.0)
+        return (
+            all(is_whole(text) for text in (self.system, self.user, self.model))
+            and self.max_output_tokens >= 1
+            and (warmth is None or 0.0 <= warmth <= 2.0)
+        )
 
 
 class Reply(NamedTuple):
     """A complete answer in text. What it means is `parse`'s business."""
 
-    text: str
+    text: str  # not empty, and no half character in it
     input_tokens: int | None  # None: the server did not say, or said what cannot be
     output_tokens: int | None
     attempts: int = 1

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from darwin.deciders.llm.sockets import Lost
     from darwin.deciders.llm.wire import Wire
 
+_LOADED_LATE = {  # seconds of importing that no deadline should pay for
+    "openai": "openai.resources.chat.completions",
+    "anthropic": "anthropic.resources.messages",
+}
 _INSTALL = 'pip install -e ".[llm]"'
 
 
@@ -28,7 +32,7 @@ def require(server: Server) -> ssl.SSLContext:
 
     Raises ConfigError with the mend where the extra `llm` is not installed.
     """
-    for name in ("httpcore2", "httpx2", server.kind):
+    for name in ("httpcore2", "httpx2", server.kind, _LOADED_LATE[server.kind]):
         try:
             importlib.import_module(name)
         except ImportError as error:
@@ -96,7 +100,7 @@ def _anthropic(server: Server, request: Request, client: Any, wire: Wire, within
 
     words: dict[str, Any] = {}
     if request.temperature is not None:
-        words["temperature"] = request.temperature
+        words["extra_body"] = {"temperature": request.temperature}  # the SDK has no word for it
     if server.structured == "schema" and request.schema is not None:
         words["output_config"] = {"format": {"type": "json_schema", "schema": dict(request.schema)}}
     sdk = anthropic.Anthropic(

@@ -47,6 +47,15 @@ def read(text: str) -> Any:
         raise FlawError(Flaw.TOO_DEEP) from None
 
 
+def is_whole(text: str) -> bool:
+    """Whether `text` holds no half character, so that it can be sent and stored."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):

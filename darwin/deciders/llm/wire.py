@@ -56,7 +56,7 @@ class Wire(httpx2.BaseTransport):
         try:
             self.body = self._exchange(request)
         except Lost as lost:
-            self.lost = lost
+            self.lost = lost.with_traceback(None)  # its frames have seen the key
         except httpcore2.WriteError:
             self.lost = Lost(Cause.CONNECTION_LOST)
         except httpcore2.ProtocolError:
