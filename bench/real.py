@@ -26,7 +26,7 @@ def main() -> None:
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)
     with tempfile.TemporaryDirectory() as folder:
-        _run(Path(folder), Path(sys.argv[1]).resolve())
+        worlds.run(Path(folder), real_run(Path(sys.argv[1]).resolve()))
         artifacts = Path(folder) / "artifacts"
         told = {agent: _train(agent, artifacts) for agent in AGENTS}
     rows = []
@@ -39,7 +39,7 @@ def main() -> None:
             f"{sure['low']:+.4f} .. {sure['high']:+.4f}",
             f"{over['value']:+.4f}", f"{over['low']:+.4f} .. {over['high']:+.4f}",
             f"{one['supervised_learner']['learned_gain_r']['value']:+.4f}",
-            f"{one['trials']['deflated']:.1%}",
+            _share(one["trials"]["deflated"]),
         ))  # fmt: skip
     table(
         f"{', '.join(SYMBOLS)} 1h to 2023, tested from {TEST_FROM} on: R per decision",
@@ -51,8 +51,9 @@ def main() -> None:
         print(f"\n{agent}: {one['verdict']}")
 
 
-def _run(folder: Path, market: Path) -> None:
-    tree = {
+def real_run(market: Path) -> dict[str, Any]:
+    """The config of a run on the files of folder `market`, watched by all three agents."""
+    return {
         "run_id": "real",
         "market": {
             "provider": "files", "path": str(market), "symbols": SYMBOLS, "timeframe": "1h",
@@ -63,7 +64,10 @@ def _run(folder: Path, market: Path) -> None:
         "decider": {"provider": "rules", "cost_usd_per_call": 0.01},
         "rl": worlds.WATCHED,
     }  # fmt: skip
-    worlds.run(folder, tree)
+
+
+def _share(known: float | None) -> str:
+    return "unknown" if known is None else f"{known:.1%}"
 
 
 def _train(agent: str, artifacts: Path) -> dict[str, Any]:

@@ -15,10 +15,9 @@ from contextlib import chdir
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import learning_worlds as worlds
 from bench.end_to_end import darwin
 from bench.lives import force
-from bench.real import END, SYMBOLS, TEST_FROM
+from bench.real import TEST_FROM, real_run
 from darwin.cli.lifecycle_asked import Schooling, ask
 from darwin.cli.lifecycle_phases import lead
 from darwin.config.load import load_config
@@ -46,19 +45,8 @@ def main() -> None:
 
 
 def _live(market: Path) -> None:
-    tree = {
-        "run_id": "real",
-        "market": {
-            "provider": "files", "path": str(market), "symbols": SYMBOLS, "timeframe": "1h",
-            "end": END,
-        },
-        **worlds.ROOM,
-        "playbooks": [{"name": name} for name in ("breakout", "mean_reversion", "pullback")],
-        "decider": {"provider": "rules", "cost_usd_per_call": 0.01},
-        "rl": worlds.WATCHED,
-    }  # fmt: skip
     config = Path("life.json")
-    config.write_text(json.dumps(tree), "utf-8")
+    config.write_text(json.dumps(real_run(market)), "utf-8")
     until = round(datetime.fromisoformat(TEST_FROM).replace(tzinfo=UTC).timestamp() * 1000)
     asked = ask(load_config(config, (), {}), 0.0, until, SCHOOLING, by="bench")
     lead(asked, resume=False, deliver=force)

@@ -36,6 +36,10 @@ class DataError(DarwinError):
     exit_code = 3
 
 
+class UnreachableError(DataError):
+    """A source of data that gave no answer in time; it may give one later."""
+
+
 class ModelError(DarwinError):
     """A model that is missing, damaged or not the one its events name."""
 

@@ -17,7 +17,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "pullback": "darwin.playbooks.pullback:Pullback",
     },
     "provider": {
+        "ccxt": "darwin.data.sources:ccxt",
         "files": "darwin.data.sources:files",
+        "klines": "darwin.data.sources:klines",
         "synthetic": "darwin.data.sources:synthetic",
     },
     "policy": {

@@ -222,6 +222,9 @@ def test_the_tables_of_the_configuration_are_the_model() -> None:
     assert table == expected
 
 
+HANDED_IN = {("recorded", "verdicts"), ("llm", "scene"), ("llm", "desk")}  # by the program
+
+
 def test_the_tables_of_the_plugins_are_their_parameters() -> None:
     shown = {
         tuple(c.strip("`") for c in cells[:3]) for cells in rows(DOCS / "configuration.md", "of")
@@ -230,8 +233,8 @@ def test_the_tables_of_the_plugins_are_their_parameters() -> None:
     for kind in ("playbook", "decider"):
         for name in BUILT_IN[kind]:
             for option, parameter in inspect.signature(factory(kind, name)).parameters.items():
-                if (name, option) == ("recorded", "verdicts"):
-                    continue  # handed in by the program
+                if (name, option) in HANDED_IN:
+                    continue
                 default = parameter.default
                 text = "required" if default is parameter.empty else json.dumps(default)
                 taken.add((name, option, text))
@@ -405,10 +408,10 @@ def test_an_outsider_checks_the_chain_as_the_page_shows(
 @pytest.mark.slow
 def test_an_outsiders_plugins_work_as_the_page_shows_them(tmp_path: Path) -> None:
     run_page(DOCS / "adding.md", tmp_path)
-    for run_id in ("quiet-close", "klines", "trend-only"):
+    for run_id in ("quiet-close", "json-files", "trend-only"):
         assert metrics(tmp_path, run_id)["trades"] > 0
-    manifest = json.loads((tmp_path / "artifacts/runs/klines/manifest.json").read_text("utf-8"))
-    assert manifest["data"][0]["source"].startswith("klines ")
+    manifest = json.loads((tmp_path / "artifacts/runs/json-files/manifest.json").read_text("utf-8"))
+    assert manifest["data"][0]["source"].startswith("json ")
     by_name(tmp_path)
 
 
@@ -430,7 +433,7 @@ def by_name(folder: Path) -> None:
     (dist / "entry_points.txt").write_text("\n".join(lines) + "\n")
     words = [
         "run", "desk.json", "--set", "run_id=named", "--set", "playbooks[0].name=quiet_close",
-        "--set", "market.provider=klines", "--set", "market.path=data",
+        "--set", "market.provider=json_files", "--set", "market.path=data",
         "--set", 'decider={"provider": "trend_only"}',
     ]  # fmt: skip
     done = subprocess.run(

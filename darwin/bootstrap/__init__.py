@@ -69,16 +69,20 @@ class Wired:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def wire(loaded: Loaded, *, record_features: bool = True) -> Wired:
-    """Build all that a run needs, and load its bars.
+def wire(
+    loaded: Loaded, *, record_features: bool = True, provider: Provider | None = None
+) -> Wired:
+    """Build all that a run needs, and load its bars, from `provider` where one is handed in.
 
     Raises ConfigError for all faults in plug-ins' options together, DataError for bad bars.
     """
     refuse_bad_options(loaded)
     config = loaded.config
-    provider: Provider = plugins.factory("provider", config.market.provider)(config.market)
+    handed_in = provider is not None
+    provider = provider or provider_of(config.market)
     markets = tuple(provider.bars(symbol) for symbol in config.market.symbols)
-    _require_bars(markets, config.market)
+    if not handed_in:
+        _require_bars(markets, config.market)
     rules, setups = rules_of(config), setups_of(config)
     agents = _agents(config)
     session = Session(
@@ -117,6 +121,12 @@ def wire(loaded: Loaded, *, record_features: bool = True) -> Wired:
             *_memory_notes(session.decider, markets),
         ),
     )
+
+
+def provider_of(market: MarketConfig) -> Provider:
+    """The source of bars that a config names; nothing is loaded yet."""
+    provider: Provider = plugins.factory("provider", market.provider)(market)
+    return provider
 
 
 def live(
@@ -270,24 +280,22 @@ def _require_bars(markets: tuple[Bars, ...], market: MarketConfig) -> None:
         )
 
 
-_READ_BY_ONE = {
+_READ_BY_SOME = {
+    "ccxt": ("exchange", "end"),
     "files": ("path", "end", "funding"),
+    "klines": ("base_url", "end"),
     "synthetic": ("bars", "seed", "edge", "annual_volatility", "jumps_per_year"),
 }
 
 
 def _idle_notes(market: MarketConfig) -> tuple[str, ...]:
     """Say which keys were set that this provider does not read."""
-    others = [keys for name, keys in _READ_BY_ONE.items() if name != market.provider]
-    if market.provider not in _READ_BY_ONE:
+    own = _READ_BY_SOME.get(market.provider)
+    if own is None:
         return ()
     fields = MarketConfig.model_fields
-    idle = [
-        f"market.{key}"
-        for keys in others
-        for key in keys
-        if getattr(market, key) != fields[key].default
-    ]
+    others = dict.fromkeys(key for keys in _READ_BY_SOME.values() for key in keys if key not in own)
+    idle = [f"market.{key}" for key in others if getattr(market, key) != fields[key].default]
     return _note_on(idle, f"The provider '{market.provider}' does not read {{}}.")
 
 

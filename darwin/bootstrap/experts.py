@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from darwin.bootstrap import Wired
 
 
+_NO_BARS = 1 << 62  # ms: a run on paper begins without any
+
+
 def handed(config: RunConfig, setups: Sequence[Setup], rules: Rules) -> dict[str, object]:
     """What an `LlmDecider` is given by the program. Raises ConfigError for an odd symbol."""
     return {"scene": _scene(config, setups, rules), "desk": Closed()}
@@ -131,7 +134,7 @@ def memory_notes(decider: object, markets: Sequence[Bars]) -> tuple[str, ...]:
         return ()
     cutoff = knowledge_cutoff(decider.model)
     shown = "names and dates are masked" if decider.mask_symbols else "names and dates are shown"
-    first = min(int(bars.time[0]) for bars in markets if len(bars))
+    first = min((int(bars.time[0]) for bars in markets if len(bars)), default=_NO_BARS)
     if cutoff is None:
         return (f"What '{decider.model}' remembers of these bars is not known; {shown}.",)
     ends_ms = datetime(cutoff.year, cutoff.month, cutoff.day, tzinfo=UTC).timestamp() * 1000

@@ -32,7 +32,7 @@ def observations(
     not what they were, ModelError where a model of another agent is not to be had.
     """
     run = find_begun(database, run_id)
-    _, wired = rewire(run, artifacts_dir)
+    _, wired = rewire(run, artifacts_dir, database)
     wired = by_record(wired, database, run_id)
     session, others = wired.session, wired.session.agents
     if wired.agents is not None:

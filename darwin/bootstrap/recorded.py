@@ -8,13 +8,28 @@ from dataclasses import replace
 
 from darwin.bootstrap import Wired, wire
 from darwin.config.load import Loaded, load_resolved
-from darwin.core.market import Bars
+from darwin.core.market import Bars, Timeframe
+from darwin.data.names import labelled
 from darwin.engine.digest import data_digest
 from darwin.errors import ConfigError, DataError
+from darwin.store.db import Database
+from darwin.store.fed import FedBars
 from darwin.store.runs import Begun, Standing
 
 
-def rewire(run: Begun, artifacts_dir: str) -> tuple[Loaded, Wired]:
+def wire_here(loaded: Loaded, database: Database) -> Wired:
+    """The session of a run that this database holds or is to hold.
+
+    A run on paper has the bars that it was fed so far; any other those of its provider.
+    """
+    config = loaded.config
+    if config.mode != "paper":
+        return wire(loaded)
+    timeframe = Timeframe.parse(config.market.timeframe)
+    return wire(loaded, provider=FedBars(database, config.run_id, timeframe, labelled))
+
+
+def rewire(run: Begun, artifacts_dir: str, database: Database) -> tuple[Loaded, Wired]:
     """A recorded run's config and session. Raises DataError when its bars are not what they were.
 
     Raises ConfigError for a run that is not finished.
@@ -27,7 +42,7 @@ def rewire(run: Begun, artifacts_dir: str) -> tuple[Loaded, Wired]:
         )
     tree = json.loads(run.identity.config_json) | {"artifacts_dir": artifacts_dir}
     loaded = load_resolved(tree, f"the recorded config of run '{run.run_id}'")
-    wired = wire(loaded)
+    wired = wire_here(loaded, database)
     if run.identity.mode == "feed":
         return loaded, as_far_as_fed(wired, run)
     if wired.data_digest != run.identity.data_digest:

@@ -15,7 +15,7 @@ from darwin.errors import DarwinError, DataError
 if TYPE_CHECKING:
     from darwin.data.survey import Checked
 
-ELSEWHERE = {"synth": "darwin.cli.synth:synth"}
+ELSEWHERE = {"fetch": "darwin.cli.fetch:fetch", "synth": "darwin.cli.synth:synth"}
 TABLE_WIDTH = 150  # the table needs room, also where the terminal has less
 DATE = len("2024-01-31")
 
@@ -38,7 +38,7 @@ class DataGroup(click.Group):
 
 @click.group(cls=DataGroup)
 def data() -> None:
-    """Check, convert and make market data.
+    """Check, convert, fetch and make market data.
 
     \b
     Example:

@@ -66,13 +66,14 @@ def lifecycle(
       darwin lifecycle configs/planted.json
       darwin lifecycle configs/planted.json --set run_id=other --set market.seed=5 --json
     """
+    from darwin.cli.instants import instant
     from darwin.cli.lifecycle_asked import Schooling, ask
     from darwin.cli.lifecycle_phases import lead
     from darwin.cli.tables import print_json
     from darwin.config.load import load_config
     from darwin.rl.cli.training_options import require_training
 
-    until = None if train_until is None else _instant(train_until)
+    until = None if train_until is None else instant(train_until, "--train-until")
     if train_share is not None and until is not None:
         raise click.UsageError("--train-share and --train-until both say where training ends")
     if train_share is not None and not math.isfinite(train_share):
@@ -161,15 +162,3 @@ def _money(run: dict[str, Any], against: dict[str, Any] | None) -> list[str]:
         f"lead over the run without agents: {shown[0]} bps of equity per day, 95 % interval"
         f" {shown[1]} to {shown[2]} ({against['days']:,} days since the first promotion, by weeks)",
     ]
-
-
-def _instant(text: str) -> int:
-    from darwin.config.values import instant_ms
-
-    try:
-        return instant_ms(text)
-    except (ValueError, OverflowError):
-        raise click.BadParameter(
-            f"{text!r} is no date; write 2024-01-31 or 2024-01-31T15:00:00Z",
-            param_hint="--train-until",
-        ) from None

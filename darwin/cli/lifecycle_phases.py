@@ -162,7 +162,7 @@ def _again(loaded: Loaded) -> Report:
     config = loaded.config
     with connect_readonly(state_db_path(config)) as database:
         run = find_begun(database, config.run_id)
-        made, wired = rewire(run, config.artifacts_dir)
+        made, wired = rewire(run, config.artifacts_dir, database)
         return report_on(
             again(wired, database, run), made, wired, provenance(database, config.run_id)
         )

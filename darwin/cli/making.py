@@ -59,16 +59,24 @@ def walk(
 
 
 def keep(
-    loaded: Loaded, wired: Wired, database: Database, run: Begun, log: Logger, speed: float | None
-) -> RunResult:
+    loaded: Loaded,
+    wired: Wired,
+    database: Database,
+    run: Begun,
+    log: Logger,
+    speed: float | None,
+    until_ms: int | None = None,
+) -> tuple[RunResult, Wired]:
     """Make a run and keep every fact, announcing each checkpoint; gives what it came to.
 
     A feed is made bar by bar, then made again as a replay, which must give the same facts and
-    whose result this is. It alone asks an expert that is a model. Raises StorageError when the disk
-    or file refuses: what was announced stays kept.
+    whose result this is, with the session that it is of. It alone asks an expert that is a model.
+    Raises StorageError when the disk or file refuses: what was announced stays kept.
     """
     from darwin.bootstrap.experts import asking
+    from darwin.bootstrap.recorded import as_far_as_fed, wire_here
     from darwin.cli.feed import feed
+    from darwin.cli.paper import trade_on_paper
     from darwin.cli.progress import on_a_terminal, say
     from darwin.engine.marks import daily_marks
     from darwin.engine.report_words import iso
@@ -92,16 +100,23 @@ def keep(
     asks = asking(wired, database, run)
     mine = [promoter] if promoter is not None else []
     with outside(loaded, wired, database, run, log) as sources:
-        if run.identity.mode == "feed":  # what it writes into the logs is heard by the others
-            feed(asks, database, run, journal, [*mine, *sources], speed, promoter)
-            journal.finish()
+        every = [*mine, *sources]  # what a promoter writes into the logs is heard by the others
+        if loaded.config.mode == "paper":
+            trade_on_paper(
+                asks, loaded.config, database, run, journal, every, until_ms, log, promoter
+            )
+        elif run.identity.mode == "feed":
+            feed(asks, database, run, journal, every, speed, promoter)
         else:
             every = [*sources, *mine]
             inputs = Heard(database, run, *every) if every else None
             result = walk(asks, run.run_id, journal, inputs, promoter)
             journal.finish(daily_marks(result.equity))
-            return result
-    return again(wired, database, find_begun(database, run.run_id))
+            return result, wired
+        journal.finish()
+    done = find_begun(database, run.run_id)
+    seen = as_far_as_fed(wire_here(loaded, database), done)
+    return again(seen, database, done), seen
 
 
 def _promoter(loaded: Loaded, wired: Wired, database: Database, run: Begun) -> Promoter | None:

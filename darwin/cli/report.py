@@ -30,7 +30,7 @@ def report(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
 
     with open_database(artifacts_dir, db) as database:
         run = find_begun(database, run_id)
-        loaded, wired = rewire(run, artifacts_dir)
+        loaded, wired = rewire(run, artifacts_dir, database)
         result = again(wired, database, run)
         made = report_on(result, loaded, wired, provenance(database, run_id))
     folder = Path(artifacts_dir) / "runs" / run_id

@@ -20,6 +20,7 @@ class How(NamedTuple):
     accept_code: bool = False
     feed: bool = False
     speed: float | None = None  # times real time; None: without waiting
+    until_ms: int | None = None  # on paper: bars that open from here on are not waited for
 
 
 @click.command()
@@ -33,6 +34,7 @@ class How(NamedTuple):
     metavar="FACTOR",
     help="With --feed: so many times real time; without it bars follow at once.",
 )
+@click.option("--until", metavar="DATE", help="On paper: end the run before that; else on and on.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON on stdout.")
 def run(
@@ -41,21 +43,27 @@ def run(
     accept_code: bool,
     feed: bool,
     speed: float | None,
+    until: str | None,
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Replay the run that CONFIG describes, record it, and write its report.
+    """Make the run that CONFIG describes, record it, and write its report.
 
     Every fact is kept while the run goes on: `checkpoint seq=N` says that the first N are safe
     against any crash. A run that was stopped wants --resume and ends as if it had not been. A run
     that is finished with the same config, data and code is not run again.
+
+    In mode `paper` bars come from a venue as they close, and orders are simulated. Such a run goes
+    on until it is stopped, to be taken up with --resume, or until --until, which ends it.
 
     \b
     Examples:
       darwin run configs/demo.json
       darwin run configs/demo.json --set run_id=dear --set costs.taker_bps=20
       darwin run configs/demo.json --set run_id=fed --feed --speed 36000
+      darwin run paper.json --resume --until 2026-12-31
     """
+    from darwin.cli.instants import instant
     from darwin.config.load import load_config
 
     if speed is not None and not math.isfinite(speed):
@@ -65,7 +73,15 @@ def run(
     if accept_code and not resume:
         raise click.UsageError("--accept-code goes with --resume: it lets a stopped run go on")
     loaded = load_config(config, overrides)
-    report, folder = execute(loaded, How(resume, accept_code, feed, speed))
+    on_paper = loaded.config.mode == "paper"
+    if on_paper and feed:
+        raise click.UsageError("--feed has no meaning on paper, where bars come from a venue")
+    if until is not None and not on_paper:
+        raise click.UsageError(
+            "--until has a meaning in mode 'paper' alone; set market.end instead"
+        )
+    until_ms = None if until is None else instant(until, "--until")
+    report, folder = execute(loaded, How(resume, accept_code, feed, speed, until_ms))
     if as_json:
         from darwin.cli.report_files import METRICS
 
@@ -94,7 +110,7 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
 
     from darwin.bootstrap import wire
     from darwin.bootstrap.experts import require_key
-    from darwin.bootstrap.recorded import as_it_saw
+    from darwin.bootstrap.recorded import as_it_saw, wire_here
     from darwin.cli.dossiers import write_dossiers
     from darwin.cli.logs import LOG_FILE, log_to
     from darwin.cli.making import again, identify, keep, report_on, write_run_files
@@ -105,9 +121,11 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
 
     log = log_to(LOG_FILE, folder / "run.log")
     run_id = loaded.config.run_id
-    wired = wire(loaded)
-    identity = identify(loaded, wired, "feed" if how.feed else "replay")
+    on_paper = loaded.config.mode == "paper"
+    wired = None if on_paper else wire(loaded)
     with connect(state_db_path(loaded.config)) as database:
+        wired = wired or wire_here(loaded, database)
+        identity = identify(loaded, wired, "feed" if how.feed or on_paper else "replay")
         if not is_finished(database, run_id):
             require_key(wired)  # before the run is begun: it could go no further
         begun = begin_run(
@@ -133,7 +151,7 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
                 begun.place.facts,
                 ", ".join(wired.data_digests),
             )
-            result = keep(loaded, wired, database, begun, log, how.speed)
+            result, wired = keep(loaded, wired, database, begun, log, how.speed, how.until_ms)
         report = report_on(result, loaded, wired, provenance(database, run_id))
     write_run_files(folder, loaded, wired, begun, report)
     if wired.agents is not None:

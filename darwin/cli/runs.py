@@ -19,12 +19,13 @@ class ListByDefault(click.Group):
 
 @click.group(cls=ListByDefault)
 def runs() -> None:
-    """List the recorded runs, or show one.
+    """List the recorded runs, show one, or compare two.
 
     \b
     Examples:
       darwin runs
       darwin runs show btc-breakout
+      darwin runs compare btc-breakout btc-dear
     """
 
 
@@ -101,6 +102,40 @@ def show(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> None
         console.print()
         event_rows = [(when(event.time), event.kind, event.detail) for event in events]
         print_table(console, ("time", "safety event", "detail"), event_rows)
+
+
+@runs.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--other-db", metavar="FILE", help="The database of B, if it is another one.")
+@database_options
+def compare(
+    a: str, b: str, other_db: str | None, artifacts_dir: str, db: str | None, as_json: bool
+) -> None:
+    """Explain what runs A and B differ by: data, signal, timing, fill, size or cost.
+
+    Each candidate of either run has the first of these causes that applies, and the difference of
+    net P&L, B less A, is split over them. Nothing is written; exit 0 also where nothing differs.
+
+    \b
+    Examples:
+      darwin runs compare btc-breakout btc-dear
+      darwin runs compare btc-breakout btc-breakout --other-db backup/agent_state.sqlite --json
+    """
+    from darwin.cli.compared import comparison_tree, tell
+    from darwin.cli.tables import print_json, terminal
+    from darwin.store.comparison import compare as hold_together
+    from darwin.store.sides import side_of
+
+    with (
+        open_database(artifacts_dir, db) as one,
+        open_database(artifacts_dir, other_db or db) as other,
+    ):
+        found = hold_together(side_of(one, a), side_of(other, b))
+    if as_json:
+        print_json(comparison_tree(found), indent=None)  # tens of thousands of candidates
+    else:
+        tell(terminal(), found)
 
 
 @click.command()

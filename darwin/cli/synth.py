@@ -135,7 +135,7 @@ def _write(provider: SyntheticProvider, folder: Path, force: bool, as_json: bool
             )
     from darwin.data.convert import bar_frame, write_whole
 
-    _make(folder)
+    make_folder(folder)
     written = []
     for symbol, target in targets.items():
         write_whole(bar_frame(provider.bars(symbol)), target)
@@ -154,7 +154,8 @@ def _write(provider: SyntheticProvider, folder: Path, force: bool, as_json: bool
     return 0
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make what is missing of `folder`. Raises StorageError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
@@ -166,8 +167,9 @@ def _make(folder: Path) -> None:
 
 
 def _file_name(provider: SyntheticProvider, symbol: str) -> str:
-    name = symbol.replace("/", "").replace(":", "_")
-    return f"{name}-{provider.recipe.timeframe.name}.parquet"
+    from darwin.data.names import plain_name
+
+    return f"{plain_name(symbol)}-{provider.recipe.timeframe.name}.parquet"
 
 
 def _show_facts(market: Market, seeds: list[int], as_json: bool) -> int:

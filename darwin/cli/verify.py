@@ -79,7 +79,7 @@ def replay(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
         run = find_begun(database, run_id)
         code = {"code_then": run.code_version, "code_now": code_version()}
         other = code["code_then"] != code["code_now"]
-        _, wired = rewire(run, artifacts_dir)
+        _, wired = rewire(run, artifacts_dir, database)
         try:
             again(wired, database, run)
         except IntegrityError as fault:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from darwin.config.faults import Path, key_path
 
@@ -36,10 +36,27 @@ def digest(resolved: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(meant).encode()).hexdigest()
 
 
+class Change(NamedTuple):
+    """A key whose value differs; the values as JSON, None where there is no such key."""
+
+    key: str
+    a: str | None
+    b: str | None
+
+
+def changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Change]:
+    """The keys whose values differ, with both; empty exactly where the digests agree."""
+    left, right = _meant(a), _meant(b)
+    return [
+        Change(key_path(path), left.get(path), right.get(path))
+        for path in left | right
+        if left.get(path) != right.get(path)
+    ]
+
+
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     """Name the keys whose values differ; empty exactly where the digests agree."""
-    left, right = _meant(a), _meant(b)
-    return [key_path(path) for path in left | right if left.get(path) != right.get(path)]
+    return [change.key for change in changes(a, b)]
 
 
 def _meant(resolved: Mapping[str, Any]) -> dict[Path, str]:

@@ -10,10 +10,13 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_v
 from darwin.config.block import Block
 from darwin.config.rl import RlConfig
 from darwin.config.values import (
+    BASE_URL,
     AnyPath,
+    BaseUrl,
     Bps,
     Count,
     CountOrNone,
+    ExchangeId,
     Fraction,
     Instant,
     Multiple,
@@ -38,6 +41,8 @@ class MarketConfig(Block):
 
     provider: Name
     path: AnyPath | None = None
+    base_url: BaseUrl = BASE_URL
+    exchange: ExchangeId | None = None
     symbols: Symbols
     timeframe: TimeframeName
     start: Instant | None = None
@@ -70,6 +75,13 @@ class MarketConfig(Block):
         if path is None and info.data.get("provider") == "files":
             raise fault("is required by market.provider 'files'", "write the folder of the files")
         return path
+
+    @field_validator("exchange")
+    @classmethod
+    def _ccxt_has_an_exchange(cls, exchange: str | None, info: ValidationInfo) -> str | None:
+        if exchange is None and info.data.get("provider") == "ccxt":
+            raise fault("is required by market.provider 'ccxt'", 'write for example "kraken"')
+        return exchange
 
     @field_validator("end")
     @classmethod
@@ -178,6 +190,14 @@ class PlaybookConfig(Block):
     exits: ExitsConfig = ExitsConfig()
 
 
+class LiveConfig(Block):
+    """How bars are waited for in mode `paper`; seconds by the clock of the venue."""
+
+    poll_seconds: Annotated[float, Field(ge=0.01, le=3600)] = 5.0  # between two looks, at most
+    grace_seconds: Annotated[float, Field(ge=0, le=86_400)] = 30.0  # for symbols that lag behind
+    max_staleness_seconds: Annotated[float, Field(ge=1, le=3_153_600_000)] = 300.0
+
+
 class DeciderConfig(Block):
     """The expert; every further key is an option of that decider."""
 
@@ -206,7 +226,7 @@ class RunConfig(Block):
     """One run."""
 
     run_id: RunId
-    mode: str = "replay"
+    mode: str = "replay"  # or paper: bars as they close, orders simulated
     market: MarketConfig
     costs: CostsConfig = CostsConfig()
     portfolio: PortfolioConfig = PortfolioConfig()
@@ -216,16 +236,27 @@ class RunConfig(Block):
     ]
     decider: DeciderConfig = DeciderConfig(provider="rules")
     rl: RlConfig | None = None
+    live: LiveConfig = LiveConfig()
     artifacts_dir: RootPath = "artifacts"
 
     @field_validator("mode")
     @classmethod
     def _available(cls, mode: str) -> str:
-        if mode in ("paper", "live"):
-            raise fault(f"'{mode}' is not available in this version", 'write "replay"')
-        if mode != "replay":
-            raise fault("must be 'replay'", 'write "replay"')
+        if mode == "live":
+            raise fault("'live' is not available in this version", 'write "paper" or "replay"')
+        if mode not in ("replay", "paper"):
+            raise fault("must be 'replay' or 'paper'", 'write "paper" or "replay"')
         return mode
+
+    @field_validator("market")
+    @classmethod
+    def _no_end_on_paper(cls, market: MarketConfig, info: ValidationInfo) -> MarketConfig:
+        if info.data.get("mode") == "paper" and market.end is not None:
+            mend = "remove it; `darwin run --until` says when to stop"
+            raise fault("has no meaning in mode 'paper'", mend, ("end",))
+        if info.data.get("mode") == "paper" and market.funding:
+            raise fault("is not to be had in mode 'paper'", "remove it", ("funding",))
+        return market
 
     @field_validator("playbooks")
     @classmethod

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
@@ -13,12 +14,16 @@ from pydantic_core import PydanticCustomError
 from darwin.core.market import SYMBOL, YEAR_2200_MS, Timeframe
 from darwin.errors import ConfigError
 
+BASE_URL = "https://api.binance.com"
+"""Whom to ask for klines where nobody else is named."""
+
 SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A run id, a version, one segment of a path below the artifacts; match it with `fullmatch`."""
 
 _INSTANT = re.compile(
     r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?", re.ASCII
 )
+_UNSEEN = re.compile(r"[^!-~]")
 _SEPARATORS = str.maketrans("", "", "-/_:")
 NUMBER_TAG, TABLE_TAG = "(number)", "(object)"
 
@@ -85,6 +90,35 @@ def _instant(text: str) -> str:
     return text
 
 
+def base_url_objection(text: str) -> tuple[str, str] | None:
+    """What is wrong with the URL of a venue, and the mend; None: nothing is."""
+    try:
+        parts = urlsplit(text)
+        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        named = False
+    if not named or parts.scheme not in ("http", "https") or _UNSEEN.search(text):
+        return "is no URL of a venue", "write for example https://api.binance.com"
+    if "@" in parts.netloc:
+        return "holds a user or a password", "leave them out: prices are public"
+    if "?" in text or "#" in text:
+        return "ends in a query", "leave out what begins with '?' or '#'"
+    return None
+
+
+def _base_url(text: str) -> str:
+    objection = base_url_objection(text)
+    if objection is not None:
+        raise fault(*objection)
+    return text
+
+
+def _exchange(text: str) -> str:
+    if re.fullmatch(r"[a-z][a-z0-9_]{1,39}", text) is None:
+        raise fault("is no exchange of ccxt", 'write its id, for example "kraken"')
+    return text
+
+
 def _path(text: str) -> str:
     if not text.strip() or text.startswith("~"):
         raise fault("is no path", "write a relative or an absolute path; '~' is not expanded")
@@ -137,6 +171,8 @@ Symbols = Annotated[
 TimeframeName = Annotated[str, AfterValidator(_timeframe)]
 Instant = Annotated[str, AfterValidator(_instant)]
 AnyPath = Annotated[str, AfterValidator(_path)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+ExchangeId = Annotated[str, AfterValidator(_exchange)]
 RootPath = Annotated[str, AfterValidator(_root)]
 Resume = Annotated[int | str, BeforeValidator(_resume)]
 Grid = Annotated[float, Field(ge=1e-12, le=1e12)]

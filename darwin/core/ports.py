@@ -15,7 +15,7 @@ from darwin.core.decision import Verdict
 from darwin.core.expert import Record
 from darwin.core.facts import Facts, Input
 from darwin.core.features import FeatureFrame
-from darwin.core.market import Bars, FloatArray
+from darwin.core.market import Bars, FloatArray, Timeframe
 from darwin.core.trade import Cancel, Fill, Order
 
 
@@ -32,6 +32,25 @@ class Provider(Protocol):
 
     def source(self, symbol: str) -> str:
         """Where they come from, in words for the manifest; no path."""
+        ...
+
+
+class Venue(Protocol):
+    """Where bars appear as they close. Everything raises UnreachableError while it is away."""
+
+    def now_ms(self) -> int:
+        """What time it is there, ms UTC."""
+        ...
+
+    def closed(self, symbol: str, timeframe: Timeframe, since_ms: int, now_ms: int) -> Bars:
+        """Its bars that open at or after `since_ms` and have closed by `now_ms`, checked.
+
+        Raises DataError for bars that no careful person would trade on.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
         ...
 
 

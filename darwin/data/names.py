@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from darwin.core.market import SYMBOL, Timeframe
+from darwin.core.market import SYMBOL, SYNTHETIC_VENUE, Timeframe
 from darwin.errors import ConfigError, DataError
 
 SUFFIXES = (".parquet", ".csv")
 _STEM = re.compile(r"(?P<symbol>.+)-(?P<timeframe>[1-9]\d{0,3}[mhdw])(?P<funding>-funding)?")
+_PLAIN = str.maketrans({"/": None, "-": None, ":": "_"})
 _SEPARATORS = re.compile(r"[-/_:]")
 
 
@@ -87,6 +88,21 @@ def find_funding(folder: Path, symbol: str) -> Path | None:
     _refuse_other_than_symbols(symbol)
     found = _matches(series_files(folder), symbol, None)
     return _the_only(found, symbol, folder) if found else None
+
+
+def plain_name(symbol: str) -> str:
+    """`BTC/USDT` as venues and files write it: BTCUSDT; `X:VENUE` becomes X_VENUE.
+
+    Raises ConfigError for what is no symbol.
+    """
+    _refuse_other_than_symbols(symbol)
+    return symbol.translate(_PLAIN)
+
+
+def labelled(symbol: str) -> str:
+    """Write `BTCUSDT_SYNTH` as `BTCUSDT:SYNTH`, so that generated prices are known as such."""
+    stem = symbol.removesuffix(f"_{SYNTHETIC_VENUE}")
+    return symbol if stem == symbol else f"{stem}:{SYNTHETIC_VENUE}"
 
 
 def _refuse_other_than_symbols(symbol: str) -> None:

@@ -26,7 +26,7 @@ def resample(bars: Bars, target: Timeframe) -> Bars:
             where="--timeframe",
             mend=f"choose a longer timeframe that is a multiple of {bars.timeframe.name}",
         )
-    anchor = _anchor_ms(target)
+    anchor = anchor_ms(target)
     off_grid = (bars.time - anchor) % bars.timeframe.ms != 0
     if off_grid.any():
         i = int(np.argmax(off_grid))
@@ -63,5 +63,6 @@ def _complete_buckets(bucket: IntArray, parts: int) -> tuple[IntArray, IntArray]
     return first[complete], number[complete]
 
 
-def _anchor_ms(timeframe: Timeframe) -> int:
+def anchor_ms(timeframe: Timeframe) -> int:
+    """From where whole multiples of `timeframe` are counted, ms UTC."""
     return MONDAY_MS if timeframe.name.endswith("w") else 0

@@ -9,7 +9,9 @@ from darwin.core.market import Timeframe
 
 if TYPE_CHECKING:
     from darwin.config.model import MarketConfig
+    from darwin.data.ccxt_bars import CcxtProvider
     from darwin.data.files import FilesProvider
+    from darwin.data.klines import KlinesProvider
     from darwin.data.synthetic import SyntheticProvider
 
 _SYNTHETIC_START_MS = 1_577_836_800_000  # 2020-01-01 00:00 UTC
@@ -27,6 +29,24 @@ def files(market: MarketConfig) -> FilesProvider:
         market.funding,
         market.calendar,
         market.max_gap_bars,
+    )
+
+
+def klines(market: MarketConfig) -> KlinesProvider:
+    """Bars from the venue at `market.base_url`."""
+    from darwin.data.klines import KlinesProvider  # noqa: PLC0415
+
+    return KlinesProvider(
+        market.base_url, Timeframe.parse(market.timeframe), market.start_ms, market.end_ms
+    )
+
+
+def ccxt(market: MarketConfig) -> CcxtProvider:
+    """Bars from the exchange that ccxt knows as `market.exchange`."""
+    from darwin.data.ccxt_bars import CcxtProvider  # noqa: PLC0415
+
+    return CcxtProvider(
+        market.exchange or "", Timeframe.parse(market.timeframe), market.start_ms, market.end_ms
     )
 
 

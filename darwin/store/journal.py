@@ -133,6 +133,8 @@ class Journal:
                 table.name: newest_seal(connection, table, self._run.number).hex()
                 for table in (schema.checkpoints, *_TOLD_BESIDE)
             }
+            if fed := newest_seal(connection, schema.bars, self._run.number):
+                seals[schema.bars.name] = fed.hex()
             detail = json.dumps({"head": self._now.head.hex(), **seals}, sort_keys=True)
             self._note(connection, "finished", detail)
 

@@ -118,16 +118,18 @@ class _Reading:
             Sealed(source, table, self._run_id, run.number)
             for table in (
                 schema.run_events, schema.checkpoints, schema.equity_marks, schema.alerts,
+                schema.bars,
             )
         ]  # fmt: skip
-        self._events, self._checkpoints, self._marks, self._alerts = self._beside
+        self._events, self._checkpoints, *self._others = self._beside
+        self._marks, self._alerts, _ = self._others
         self._digest = run.identity.data_digest
 
     def all(self, manifest: bytes | None) -> Checked:
         """Read everything. Raises RecordError."""
         end = self._read_events()
         self._walk(None if end is None else int(end["facts"]))
-        for sealed in (self._marks, self._alerts):
+        for sealed in self._others:
             for _ in sealed.rows():
                 pass
         asked = acts(self._source, self._run_id)
@@ -276,7 +278,7 @@ class _Reading:
             raise self._events.bad("does not tell where the chain ends", self._events.count)
         if told.get("head") != self._head.hex():
             raise self._events.bad("has another head than the chain", self._events.count)
-        for sealed in (self._checkpoints, self._marks, self._alerts):
+        for sealed in (self._checkpoints, *self._others):
             if told.get(sealed.table.name, "") != sealed.seal.hex():
                 raise sealed.lost("the last event of the run was written after it")
 

@@ -38,6 +38,8 @@ FULL: dict[str, Any] = {
     "market": {
         "provider": "synthetic",
         "path": "data/",
+        "base_url": "http://127.0.0.1:8080",
+        "exchange": "kraken",
         "symbols": ["BTC/USDT", "ETH/USDT"],
         "timeframe": "1h",
         "start": "2020-01-01",
@@ -95,6 +97,7 @@ FULL: dict[str, Any] = {
         "timeout_ms": 20,
         "on_model_error": "baseline",
     },
+    "live": {"poll_seconds": 2.0, "grace_seconds": 20.0, "max_staleness_seconds": 600.0},
     "artifacts_dir": "artifacts",
 }
 

@@ -38,7 +38,7 @@ OUT_OF_BOUNDS = [
     (("run_id",), "a" * 65),
     (("run_id",), ".hidden"),
     (("mode",), "live"),
-    (("mode",), "paper"),
+    (("mode",), "live"),
     (("mode",), "replai"),
     (("market", "symbols"), []),
     (("market", "symbols"), ["btc/usdt"]),

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import ccxt
 import numpy as np
 import pytest
 
 from darwin.brokers.simulated import SimulatedBroker
+from darwin.core.candidate import Exits, Trailing
 from darwin.core.decision import Verdict
+from darwin.core.expert import Asked
 from darwin.core.market import Bars, Funding, Timeframe
 from darwin.core.ports import Decider, Playbook, Provider
+from darwin.data.ccxt_bars import CcxtClient
 from darwin.data.files import FilesProvider
+from darwin.data.klines import KlinesProvider
 from darwin.data.synthetic import SyntheticProvider
+from darwin.data.venue import VenueProvider
+from darwin.deciders.llm.brief import Scene
+from darwin.deciders.llm.decider import LlmDecider
+from darwin.deciders.llm.prompt import Prompt
 from darwin.deciders.recorded import RecordedDecider
 from darwin.deciders.rules import RulesDecider
 from darwin.playbooks.breakout import Breakout
@@ -30,9 +39,12 @@ from darwin.testing.contracts import (
     ProviderContract,
     questions,
 )
+from darwin.testing.klines_server import KlinesServer
+from darwin.testing.llm_answers import answer_text
 from darwin.trading.costs import Costs
 
 HOUR = Timeframe.parse("1h")
+BEGIN = make_bars(1).time[0]
 
 PLAYBOOKS = (
     Breakout(),
@@ -125,6 +137,47 @@ class TestFilesProviderWithFunding(TestFilesProvider):
         return FilesProvider(written(tmp_path / "other", changed, ".csv"), HOUR, funding=True)
 
 
+class TestKlinesProvider(ProviderContract):
+    """The other venue serves bars of which a single volume differs."""
+
+    @pytest.fixture
+    def symbol(self) -> str:
+        return "BTC/USDT"
+
+    @pytest.fixture
+    def venue(self) -> Iterator[KlinesServer]:
+        with KlinesServer([make_bars(1200, seed=6)]) as server:
+            yield server
+
+    @pytest.fixture
+    def provider(self, venue) -> Provider:
+        return KlinesProvider(venue.url, HOUR)
+
+    @pytest.fixture
+    def twin(self, venue) -> Provider:
+        return KlinesProvider(venue.url, HOUR)
+
+    @pytest.fixture
+    def other(self) -> Iterator[Provider]:
+        bars = make_bars(1200, seed=6)
+        volume = bars.volume.copy()
+        volume[-1] = np.nextafter(volume[-1], np.inf)
+        with KlinesServer([replace(bars, volume=volume)]) as server:
+            yield KlinesProvider(server.url, HOUR)
+
+
+class TestCcxtProvider(TestKlinesProvider):
+    """By ccxt's binance class, which is told to ask the local venue."""
+
+    @pytest.fixture
+    def provider(self, venue) -> Provider:
+        return by_ccxt(venue)
+
+    @pytest.fixture
+    def twin(self, venue) -> Provider:
+        return by_ccxt(venue)
+
+
 class TestRulesDecider(DeciderContract):
     @pytest.fixture(
         params=[
@@ -154,6 +207,29 @@ class TestRecordedDecider(DeciderContract):
         return known if decider.unknown == "skip" else known[::2]
 
 
+class AnsweringDesk:
+    """Answers by the question's hash; one of four fails in one way or another."""
+
+    def told(self, candidate_id: int, prompt: Prompt) -> Asked:
+        luck = int(prompt.sha256[:8], 16)
+        known = Asked(prompt.sha256, None, "deadline", luck % 8 == 0, None, None, 0.001, 70)
+        if luck % 4 == 0:
+            return known
+        sure, action = round(luck % 997 / 997, 3), "take" if luck % 3 else "skip"
+        return known._replace(answer=answer_text(action, sure), failure="", sent=True)
+
+
+class TestLlmDecider(DeciderContract):
+    @pytest.fixture(
+        params=[{}, {"mask_symbols": True, "notes": "mind the gap"}, {"min_confidence": 1.0}],
+        ids=["default", "masked", "strict"],
+    )
+    def decider(self, request) -> Decider:
+        exits = Exits(trailing=Trailing(1.0, 1.2))
+        scene = Scene(symbols=("ETH/USDT",), playbooks=("breakout",), exits=(exits,))
+        return LlmDecider("gpt-5-mini", scene=scene, desk=AnsweringDesk(), **request.param)
+
+
 class TestSimulatedBroker(BrokerContract):
     @pytest.fixture(params=[None, 0.01], ids=["without collar", "with collar"])
     def open_broker(self, request) -> OpenBroker:
@@ -163,17 +239,23 @@ class TestSimulatedBroker(BrokerContract):
 def test_every_plugin_that_ships_is_under_contract():
     tried: Mapping[str, set[type]] = {
         "playbook": {type(playbook) for playbook in PLAYBOOKS},
-        "decider": {RulesDecider, RecordedDecider},
+        "decider": {RulesDecider, RecordedDecider, LlmDecider},
     }
     for kind, types in tried.items():
         assert {factory(kind, name) for name in BUILT_IN[kind]} == types
-    assert set(BUILT_IN["provider"]) == {"files", "synthetic"}
+    assert set(BUILT_IN["provider"]) == {"ccxt", "files", "klines", "synthetic"}
 
 
 def made_market(seed: int) -> SyntheticProvider:
     return SyntheticProvider(
         bars=500, seed=seed, edge=0.1, start_ms=0, timeframe=HOUR, symbols=("BTC/USDT",)
     )
+
+
+def by_ccxt(venue: KlinesServer) -> VenueProvider:
+    exchange = ccxt.binance({"rateLimit": 1, "options": {"fetchMarkets": {"types": ["spot"]}}})
+    exchange.urls["api"] = dict.fromkeys(exchange.urls["api"], f"{venue.url}/api/v3")
+    return VenueProvider(CcxtClient(exchange), "binance by ccxt", HOUR, int(BEGIN))
 
 
 def written(folder, bars: Bars, ending: str):

@@ -7,8 +7,10 @@ import re
 
 import pytest
 
+from bench import llm_costs
 from darwin.core.decision import NO_ANSWER
 from darwin.testing.llm_server import LlmServer
+from tests.conftest import ROOT
 from tests.expert.asking import BROKEN_KEYS, NO_KEYS, calls, config, export, flags, named, run
 from tests.run.command import Desk
 
@@ -188,6 +190,25 @@ def test_a_failure_is_final_in_its_run_and_asked_again_in_the_next(
     run(desk, "config.json", *named("two"))
     assert len(server.requests) - before >= len(failed)
     assert not any(one and one[0].startswith(NO_ANSWER) for one in flags(desk, "two"))
+
+
+def test_the_example_of_the_page_runs_as_it_stands(desk: Desk, server: LlmServer) -> None:
+    page = (ROOT / "docs" / "llm.md").read_text("utf-8")
+    [example] = re.findall(r"^```json\n(.*?)^```$", page, re.M | re.S)
+    port = server.url.rpartition(":")[2]
+    (desk.folder / "llm.json").write_text(example.replace("8123", port))
+    run(desk, "llm.json")
+    count = len(server.requests)
+    run(desk, "llm.json", *named("again"))
+    assert len(server.requests) == count > 20
+    assert export(desk, "again") == export(desk, "with-a-model")
+    for (sql,) in [re.findall(r"^```sql\n(.*?)^```$", page, re.M | re.S)]:
+        for query in sql.split(";")[:-1]:
+            assert desk.ask(query)
+
+
+def test_the_table_of_costs_is_what_its_command_says() -> None:
+    assert llm_costs.table() in (ROOT / "docs" / "llm.md").read_text("utf-8")
 
 
 def test_both_protocols_are_spoken(desk: Desk, server: LlmServer) -> None:
