@@ -1,4 +1,4 @@
-"""What questions cost by the price table, as the table of docs/llm.md: `python -m bench.llm_costs`."""
+"""What questions cost by the price table, as docs/llm.md shows it: `python -m bench.llm_costs`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def table() -> str:
     """One row for each model: prices, 1,000 questions of usual length, and its cutoff."""
     read, wrote = TYPICAL_TOKENS
     lines = [
-        f"| model ({AS_OF}) | read, USD per million tokens | written | 1,000 questions | knows until |",
+        f"| model ({AS_OF}) | read, USD per million tokens | written | 1,000 questions"
+        " | knows until |",
         "| --- | --- | --- | --- | --- |",
     ]
     for model in MODELS:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from bench import llm_costs
+from darwin.bootstrap.observing import observations
 from darwin.core.decision import NO_ANSWER
+from darwin.rl.agents.pages import PAGES
+from darwin.store.db import connect_readonly
 from darwin.testing.llm_server import LlmServer
 from tests.conftest import ROOT
 from tests.expert.asking import BROKEN_KEYS, NO_KEYS, calls, config, export, flags, named, run
@@ -172,6 +176,43 @@ def test_only_a_run_may_ask(desk: Desk, server: LlmServer) -> None:
     assert done.returncode == 3
     assert "a model is asked by `darwin run` alone" in done.stderr
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"price_in_usd_per_mtok": None}, "the price of the model 'rehearsal' is not known"),
+        ({"kind": "gemini"}, "decider.kind must be"),
+        ({"base_url": "http://api.example.com/v1"}, "decider.base_url must be https"),
+        ({"base_url": "nowhere"}, "decider.base_url must be like"),
+        ({"max_attempts": 0}, "decider.max_attempts must lie"),
+        ({"notes": "x" * 2_001}, "decider.notes must have at most 2,000 characters"),
+        ({"temperature": 3.0}, "decider.temperature must lie in 0..2"),
+        ({"modle": "x"}, "did you mean"),
+        ({"desk": "x"}, "decider.desk is no option"),
+        ({"budget_usd": -1}, "decider.budget_usd must lie"),
+    ],
+    ids=lambda case: next(iter(case), "") if isinstance(case, dict) else "",
+)
+def test_what_no_model_can_be_asked_with_is_refused(
+    options: dict[str, object], says: str, desk: Desk, server: LlmServer
+) -> None:
+    config(desk, server, decider=options)
+    done = desk.darwin("run", "config.json", **NO_KEYS)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) <= 3
+    assert server.requests == []
+
+
+@pytest.mark.usefixtures("quiet")
+def test_what_an_agent_would_have_seen_is_made_again_without_asking(
+    asked: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(asked.folder)
+    with connect_readonly(Path("artifacts/rl_state/agent_state.sqlite")) as database:
+        seen = observations(database, "one", PAGES["meta_learner"], "artifacts")
+    assert len(seen) == len(flags(asked, "one"))
 
 
 def test_a_failure_is_final_in_its_run_and_asked_again_in_the_next(
