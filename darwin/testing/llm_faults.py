@@ -177,6 +177,7 @@ TWICE = raw("two envelopes", lambda body: body + body)
 NOT_UTF8 = raw("invalid UTF-8", lambda body: body[:-1] + b', "x": "\xff\xfe"}')
 HUGE = raw("a huge body", lambda body: body[:-1] + b', "x": "' + b"x" * (2 << 20) + b'"}')
 WRONG_CONTENT_TYPE = raw("a page", lambda body: body, {"Content-Type": "text/html"})
+CLAIMS_GZIP = raw("said to be gzip", lambda body: body, {"Content-Encoding": "gzip"})
 GZIP_BOMB = raw(
     "a gzip bomb",
     lambda body: gzip.compress(body) + _bomb(),

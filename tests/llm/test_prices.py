@@ -85,6 +85,7 @@ def test_every_price_has_a_cutoff_before_the_day_of_the_tables() -> None:
 def test_the_most_is_no_less_than_a_token_for_each_byte(
     system: str, user: str, most: int, attempts: int
 ) -> None:
+    system, user = system * 200, user * 200  # more than what is added for the unknown
     request = Request(system, user, "gpt-4.1", most, schema=SCHEMA)
     read_in = len((system + user).encode()) + len(str(SCHEMA))
     cost = cost_usd("gpt-4.1", read_in, most)

@@ -152,14 +152,14 @@ def test_the_deadline_ends_whatever_is_still_coming(
     server: LlmServer, kind: str, fault: object
 ) -> None:
     server.script(fault)  # type: ignore[arg-type]
-    failure = model_of(server, kind, silence_s=30.0).ask(QUESTION, 0.2)
+    failure = model_of(server, kind, silence_s=3600.0).ask(QUESTION, 0.5)
     assert failure == Failure(Cause.DEADLINE, 1, 1)
     assert len(server.requests) == 1
 
 
 def test_silence_is_tried_again_before_the_deadline(server: LlmServer, time: Time) -> None:
     server.script(HANG)
-    reply = model_of(server, silence_s=0.05, sleep=time.sleep).ask(QUESTION, 10)
+    reply = model_of(server, silence_s=0.5, sleep=time.sleep).ask(QUESTION, 10)
     assert isinstance(reply, Reply)
     assert (reply.attempts, reply.billable) == (2, 2)
 
@@ -236,6 +236,14 @@ def test_counts_that_cannot_be_are_none(server: LlmServer, kind: str, odd: objec
     assert isinstance(reply, Reply)
     assert reply.input_tokens is None
     assert reply.output_tokens is not None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_a_character_ends_in_no_reply(kind: str) -> None:
+    with LlmServer(lambda asked: "half \ud800") as server:
+        failure = model_of(server, kind).ask(QUESTION, 10)
+    assert isinstance(failure, Failure)
+    assert failure.cause is Cause.WRONG_ENVELOPE
 
 
 def test_kept_input_counts_as_input(server: LlmServer) -> None:
