@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from darwin.core.expert import Asked
@@ -32,9 +33,15 @@ def model_of(decider: LlmDecider) -> Model:
 class Asking:
     """Asks the model of one run. Implements `deciders.llm.desk.Desk`."""
 
-    def __init__(self, decider: LlmDecider, calls: Calls, run_id: str) -> None:
-        """Nothing is asked yet. Raises ConfigError without a key or an SDK."""
+    def __init__(
+        self, decider: LlmDecider, calls: Calls, run_id: str, warn: Callable[[str], None]
+    ) -> None:
+        """Nothing is asked yet. Raises ConfigError without a key or an SDK.
+
+        `warn` hears why there was no answer, once for each cause until there is one again.
+        """
         self._decider, self._calls, self._run_id = decider, calls, run_id
+        self._warn, self._warned = warn, set[str]()
         self._model, self._price = model_of(decider), decider.price
         self._budget = Budget(
             usd=decider.budget_usd,
@@ -88,7 +95,20 @@ class Asking:
             lost_usd + self._cost_usd(came, most_usd),
             latency_us if came.attempts else None,
         )
+        self._tell(question, end)
         return self._calls.end(question, end, datetime.now(UTC))
+
+    def _tell(self, question: Question, end: End) -> None:
+        if end.answer is not None:
+            self._warned.clear()
+            return
+        why = end.failure.partition("\n")[0]
+        if why not in self._warned:
+            self._warned.add(why)
+            self._warn(
+                f"no answer from model '{question.model}' about {question.about[1]}: {why};"
+                " it is skipped, as are all that follow without an answer"
+            )
 
     def _cost_usd(self, came: Reply | Failure, most_usd: float) -> float:
         """What requests cost: the last one by its tokens, those that broke off what they may have.

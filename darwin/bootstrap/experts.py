@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -84,17 +84,17 @@ def by_record(wired: Wired, database: Database, run_id: str) -> Wired:
     return with_desk(wired, decider, Recorded(database, run_id))
 
 
-def asking(wired: Wired, database: Database, run: Begun) -> Wired:
+def asking(wired: Wired, database: Database, run: Begun, warn: Callable[[str], None]) -> Wired:
     """`wired` with an expert that asks its model; any other expert stays.
 
-    Raises ConfigError where there is no key for it.
+    `warn` hears why there was no answer. Raises ConfigError where there is no key for it.
     """
     decider = wired.session.decider
     if not isinstance(decider, LlmDecider):
         return wired
     from darwin.bootstrap.asking import Asking
 
-    return with_desk(wired, decider, Asking(decider, Calls(database), run.run_id))
+    return with_desk(wired, decider, Asking(decider, Calls(database), run.run_id, warn))
 
 
 def require_key(wired: Wired) -> None:

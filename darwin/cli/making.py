@@ -95,9 +95,13 @@ def keep(
             "run %s alert: %s%s at %s: %s", run.run_id, about, one.kind, iso(one.time), one.detail
         )
 
+    def warn(text: str) -> None:
+        log.warning("run %s: %s", run.run_id, text)
+        say(f"warning: {text}")
+
     journal = Journal(database, run, wired.playbooks, announce=announce, alert=alert)
     promoter = _promoter(loaded, wired, database, run)
-    asks = asking(wired, database, run)
+    asks = asking(wired, database, run, warn)
     mine = [promoter] if promoter is not None else []
     with outside(loaded, wired, database, run, log) as sources:
         every = [*mine, *sources]  # what a promoter writes into the logs is heard by the others

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from bench import llm_costs
+from darwin.bootstrap import refuse_bad_options
 from darwin.bootstrap.observing import observations
+from darwin.config.load import load_config
 from darwin.core.decision import NO_ANSWER
+from darwin.errors import ConfigError
 from darwin.rl.agents.pages import PAGES
 from darwin.store.db import connect_readonly
 from darwin.testing.llm_server import LlmServer
@@ -197,11 +200,19 @@ def test_only_a_run_may_ask(desk: Desk, server: LlmServer) -> None:
 def test_what_no_model_can_be_asked_with_is_refused(
     options: dict[str, object], says: str, desk: Desk, server: LlmServer
 ) -> None:
-    config(desk, server, decider=options)
+    file = desk.folder / config(desk, server, decider=options)
+    with pytest.raises(ConfigError) as refused:
+        refuse_bad_options(load_config(file, (), {}))
+    told = refused.value.lines()
+    assert says in " ".join(told)
+    assert len(told) <= 3
+
+
+def test_a_refusal_is_an_exit_before_anything_is_asked(desk: Desk, server: LlmServer) -> None:
+    config(desk, server, decider={"price_in_usd_per_mtok": None})
     done = desk.darwin("run", "config.json", **NO_KEYS)
     assert done.returncode == 2
-    assert says in done.stderr
-    assert len(done.stderr.splitlines()) <= 3
+    assert "mend: set price_in_usd_per_mtok" in done.stderr
     assert server.requests == []
 
 

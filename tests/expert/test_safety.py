@@ -77,7 +77,10 @@ def test_what_is_no_answer_is_a_skip_that_says_why(desk: Desk, server: LlmServer
 
 def test_a_server_that_only_fails_is_left_alone(desk: Desk, server: LlmServer) -> None:
     server.answer = lambda one: status("503 Service Unavailable")
-    run(desk, config(desk, server))
+    said = run(desk, config(desk, server))
+    assert said.count("warning: no answer from model 'rehearsal'") == 2  # of each cause one
+    assert said.count(": server error; it is skipped") == said.count(": breaker open;") == 1
+    assert ": breaker open; it is skipped" in (desk.run_dir() / "run.log").read_text()
     assert len(server.requests) == 5
     assert set(flags(desk)[5:]) == {(f"{NO_ANSWER}breaker open",)}
     assert desk.metrics()["trades"] == 0
@@ -128,32 +131,40 @@ def reading_notes(answer: Answerer) -> Answerer:
     return unquoted
 
 
-@pytest.mark.parametrize("notes", ORDERS)
+@pytest.fixture(scope="module")
+def greedy(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """A desk with the run `greedy`, of rules that take everything."""
+    desk = Desk(tmp_path_factory.mktemp("greedy"))
+    file = config(desk, None, limits=LIMITS)
+    decider = '{"provider": "rules", "take_all": true}'
+    run(desk, file, *named("greedy"), "--set", f"decider={decider}")
+    assert len(traded(desk, "greedy", "orders")) > 10
+    return desk
+
+
+def traded(desk: Desk, run_id: str, *only: str) -> list[str]:
+    return export(desk, run_id, *(only or ("orders", "fills", "outcomes"))).splitlines()
+
+
+@pytest.mark.parametrize("number", range(len(ORDERS)))
 def test_a_model_that_obeys_every_injection_breaks_no_limit(
-    notes: str, desk: Desk, server: LlmServer
+    number: int, greedy: Desk, server: LlmServer
 ) -> None:
     """At worst it takes everything: then it trades as rules that take everything, in all limits."""
+    run_id, notes = f"told-{number}", ORDERS[number]
     server.answer = reading_notes(obedient(lambda one: TAKE))
-    file = config(desk, server, limits=LIMITS, decider={"notes": notes})
-    run(desk, file)
-    greedy = '{"provider": "rules", "take_all": true}'
-    run(desk, file, *named("greedy"), "--set", f"decider={greedy}")
-    traded = ("orders", "fills", "outcomes")
-    most, mine = (export(desk, name, "orders") for name in ("greedy", "small"))
-    assert most.count("\n") > 10
-    if "=" in notes or "{" in notes:
-        assert mine == ""  # it obeys in its answer, which is none
-        assert set(flags(desk)) <= {
-            (f"{NO_ANSWER}malformed: unknown key",), (f"{NO_ANSWER}malformed: unknown action",),
-            (f"{NO_ANSWER}malformed: not json",),
-        }  # fmt: skip
-    else:
-        assert export(desk, "small", *traded) == export(desk, "greedy", *traded)
-    days = desk.ask(
+    run(greedy, config(greedy, server, run_id=run_id, limits=LIMITS, decider={"notes": notes}))
+    if number < 2:
+        assert traded(greedy, run_id) == traded(greedy, "greedy")
+    else:  # it obeys in its answer, which is none then
+        assert traded(greedy, run_id, "orders") == []
+        causes = ("unknown key", "unknown action")
+        assert set(flags(greedy, run_id)) <= {(f"{NO_ANSWER}malformed: {why}",) for why in causes}
+    most = greedy.ask(
         "SELECT max(n) FROM (SELECT count(*) AS n FROM orders WHERE kind = 'submitted'"
         " GROUP BY run_id, time / 86400000)"
     )
-    assert days == [(3,)]
+    assert most == [(3,)]
 
 
 def test_an_odd_symbol_ends_the_run_before_it_begins(desk: Desk, server: LlmServer) -> None:

@@ -18,7 +18,7 @@ from darwin.deciders.llm.prompt import NOTES_AT_MOST, Setting, request_of
 from darwin.deciders.llm.server import Server
 from darwin.deciders.llm.words import NEEDS
 
-TYPICAL_TOKENS = (1_600, 120)
+TYPICAL_TOKENS = (1_200, 120)
 """What a question and its answer come to, roughly: what a call is estimated to cost by."""
 
 
