@@ -31,6 +31,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "demo-portfolio": "darwin.rl.serving.demo_models:DemoPortfolio",
     },
     "decider": {
+        "llm": "darwin.deciders.llm.decider:LlmDecider",
         "recorded": "darwin.deciders.recorded:RecordedDecider",
         "rules": "darwin.deciders.rules:RulesDecider",
     },

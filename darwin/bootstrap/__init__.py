@@ -20,7 +20,15 @@ from darwin.config.places import state_db_path
 from darwin.core.candidate import Exits, Trailing
 from darwin.core.clock import Clock
 from darwin.core.market import Bars
-from darwin.core.ports import Decider, Inputs, Journal, Progress, Provider, Witness
+from darwin.core.ports import (
+    Decider,
+    Inputs,
+    Journal,
+    Progress,
+    Provider,
+    Remembering,
+    Witness,
+)
 from darwin.engine.live import Live
 from darwin.engine.proposals import Quiet, Setup
 from darwin.engine.session import Session
@@ -35,8 +43,8 @@ from darwin.trading.sizing import Sizing
 if TYPE_CHECKING:
     from darwin.bootstrap.agents import Agents
 
-RECORDED = "recorded"
-"""The decider that is handed the verdicts of an earlier run."""
+RECORDED, LLM = "recorded", "llm"
+"""Deciders that are handed something: the verdicts of an earlier run, a scene and a desk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +83,12 @@ def wire(
     markets = tuple(provider.bars(symbol) for symbol in config.market.symbols)
     if not handed_in:
         _require_bars(markets, config.market)
-    rules = rules_of(config)
+    rules, setups = rules_of(config), setups_of(config)
     agents = _agents(config)
     session = Session(
         markets=markets,
-        setups=setups_of(config),
-        decider=_decider(config),
+        setups=setups,
+        decider=_decider(config, setups, rules),
         rules=rules,
         open_broker=lambda foresight, clock: SimulatedBroker(
             foresight, clock, rules.costs, rules.limits.price_collar_fraction
@@ -110,6 +118,7 @@ def wire(
             *_idle_notes(config.market),
             *_funding_notes(provider, config.market),
             *_gap_notes(markets, session.quiet),
+            *_memory_notes(session.decider, markets),
         ),
     )
 
@@ -156,6 +165,10 @@ def refuse_bad_options(loaded: Loaded) -> None:
     handed: dict[str, object] = {}
     if loaded.config.decider.provider == RECORDED:
         handed["verdicts"] = {}
+    elif loaded.config.decider.provider == LLM:
+        from darwin.bootstrap import experts
+
+        handed |= experts.handed(loaded.config, (), rules_of(loaded.config))
     faults = options.option_faults(loaded.config, plugins.factory, handed)
     if faults:
         raise loaded.refuse(faults)
@@ -238,7 +251,7 @@ def _exits(exits: ExitsConfig) -> Exits:
     )
 
 
-def _decider(config: RunConfig) -> Decider:
+def _decider(config: RunConfig, setups: Sequence[Setup], rules: Rules) -> Decider:
     factory = plugins.factory("decider", config.decider.provider)
     given = config.decider.options
     extra: dict[str, object] = {}
@@ -248,6 +261,10 @@ def _decider(config: RunConfig) -> Decider:
 
         with connect_readonly(state_db_path(config)) as database:
             extra["verdicts"] = verdicts_of(database, str(given["run_id"]))
+    elif config.decider.provider == LLM:
+        from darwin.bootstrap import experts
+
+        extra |= experts.handed(config, setups, rules)
     decider: Decider = options.build(factory, given, "decider", extra)
     return decider
 
@@ -309,6 +326,15 @@ def _gap_notes(markets: tuple[Bars, ...], quiet: Quiet) -> tuple[str, ...]:
         "Most bars of {} can have no candidate: each gap longer than market.max_gap_bars starts "
         "the warm-up again; for a market with sessions set market.calendar to 'sessions'.",
     )
+
+
+def _memory_notes(decider: Decider, markets: Sequence[Bars]) -> tuple[str, ...]:
+    """Say which bars an expert may remember that is a model."""
+    if not isinstance(decider, Remembering):
+        return ()
+    from darwin.bootstrap.experts import memory_notes
+
+    return memory_notes(decider, markets)
 
 
 def _note_on(symbols: Sequence[str], sentence: str) -> tuple[str, ...]:

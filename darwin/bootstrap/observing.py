@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from darwin.bootstrap.experts import by_record
 from darwin.bootstrap.recorded import rewire
 from darwin.bootstrap.remade import require_models
 from darwin.core.agents import Model
@@ -32,6 +33,7 @@ def observations(
     """
     run = find_begun(database, run_id)
     _, wired = rewire(run, artifacts_dir, database)
+    wired = by_record(wired, database, run_id)
     session, others = wired.session, wired.session.agents
     if wired.agents is not None:
         require_models(wired.agents.policies, database, run)

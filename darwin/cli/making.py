@@ -70,9 +70,10 @@ def keep(
     """Make a run and keep every fact, announcing each checkpoint; gives what it came to.
 
     A feed is made bar by bar, then made again as a replay, which must give the same facts and
-    whose result this is, with the session that it is of. Raises StorageError when the disk or file
-    refuses: what was announced stays kept.
+    whose result this is, with the session that it is of. It alone asks an expert that is a model.
+    Raises StorageError when the disk or file refuses: what was announced stays kept.
     """
+    from darwin.bootstrap.experts import asking
     from darwin.bootstrap.recorded import as_far_as_fed, wire_here
     from darwin.cli.feed import feed
     from darwin.cli.paper import trade_on_paper
@@ -94,21 +95,26 @@ def keep(
             "run %s alert: %s%s at %s: %s", run.run_id, about, one.kind, iso(one.time), one.detail
         )
 
+    def warn(text: str) -> None:
+        log.warning("run %s: %s", run.run_id, text)
+        say(f"warning: {text}")
+
     journal = Journal(database, run, wired.playbooks, announce=announce, alert=alert)
     promoter = _promoter(loaded, wired, database, run)
+    asks = asking(wired, database, run, warn)
     mine = [promoter] if promoter is not None else []
     with outside(loaded, wired, database, run, log) as sources:
         every = [*mine, *sources]  # what a promoter writes into the logs is heard by the others
         if loaded.config.mode == "paper":
             trade_on_paper(
-                wired, loaded.config, database, run, journal, every, until_ms, log, promoter
+                asks, loaded.config, database, run, journal, every, until_ms, log, promoter
             )
         elif run.identity.mode == "feed":
-            feed(wired, database, run, journal, every, speed, promoter)
+            feed(asks, database, run, journal, every, speed, promoter)
         else:
             every = [*sources, *mine]
             inputs = Heard(database, run, *every) if every else None
-            result = walk(wired, run.run_id, journal, inputs, promoter)
+            result = walk(asks, run.run_id, journal, inputs, promoter)
             journal.finish(daily_marks(result.equity))
             return result, wired
         journal.finish()
@@ -153,6 +159,7 @@ def again(wired: Wired, database: Database, run: Begun) -> RunResult:
     Raises IntegrityError, naming the first fact that comes out otherwise than it is recorded, and
     ModelError where a model of then is not to be had.
     """
+    from darwin.bootstrap.experts import by_record
     from darwin.store.acts import journaled
     from darwin.store.journal import Journal
 
@@ -161,7 +168,8 @@ def again(wired: Wired, database: Database, run: Begun) -> RunResult:
 
         require_models(wired.agents.policies, database, run)
     journal = Journal(database, run, wired.playbooks, only_compare=True)
-    result = walk(wired, run.run_id, journal, journaled(database, run))
+    told = by_record(wired, database, run.run_id)
+    result = walk(told, run.run_id, journal, journaled(database, run))
     journal.finish()
     return result
 
@@ -170,6 +178,7 @@ def report_on(
     result: RunResult, loaded: Loaded, wired: Wired, provenance: Provenance | None
 ) -> Report:
     """Work out all figures, and say on stderr what a careful reader must know of the inputs."""
+    from darwin.bootstrap.experts import about_expert
     from darwin.cli.progress import say
     from darwin.engine.report import report
 
@@ -183,6 +192,7 @@ def report_on(
         notes=wired.notes,
         provenance=provenance,
         twins=_twins(result, loaded, wired),
+        about_expert=about_expert(wired),
     )
 
 

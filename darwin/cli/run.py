@@ -109,6 +109,7 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
     from datetime import UTC, datetime
 
     from darwin.bootstrap import wire
+    from darwin.bootstrap.experts import require_key
     from darwin.bootstrap.recorded import as_it_saw, wire_here
     from darwin.cli.dossiers import write_dossiers
     from darwin.cli.logs import LOG_FILE, log_to
@@ -116,7 +117,7 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
     from darwin.config.places import state_db_path
     from darwin.store.db import connect
     from darwin.store.queries import provenance
-    from darwin.store.runs import Standing, begin_run
+    from darwin.store.runs import Standing, begin_run, is_finished
 
     log = log_to(LOG_FILE, folder / "run.log")
     run_id = loaded.config.run_id
@@ -125,6 +126,8 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
     with connect(state_db_path(loaded.config)) as database:
         wired = wired or wire_here(loaded, database)
         identity = identify(loaded, wired, "feed" if how.feed or on_paper else "replay")
+        if not is_finished(database, run_id):
+            require_key(wired)  # before the run is begun: it could go no further
         begun = begin_run(
             database,
             identity,

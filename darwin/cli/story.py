@@ -22,6 +22,7 @@ from darwin.core.agents import (
 )
 
 if TYPE_CHECKING:
+    from darwin.core.decision import Call
     from darwin.store.story import Story
 
 
@@ -70,7 +71,14 @@ def _expert(story: Story) -> str:
         f"{'take' if verdict.take else 'skip'}, confidence {number(verdict.confidence)},"
         f" quality {number(verdict.quality)}, cost {number(verdict.cost_usd)} USD"
     )
-    return said + (f", flags: {', '.join(verdict.risk_flags)}" if verdict.risk_flags else "")
+    said += f", flags: {', '.join(verdict.risk_flags)}" if verdict.risk_flags else ""
+    return said + (f"; {_call(story.asked_model, verdict.call)}" if verdict.call else "")
+
+
+def _call(model: str | None, call: Call) -> str:
+    """Which model was asked what, and how many tokens went to and fro."""
+    read, wrote = ("?" if n is None else f"{n:,}" for n in (call.input_tokens, call.output_tokens))
+    return f"model {model or '?'}, prompt {call.prompt_sha256[:12]}, {read} tokens in, {wrote} out"
 
 
 def _agent(story: Story, agent: str) -> str:
@@ -162,7 +170,7 @@ def story_tree(story: Story) -> dict[str, Any]:
     }
     return parts | {
         "decisions": [_columns(told) for told in story.decisions],
-        "verdict": None if story.verdict is None else story.verdict._asdict(),
+        "verdict": _verdict(story),
         "stages": [{"stage": stage, "state": state} for stage, state in story.stages()],
         "net_pnl_usd": story.net_pnl_usd,
         "realised_r": story.realised_r,
@@ -170,6 +178,14 @@ def story_tree(story: Story) -> dict[str, Any]:
             name: value if math.isfinite(value) else None for name, value in story.features.items()
         },
     }
+
+
+def _verdict(story: Story) -> dict[str, Any] | None:
+    verdict = story.verdict
+    if verdict is None:
+        return None
+    call = None if verdict.call is None else verdict.call._asdict() | {"model": story.asked_model}
+    return verdict._asdict() | {"call": call}
 
 
 _UNTOLD = ("id", "features", "hash", "prev_hash", "observation")

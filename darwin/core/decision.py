@@ -15,6 +15,10 @@ class Call(NamedTuple):
     latency_us: int | None = None  # when it was first asked, by the wall clock; in no hash
 
 
+NO_ANSWER = "no answer: "
+"""How the one risk flag of a verdict begins that stands for an answer which did not come."""
+
+
 class Verdict(NamedTuple):
     """The expert's answer."""
 
@@ -24,6 +28,11 @@ class Verdict(NamedTuple):
     risk_flags: tuple[str, ...]  # what the expert dislikes, in words of the decider
     cost_usd: float  # what asking cost
     call: Call | None = None  # None: no model was asked
+
+    @property
+    def failed(self) -> bool:
+        """Whether it only stands for an answer that did not come."""
+        return bool(self.risk_flags) and self.risk_flags[0].startswith(NO_ANSWER)
 
 
 class Reason(IntEnum):

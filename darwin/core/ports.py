@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from darwin.core.account import Account, SafetyEvent
 from darwin.core.agents import Advice, Decision, Model
 from darwin.core.candidate import Candidate, CandidateTable, Scan
 from darwin.core.decision import Verdict
+from darwin.core.expert import Record
 from darwin.core.facts import Facts, Input
 from darwin.core.features import FeatureFrame
 from darwin.core.market import Bars, FloatArray, Timeframe
@@ -84,6 +85,17 @@ class Decider(Protocol):
 
     def decide(self, candidate: Candidate, features: FloatArray, account: Account) -> Verdict:
         """Judge one candidate. `features` holds the values of `needs` at its bar, shape (k,)."""
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A decider that wants to know what became of its verdicts. It is asked so, not by `decide`."""
+
+    def decide_knowing(
+        self, candidate: Candidate, features: FloatArray, account: Account, record: Record
+    ) -> Verdict:
+        """Judge one candidate, knowing how earlier verdicts of the same run went."""
         ...
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from darwin.core.expert import Expense
+
 
 class RunEvent(NamedTuple):
     """Something that happened to a run, not in it."""
@@ -26,6 +28,7 @@ class Provenance:
     facts: int  # in its chain
     head: str  # hash of the last of them, 64 hex digits
     events: tuple[RunEvent, ...]
+    expense: Expense | None = None  # None: no model was asked
 
     @property
     def resumes(self) -> tuple[RunEvent, ...]:

@@ -205,7 +205,7 @@ class Live:
         step = self._step
         while (event := self._broker.next_event(now.time, Phase.DECIDE)) is not None:
             step.on_broker(event)
-        if self._door is not None:
+        if step.wants_outcomes:
             for at in np.argsort(outcomes.row, kind="stable").tolist():
                 step.on_outcome(
                     outcomes.row.item(at), outcomes.r.item(at), outcomes.known_time.item(at)

@@ -26,6 +26,7 @@ from darwin.engine.report_breakdown import (
 )
 from darwin.engine.report_facts import Benchmark, Sampling
 from darwin.engine.report_figures import money, performance, traded_usd
+from darwin.engine.report_model import model_figures
 from darwin.engine.report_recording import recording
 from darwin.engine.report_rows import exposure_fraction
 from darwin.engine.report_twins import twins_figures
@@ -65,15 +66,18 @@ def report(
     notes: Sequence[str] = (),
     provenance: Provenance | None = None,
     twins: Twins | None = None,
+    about_expert: Mapping[str, Any] | None = None,
 ) -> Report:
     """Work out all figures of `result`.
 
     `calendar`: "continuous" or "sessions". `seed` is that of the random benchmarks. `digests`:
     SHA-256 of each symbol's data, where known. `notes` join the assumptions. `provenance` says how
-    the run was recorded, if it was. `twins` are those of a run with agents.
+    the run was recorded, if it was. `twins` are those of a run with agents. `about_expert` tells of
+    an expert that is a model.
     """
     sampling = Sampling.of(result, calendar)
     rivals = benchmarks(result, sampling, seed)
+    expense = None if provenance is None else provenance.expense
     figures: dict[str, Any] = {
         "run_id": run_id,
         "run": recording(provenance),
@@ -85,7 +89,7 @@ def report(
         **performance(result, sampling),
         **_trading(result, sampling),
         "outcomes": outcome_shares(result),
-        "expert": expert(result),
+        "expert": expert(result) | {"model": model_figures(result, about_expert, expense)},
         "funnel": {row["reason"]: row["count"] for row in funnel_rows(result)},
         "by_setup": by_setup(result),
         "benchmarks": {rival.name: _rival(rival, result, seed) for rival in rivals},

@@ -24,10 +24,12 @@ from darwin.core.agents import (
     UNPROVEN,
     Standing,
 )
+from darwin.core.decision import Reason
 from darwin.core.facts import STANDING
 from darwin.core.market import BoolArray, FloatArray
 from darwin.core.trade import Status
 from darwin.engine.consulted import WHYS, ConsultedColumns
+from darwin.engine.report_model import mean_cost_usd
 from darwin.engine.report_words import iso
 from darwin.engine.result import RunResult
 
@@ -103,6 +105,32 @@ def _gate(
         "saved_calls": _share(skips[advised]),
         "miss_rate": _share(skips[winners]),
         "would_change_r": float(-r[taken & skips].sum()),
+        **_spared(result, asked, skips, known, r),
+    }
+
+
+def _spared(
+    result: RunResult, asked: ConsultedColumns, skips: BoolArray, known: BoolArray, r: FloatArray
+) -> dict[str, Any]:
+    """What skips saved in calls and missed in R, of what the expert would have taken.
+
+    Where it was asked all the same (watching, below all of the capital, audits) what it would have
+    taken is known. Where the call was spared that is estimated: as many candidates as there are, at
+    the mean of those skips on which it was heard.
+    """
+    heard = result.verdicts.asked[asked.row]
+    spared = skips & (result.reasons[asked.row] == Reason.GATE_SKIP)
+    told, silent = skips & known & heard, spared & known
+    taken_r = np.where(result.verdicts.take[asked.row], r, 0.0)[told]
+    rest = len(taken_r) > 0 or not silent.any()
+    estimate = float(taken_r.mean()) * int(silent.sum()) if silent.any() and rest else 0.0
+    return {
+        "spared_calls": int(spared.sum()),
+        "saved_usd": int(spared.sum()) * mean_cost_usd(result) if spared.any() else 0.0,
+        "missed_r": float(taken_r.sum()) + estimate if rest else float("nan"),
+        "missed_r_known": float(taken_r.sum()),
+        "missed_r_estimated": estimate if rest else float("nan"),
+        "heard_skips": len(taken_r),
     }
 
 

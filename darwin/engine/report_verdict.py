@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from darwin.engine.report_agents import agents_sentence
+from darwin.engine.report_model import model_sentences
 from darwin.engine.report_twins import twins_sentence
 from darwin.engine.report_words import count, number, percent, usd
 from darwin.engine.report_words import day as day_text
@@ -48,7 +49,8 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
         )
     sentences.append(_headline(metrics))
     about_agents = [agents_sentence(metrics["agents"]), twins_sentence(metrics)]
-    said = [sentence for sentence in about_agents if sentence]
+    said = model_sentences(metrics["expert"])
+    said += [sentence for sentence in about_agents if sentence]
     if not metrics["trades"]:
         return [*sentences, _no_trades(metrics), *said]
     money = [_earned(metrics), *_against(metrics), _mean_r(metrics), _costs(metrics)]

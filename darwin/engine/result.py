@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darwin.core.account import SafetyEvent
 from darwin.core.candidate import CandidateTable
-from darwin.core.decision import Reason, Verdict
+from darwin.core.decision import Call, Reason, Verdict
 from darwin.core.facts import Input
 from darwin.core.market import Bars, BoolArray, FloatArray, IntArray
 from darwin.core.trade import Cancel, Fill, Order, OutcomeTable, Trade
@@ -40,13 +40,14 @@ class VerdictColumns:
     quality: FloatArray
     cost_usd: FloatArray
     flags: dict[int, tuple[str, ...]]  # by row, only where there are some
+    calls: dict[int, Call] = field(default_factory=dict)  # by row, where a model was asked
 
     @classmethod
     def of(cls, verdicts: Sequence[tuple[int, Verdict]], m: int) -> VerdictColumns:
         """The columns of verdicts by row, of `m` candidates."""
         nothing = Verdict(False, np.nan, np.nan, (), np.nan)
         columns = cls.same_for(np.zeros(m, dtype=np.bool_), nothing)
-        for row, (take, confidence, quality, flags, cost_usd, _) in verdicts:
+        for row, (take, confidence, quality, flags, cost_usd, call) in verdicts:
             columns.asked[row] = True
             columns.take[row] = take
             columns.confidence[row] = confidence
@@ -54,6 +55,8 @@ class VerdictColumns:
             columns.cost_usd[row] = cost_usd
             if flags:
                 columns.flags[row] = flags
+            if call is not None:
+                columns.calls[row] = call
         return columns
 
     @classmethod
@@ -74,7 +77,9 @@ class VerdictColumns:
         columns = (self.take, self.confidence, self.quality, self.cost_usd)
         plain = (column[rows].tolist() for column in columns)
         return {
-            row: Verdict(take, confidence, quality, self.flags.get(row, ()), cost_usd)
+            row: Verdict(
+                take, confidence, quality, self.flags.get(row, ()), cost_usd, self.calls.get(row)
+            )
             for row, take, confidence, quality, cost_usd in zip(rows.tolist(), *plain, strict=True)
         }
 

@@ -127,6 +127,7 @@ class Session:
             if door is not None:
                 step.consulted = []
                 door.show(table, 0)
+            if step.wants_outcomes:
                 settling = Settling(table, outcomes, self.markets)
             scribe = None
             if journal is not None:

@@ -15,11 +15,11 @@ from darwin.core.candidate import Candidate
 from darwin.core.decision import Reason, Verdict
 from darwin.core.facts import RELEASE, Input
 from darwin.core.market import BoolArray, FloatArray, IntArray
-from darwin.core.ports import Broker, Decider, Inputs, Moment, Witness
+from darwin.core.ports import Broker, Decider, Inputs, Moment, Remembering, Witness
 from darwin.core.trade import Cancel, Fill, Order
 from darwin.engine.consult import Door
 from darwin.engine.consulted import ConsultedColumns
-from darwin.engine.track_record import TrackRecord
+from darwin.engine.track_record import OwnRecord, TrackRecord
 from darwin.safety.monitor import Monitor
 from darwin.trading.costs import Costs
 from darwin.trading.ledger import Ledger
@@ -129,6 +129,8 @@ class Step:
         self.door: Door | None = None
         self._witness: Witness | None = None
         self.record = TrackRecord()
+        self._remembering = decider if isinstance(decider, Remembering) else None
+        self._own = OwnRecord()  # kept for a decider that remembers
         self.consulted: list[ConsultedColumns] | None = None  # a list: remember consultations in it
         self.inputs: list[Input] = []
         self.verdicts: list[tuple[int, Verdict]] = []
@@ -144,6 +146,16 @@ class Step:
     def safety_events(self) -> list[SafetyEvent]:
         """What changed what the account may do, in the order it happened."""
         return self.watch.events
+
+    @property
+    def wants_outcomes(self) -> bool:
+        """Whether somebody here hears of what became of candidates."""
+        return self.door is not None or self._remembering is not None
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether its expert may take its time over each candidate."""
+        return self._remembering is not None
 
     def attend(self, door: Door, witness: Witness | None = None) -> None:
         """Let agents take part, through this door; `witness` sees what they decide."""
@@ -175,6 +187,7 @@ class Step:
     def on_outcome(self, row: int, r: float, known_ms: int) -> None:
         """Learn what became of the bracket of candidate `row`, before a later one is judged."""
         self.record.settle(row, r)
+        self._own.settle(row, r)
         if self._witness is not None:
             self._witness.settled(row, r, known_ms)
 
@@ -264,7 +277,7 @@ class Step:
             share = door.consult(GATE, candidate, moment).share
             if not share > 0.0:
                 return share, None
-        verdict = self._decider.decide(candidate, features, account)
+        verdict = self._verdict(candidate, features, account)
         self.verdicts.append((candidate.row, verdict))
         if door is None or META_LEARNER not in door:
             return (share if verdict.take else 0.0), verdict
@@ -272,6 +285,15 @@ class Step:
         moment = Moment(account, self._rules.starting_equity_usd, verdict, *known)
         self.record.note(candidate, verdict.take)
         return share * door.consult(META_LEARNER, candidate, moment).share, verdict
+
+    def _verdict(self, candidate: Candidate, features: FloatArray, account: Account) -> Verdict:
+        """Ask the expert, who may be told of its own record."""
+        if self._remembering is None:
+            return self._decider.decide(candidate, features, account)
+        known = self._own.about(candidate)
+        verdict = self._remembering.decide_knowing(candidate, features, account, known)
+        self._own.note(candidate, verdict)
+        return verdict
 
     def _scale(
         self, candidate: Candidate, full: Size, share: float, account: Account, verdict: Verdict

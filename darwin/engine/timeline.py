@@ -16,6 +16,7 @@ from darwin.engine.step import Step
 
 _TELL_EVERY = 1_024  # candidates between two words to the progress bar
 _LOOK_EVERY = 256  # candidates between two looks at whether a journal wants to hear
+_TELL_SLOW_EVERY = 16  # the same where an expert may take seconds over each; it looks at each one
 _END_OF_TIME = 2**62
 
 
@@ -50,13 +51,16 @@ def _walk(
     settling: Settling | None,
 ) -> None:
     on_broker, on_candidate, next_event = step.on_broker, step.on_candidate, broker.next_event
-    look_at = _LOOK_EVERY if scribe is not None else len(table)
+    look_every, tell_every = (
+        (1, _TELL_SLOW_EVERY) if step.is_patient else (_LOOK_EVERY, _TELL_EVERY)
+    )
+    look_at = look_every if scribe is not None else len(table)
     before: Candidate | None = None
     for candidate in candidates_of(table):
         time = candidate.bar_time
         complete = before is not None and time > before.bar_time
         if scribe is not None and before is not None and candidate.row >= look_at and complete:
-            look_at = candidate.row + _LOOK_EVERY
+            look_at = candidate.row + look_every
             if scribe.due(candidate.row):
                 step.watch_until(before.instant + 1)
                 scribe.tell(before.bar_time, candidate.row)
@@ -66,7 +70,7 @@ def _walk(
         if settling is not None:
             settling.until(time, step)
         on_candidate(candidate, seen[candidate.row])
-        if progress is not None and candidate.row % _TELL_EVERY == 0:
+        if progress is not None and candidate.row % tell_every == 0:
             progress(candidate.instant, instants, len(step.ledger.trades))
     while (event := next_event(_END_OF_TIME, Phase.OPEN)) is not None:
         on_broker(event)

@@ -1,4 +1,4 @@
-"""How well the expert has judged of late: what agents see of it, and nothing else reads."""
+"""How well the expert has judged of late, as agents see it, and as it may see it itself."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import math
 from collections import deque
 
 from darwin.core.candidate import Candidate
+from darwin.core.decision import Verdict
+from darwin.core.expert import Judged, Record, Tally
 
 RECENT = 50
 """Verdicts whose outcome is known that count, the latest ones."""
 PRIOR = 10
 """Verdicts that count as half right before any outcome is known."""
+LAST = 5
+"""Verdicts that an expert is shown one by one."""
 
 
 class _Recent:
@@ -70,3 +74,48 @@ class TrackRecord:
             0.5 if of_playbook is None else of_playbook.accuracy,
             0.5 if of_symbol is None else of_symbol.accuracy,
         )
+
+
+class OwnRecord:
+    """The fold of verdicts and outcomes that a `core.ports.Remembering` expert is shown.
+
+    Verdicts that failed count nowhere.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._waiting: dict[int, tuple[int, int, Verdict]] = {}  # by row: playbook, symbol
+        self._by_playbook: dict[int, Tally] = {}
+        self._by_symbol: dict[int, Tally] = {}
+
+    def note(self, candidate: Candidate, verdict: Verdict) -> None:
+        """Remember a verdict until its outcome is known."""
+        if not verdict.failed:
+            self._waiting[candidate.row] = (candidate.playbook, candidate.symbol, verdict)
+
+    def settle(self, row: int, r: float) -> None:
+        """Learn the outcome of candidate `row`; NaN where there is none, which counts nowhere."""
+        known = self._waiting.pop(row, None)
+        if known is None or math.isnan(r):
+            return
+        playbook, symbol, verdict = known
+        for tallies, code in ((self._by_playbook, playbook), (self._by_symbol, symbol)):
+            tallies[code] = _with(tallies.get(code, Tally()), verdict, r)
+
+    def about(self, candidate: Candidate) -> Record:
+        """What is known of earlier verdicts on the candidate's playbook and on its symbol."""
+        return Record(
+            self._by_playbook.get(candidate.playbook, Tally()),
+            self._by_symbol.get(candidate.symbol, Tally()),
+        )
+
+
+def _with(tally: Tally, verdict: Verdict, r: float) -> Tally:
+    judged = Judged(verdict.take, verdict.confidence, verdict.risk_flags, r)
+    return Tally(
+        tally.asked + 1,
+        tally.right + (verdict.take == (r > 0.0)),
+        tally.takes + verdict.take,
+        tally.sum_r_of_takes + (r if verdict.take else 0.0),
+        (*tally.last, judged)[-LAST:],
+    )

@@ -48,10 +48,15 @@ def sound_rows(source: Source, table: Table) -> Iterator[Mapping[str, Any]]:
 
 def sound_rows_in(connection: Connection, table: Table) -> list[Mapping[str, Any]]:
     """The same, as a transaction sees them; the error says which file, and what to do about it."""
+    return newer_in(connection, Tail(table))
+
+
+def newer_in(connection: Connection, tail: Tail) -> list[Mapping[str, Any]]:
+    """What `tail` was not asked for yet, as a transaction sees it; errors as above."""
     path = Path(connection.exec_driver_sql("PRAGMA database_list").all()[0][2])
     try:
         with raw_of(connection) as raw:
-            return list(sound_rows(Source(raw, path), table))
+            return list(tail.newer(Source(raw, path)))
     except RecordError as fault:
         fault.where, fault.mend = str(path), "put a backup of the database in its place"
         raise

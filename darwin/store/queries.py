@@ -14,6 +14,7 @@ from darwin.core.decision import STAGES, Call, Verdict
 from darwin.core.provenance import Provenance, RunEvent
 from darwin.errors import ConfigError, IntegrityError
 from darwin.store.db import Database
+from darwin.store.expense import expense_of
 from darwin.store.schema import (
     candidates,
     checkpoints,
@@ -148,6 +149,7 @@ def provenance(database: Database, run_id: str) -> Provenance:
                 RunEvent(event.kind, event.facts, reached.get(event.facts), _told(event))
                 for event in events
             ),
+            expense=expense_of(connection, run_id),
         )
 
 

@@ -120,6 +120,13 @@ def find_begun(database: Database, run_id: str) -> Begun:
         return standing_of(connection, require_run(connection, database, run_id))
 
 
+def is_finished(database: Database, run_id: str) -> bool:
+    """Whether there is a run of that name that has come to its end."""
+    with database.read() as connection:
+        row = _row_of(connection, run_id)
+        return row is not None and standing_of(connection, row).standing is Standing.FINISHED
+
+
 def _begin(connection: Connection, run: RunIdentity, at: datetime) -> Begun:
     last = connection.execute(select(func.max(schema.runs.c.number))).scalar()
     number = (last or 0) + 1

@@ -20,6 +20,7 @@ from darwin.store.schema import (
     candidates,
     endings,
     fills,
+    llm_calls,
     orders,
     outcomes,
     runs,
@@ -43,6 +44,7 @@ class Story(NamedTuple):
     outcome: Row[Any] | None
     decisions: tuple[Row[Any], ...]  # of agents, in the order in which they were asked
     features: dict[str, float]  # as they stood at the signal's close
+    asked_model: str | None = None  # None: the expert is no model
 
     @property
     def net_pnl_usd(self) -> float | None:
@@ -110,6 +112,7 @@ def candidate(database: Database, candidate_id: str, run_id: str | None = None) 
             outcome=_one(connection, outcomes, row),
             decisions=tuple(sorted(_facts(connection, agent_decisions, row), key=_by_id)),
             features=_features(require_run(connection, database, row.run_id), row),
+            asked_model=_model(connection, verdict),
         )
 
 
@@ -154,6 +157,14 @@ def _ending(connection: Connection, row: Row[Any]) -> tuple[str, str] | None:
     )
     stage, reason = connection.execute(query).one()
     return None if reason is None else (stage, reason)
+
+
+def _model(connection: Connection, verdict: Row[Any] | None) -> str | None:
+    """The model that was asked for a verdict, in this run or in the one that asked first."""
+    if verdict is None or verdict.prompt_sha256 is None:
+        return None
+    query = select(llm_calls.c.model).where(llm_calls.c.request_sha256 == verdict.prompt_sha256)
+    return connection.execute(query.limit(1)).scalar()
 
 
 def _features(run: Row[Any], row: Row[Any]) -> dict[str, float]:

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from darwin.brokers.simulated import SimulatedBroker
+from darwin.core.candidate import Exits, Trailing
 from darwin.core.decision import Verdict
+from darwin.core.expert import Asked
 from darwin.core.market import Bars, Funding, Timeframe
 from darwin.core.ports import Decider, Playbook, Provider
 from darwin.data.ccxt_bars import CcxtClient
@@ -18,6 +20,9 @@ from darwin.data.files import FilesProvider
 from darwin.data.klines import KlinesProvider
 from darwin.data.synthetic import SyntheticProvider
 from darwin.data.venue import VenueProvider
+from darwin.deciders.llm.brief import Scene
+from darwin.deciders.llm.decider import LlmDecider
+from darwin.deciders.llm.prompt import Prompt
 from darwin.deciders.recorded import RecordedDecider
 from darwin.deciders.rules import RulesDecider
 from darwin.playbooks.breakout import Breakout
@@ -35,6 +40,7 @@ from darwin.testing.contracts import (
     questions,
 )
 from darwin.testing.klines_server import KlinesServer
+from darwin.testing.llm_answers import answer_text
 from darwin.trading.costs import Costs
 
 HOUR = Timeframe.parse("1h")
@@ -201,6 +207,29 @@ class TestRecordedDecider(DeciderContract):
         return known if decider.unknown == "skip" else known[::2]
 
 
+class AnsweringDesk:
+    """Answers by the question's hash; one of four fails in one way or another."""
+
+    def told(self, candidate_id: int, prompt: Prompt) -> Asked:
+        luck = int(prompt.sha256[:8], 16)
+        known = Asked(prompt.sha256, None, "deadline", luck % 8 == 0, None, None, 0.001, 70)
+        if luck % 4 == 0:
+            return known
+        sure, action = round(luck % 997 / 997, 3), "take" if luck % 3 else "skip"
+        return known._replace(answer=answer_text(action, sure), failure="", sent=True)
+
+
+class TestLlmDecider(DeciderContract):
+    @pytest.fixture(
+        params=[{}, {"mask_symbols": True, "notes": "mind the gap"}, {"min_confidence": 1.0}],
+        ids=["default", "masked", "strict"],
+    )
+    def decider(self, request) -> Decider:
+        exits = Exits(trailing=Trailing(1.0, 1.2))
+        scene = Scene(symbols=("ETH/USDT",), playbooks=("breakout",), exits=(exits,))
+        return LlmDecider("gpt-5-mini", scene=scene, desk=AnsweringDesk(), **request.param)
+
+
 class TestSimulatedBroker(BrokerContract):
     @pytest.fixture(params=[None, 0.01], ids=["without collar", "with collar"])
     def open_broker(self, request) -> OpenBroker:
@@ -210,7 +239,7 @@ class TestSimulatedBroker(BrokerContract):
 def test_every_plugin_that_ships_is_under_contract():
     tried: Mapping[str, set[type]] = {
         "playbook": {type(playbook) for playbook in PLAYBOOKS},
-        "decider": {RulesDecider, RecordedDecider},
+        "decider": {RulesDecider, RecordedDecider, LlmDecider},
     }
     for kind, types in tried.items():
         assert {factory(kind, name) for name in BUILT_IN[kind]} == types
