@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 from darwin.core.market import DAY_MS
 from darwin.rl.graduation.checklist import COST, EVIDENCE, VALUE, Condition, State
@@ -48,7 +49,9 @@ def green_of(decay: Decay | None) -> tuple[Condition, ...]:
 def _since_promotion(alarm: Alarm, what: str) -> Condition:
     bound = f"above {alarm.floor:.3g} R per block since the promotion"
     if alarm.sounded_ms is not None:
-        return Condition(what, State.REFUTED, alarm.seen.now, bound, "its detector has sounded")
+        day = datetime.fromtimestamp(alarm.sounded_ms / 1000, UTC)
+        told = f"its detector sounded on {day:%Y-%m-%d}, by the last blocks; the value is of all"
+        return Condition(what, State.REFUTED, alarm.seen.now, bound, told)
     if alarm.log_m == -math.inf:
         return Condition(what, State.MISSING, None, bound, "no block since")
     m = math.exp(min(alarm.log_m, 700.0))
