@@ -281,5 +281,6 @@ def beside_panel(made: Report) -> Report:
     """Twins stand in the panel of agents, which a run that nobody decided in has not."""
     counted = dict.fromkeys(("decisions", "advised", "followed"), 7)
     shares = dict.fromkeys(("agreement", "saved_calls", "miss_rate"), 0.5)
-    one = counted | shares | {"would_change_r": 0.0, "versions": [], "reasons": {}}
+    spared = dict.fromkeys(("spared_calls", "saved_usd", "missed_r"), 0)
+    one = counted | shares | spared | {"would_change_r": 0.0, "versions": [], "reasons": {}}
     return replace(made, metrics=made.metrics | {"agents": {"gate": one}})
