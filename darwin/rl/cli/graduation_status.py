@@ -62,10 +62,17 @@ def status(
 
 
 def look(registry: Registry, agent: str, run_id: str | None = None) -> Judged:
-    """Judge an agent, its model validated as a deploy validates it."""
+    """Judge an agent, its model validated as a deploy validates it.
+
+    Raises ConfigError for a run that is not on record.
+    """
     from darwin.rl.graduation.judged import judge
     from darwin.rl.serving.validation import may_do_more_than_watch
+    from darwin.store.queries import require_run
 
+    if run_id is not None:
+        with registry.database.read() as connection:
+            require_run(connection, registry.database, run_id)
     return judge(registry, agent, may_do_more_than_watch, run_id)
 
 
