@@ -2,10 +2,11 @@
 
 *Planted*: gains are reckoned with E[R] by the law of the world instead of what chance made of it.
 They are compared with two rules that leave the baseline as often as the network does, where E[R] is
-lowest. The *best on what is seen* knows E[R | observation]: a regression of the law's E[R] on the
-observations of the other worlds, whose labels carry no chance. The *observer* knows the law and
-every bar; an observation is less than that. *Null*: nothing is planted and trading costs nothing,
-so that there is nothing to be learned.
+lowest. The *best on what is seen* estimates E[R | observation]: a network fitted to the law's E[R]
+on the observations of the other four worlds, whose labels carry no chance. It estimates from below,
+so that shares of it are upper bounds. The *observer* knows the law and every bar; an observation is
+less than that. *Null*: nothing is planted and trading costs nothing, so that there is nothing to be
+learned.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from darwin.core.agents import AGENTS
-from darwin.rl.cli.options import login, said
+from darwin.rl.cli.options import Finite, login, said
 
 _MOST_STEPS = 1_000_000_000
 _SHARE = 0.4
@@ -18,7 +18,7 @@ _SHARE = 0.4
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
-    "--train-share", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="SHARE",
+    "--train-share", type=Finite(0, 1, min_open=True, max_open=True), metavar="SHARE",
     help=f"Share of the time that is collected and trained on; {_SHARE} without --train-until.",
 )  # fmt: skip
 @click.option("--train-until", metavar="DATE", help="Collect what opens before that instead.")

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darwin.core.agents import AGENTS
-from darwin.rl.cli.options import Deployment, act_options, model_options, open_registry, resolved
+from darwin.rl.cli.options import (
+    Deployment,
+    Finite,
+    act_options,
+    model_options,
+    open_registry,
+    resolved,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -61,7 +68,13 @@ def deploy(agent: str, folder: Path, by: str, reason: str, as_json: bool, **wher
 
 @click.command()
 @perhaps_an_agent
-@click.option("--days", default=30.0, show_default=True, help="Keep what was in use since then.")
+@click.option(
+    "--days",
+    type=Finite(0, 1e5),
+    default=30.0,
+    show_default=True,
+    help="Keep what was in use since then.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would go; remove nothing.")
 @act_options
 @model_options
@@ -82,8 +95,6 @@ def cleanup(
     from darwin.rl.registry.cleanup import due
     from darwin.rl.registry.retention import Terms
 
-    if not days >= 0:
-        raise click.BadParameter("must be 0 or more", param_hint="--days")
     gone, terms = [], Terms(days=days)
     with open_registry(Deployment.of(**where), to_change=not dry_run) as registry:
         for name in those(agent):

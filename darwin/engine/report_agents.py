@@ -7,7 +7,7 @@ are known for all candidates. It is no evidence yet: luck looks the same.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -172,13 +172,16 @@ def _share(flags: BoolArray) -> float:
 
 def agents_sentence(panels: dict[str, Any]) -> str | None:
     """What a reader must know of the agents first; None where none was asked."""
-    asked = {name: panel for name, panel in panels.items() if panel["decisions"]}
-    if not asked:
+    at_door = {name: panel for name, panel in panels.items() if panel["decisions"]}
+    if not at_door:
         return None
-    names = " and ".join(", ".join(name.replace("_", "-") for name in asked).rsplit(", ", 1))
+    asked = {name: panel for name, panel in at_door.items() if _had_model(panel)}
+    without = _names(name for name in at_door if name not in asked)
+    if not asked:
+        return f"No agent had a model at the door: {without} changed nothing."
     acted = [name for name, panel in asked.items() if panel["followed"]]
     did = (
-        f"of these {', '.join(acted).replace('_', '-')} acted"
+        f"of these {_names(acted)} acted"
         if acted
         else "they only watched: no order was changed by them"
     )
@@ -188,7 +191,17 @@ def agents_sentence(panels: dict[str, Any]) -> str | None:
         what = "documented rules, no trained models"
     elif versions and all(version.startswith(DEMO) for version in versions):
         what = "the models of the demonstration, trained on synthetic bars"
-    return f"Agents at the door ({what}): {names}; {did}{_by_override(asked)}."
+    rest = f"; {without} had no model" if without else ""
+    return f"Agents at the door ({what}): {_names(asked)}; {did}{rest}{_by_override(asked)}."
+
+
+def _had_model(panel: dict[str, Any]) -> bool:
+    """Whether a model, or a rule in the place of one, ever served the agent in the run."""
+    return any(one["version"] for one in panel["versions"])
+
+
+def _names(agents: Iterable[str]) -> str:
+    return " and ".join(", ".join(name.replace("_", "-") for name in agents).rsplit(", ", 1))
 
 
 def _by_override(asked: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,9 +36,10 @@ def status(
 ) -> int:
     """Say how far an agent has come: its model, its mode on record, its conditions.
 
-    Exit 10 if a necessary condition is refuted, 11 if one cannot be judged yet, 0 if all are
-    passed. Without AGENT all three are shown. Evidence is that of the deployment, else that of the
-    latest replay; --run looks at one run.
+    The last line is the verdict: passed (exit 0), refuted (10), or inconclusive (11). Where there
+    are several ways to graduate, it is that of the best of them. Without AGENT all three are shown,
+    and the worst is the exit code. Evidence is that of the deployment, else that of the latest
+    replay; --run looks at one run.
 
     \b
     Examples:
@@ -61,10 +62,17 @@ def status(
 
 
 def look(registry: Registry, agent: str, run_id: str | None = None) -> Judged:
-    """Judge an agent, its model validated as a deploy validates it."""
+    """Judge an agent, its model validated as a deploy validates it.
+
+    Raises ConfigError for a run that is not on record.
+    """
     from darwin.rl.graduation.judged import judge
     from darwin.rl.serving.validation import may_do_more_than_watch
+    from darwin.store.queries import require_run
 
+    if run_id is not None:
+        with registry.database.read() as connection:
+            require_run(connection, registry.database, run_id)
     return judge(registry, agent, may_do_more_than_watch, run_id)
 
 
@@ -76,13 +84,21 @@ def exit_code(states: Iterable[State]) -> int:
     return 0 if found == {"passed"} else INCONCLUSIVE
 
 
-def print_conditions(conditions: Iterable[Condition]) -> None:
-    """Print them as a table."""
+def verdict(agent: str, conditions: Sequence[Condition]) -> str:
+    """What they come to, in words, and by which rule where there are several."""
+    from darwin.rl.graduation.checklist import by_rule, overall
+
+    ways = "; ".join(f"by {rule}: {state}" for rule, state in by_rule(conditions).items())
+    return f"{agent}: {overall(conditions)}{f' ({ways})' if ways else ''}"
+
+
+def print_conditions(conditions: Iterable[Condition], about: str = "condition") -> None:
+    """Print them as a table; `about` is its first head."""
     rows = [
         (f"{one.name}{_way(one)}", str(one.state), shown(one), one.bound, one.lacks)
         for one in conditions
     ]
-    print_columns(("condition", "is", "value", "bound", ""), rows)
+    print_columns((about, "is", "value", "bound", ""), rows)
 
 
 def _way(one: Condition) -> str:
@@ -92,9 +108,15 @@ def _way(one: Condition) -> str:
 
 
 def shown(one: Condition) -> str:
-    """Its value as people read it."""
+    """Its value as people read it: a share, a count, a figure; of evidence as of when it is."""
+    from darwin.rl.graduation.checklist import EVIDENCE, State
+
     if one.value is None:
         return ""
+    if isinstance(one.value, int):
+        return f"{one.value:,}"
+    if one.name.startswith(EVIDENCE):
+        return f"{one.value:,.3g} {'at its highest' if one.state is State.PASSED else 'now'}"
     return f"{one.value:.1%}" if "%" in one.bound else f"{one.value:,.4g}"
 
 
@@ -125,7 +147,11 @@ def _tell(one: Judged) -> None:
     if bars := evidence_rows(one):
         print_columns(("evidence of", "", "", ""), bars)
         click.echo()
-    print_conditions((*one.conditions, *green_of(one.decay)))
+    print_conditions(one.conditions)
+    if green := green_of(one.decay):
+        click.echo()
+        print_conditions(green, "for more capital")
+    click.echo(f"\n{verdict(one.agent, one.conditions)}")
 
 
 def _figures(one: Judged) -> list[tuple[str, str]]:
@@ -170,7 +196,7 @@ def _share(value: float) -> str:
 
 
 def _tree(one: Judged) -> dict[str, Any]:
-    from darwin.rl.graduation.checklist import overall
+    from darwin.rl.graduation.checklist import by_rule, overall
     from darwin.rl.graduation.proof import green_of
 
     card = one.card
@@ -192,6 +218,7 @@ def _tree(one: Judged) -> dict[str, Any]:
         "breaker": str(card.latest.breaker),
         "alerts": [alert._asdict() for alert in card.latest.alerts],
         "overall": str(overall(one.conditions)),
+        "by_rule": {rule: str(state) for rule, state in by_rule(one.conditions).items()},
         "conditions": condition_trees(one.conditions),
         "since_promotion": condition_trees(green_of(one.decay)),
         "trial": trial_tree(one),

@@ -34,8 +34,13 @@ def print_page(health: Health, checkup: Checkup, days: float) -> None:
              f" up to and with {_when(health.window.until)} UTC"),
             ("runs in it", ", ".join(health.runs) or f"none that asked {one.agent}"),
         ]  # fmt: skip
-    if not health.inside.decisions:
+    if not health.inside.decisions + health.inside.seen:
         rows.append(("decisions", "none in the window"))
+    if health.record.seen:
+        rows.append(
+            ("left out", f"{health.record.seen:,} decisions on bars of its training and a day after"
+             f", {health.inside.seen:,} of them in the window: of these no figure is made")
+        )  # fmt: skip
     if health.others:
         rows.append(("other models", f"asked {health.others:,} times in the window"))
     print_columns((one.agent, ""), rows)
@@ -160,6 +165,7 @@ def tree(health: Health, checkup: Checkup) -> dict[str, Any]:
 def _part_tree(part: Part) -> dict[str, Any]:
     return {
         "decisions": part.decisions,
+        "left_out": part.seen,
         "decisions_fed": part.fed,
         "outcomes": part.outcomes,
         "asked": part.silence.asked,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,19 @@ ARTIFACTS = "artifacts"
 DATABASE, MODELS = f"{ARTIFACTS}/rl_state/agent_state.sqlite", f"{ARTIFACTS}/rl_models"
 
 _LONGEST = 200
+
+
+class Finite(click.FloatRange):
+    """A number within a range; NaN and infinity are none, which `click.FloatRange` lets through."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it; a BadParameter names what cannot be meant."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{number:g} is no number that can be meant", param, ctx)
+        return number
 
 
 class Deployment(NamedTuple):

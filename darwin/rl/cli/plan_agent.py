@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from darwin.core.agents import AGENTS
+from darwin.core.agents import AGENTS, GATE, META_LEARNER, PORTFOLIO
+from darwin.errors import ConfigError
 from darwin.rl.cli.columns import print_json
 from darwin.rl.cli.options import Deployment, database_options, open_registry
 
@@ -34,18 +35,41 @@ def _days(context: click.Context, parameter: click.Parameter, value: float) -> f
     )
 
 
+def _rate(agent: str, skip_rate: float | None, override_rate: float | None) -> float | None:
+    """The share that was asked for, of the one agent that it is an option of."""
+    for name, share, whose, does in (
+        ("--skip-rate", skip_rate, GATE, "skips"),
+        ("--override-rate", override_rate, META_LEARNER, "overrides"),
+    ):
+        if share is not None and agent != whose:
+            raise ConfigError(
+                f"{agent} {_DOES[agent]}; it is {whose} that {does}", where=name,
+                mend=f"give {_RATES[agent]}" if agent in _RATES else "leave it out",
+            )  # fmt: skip
+    return skip_rate if agent == GATE else override_rate
+
+
+_DOES = {GATE: "skips and passes", META_LEARNER: "keeps and overrides", PORTFOLIO: "gives sizes"}
+_RATES = {GATE: "--skip-rate", META_LEARNER: "--override-rate"}
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("agent", type=click.Choice(AGENTS))
 @click.option("--run", "run_id", metavar="RUN_ID", help="The run whose record is planned on.")
 @click.option("--auc", type=float, callback=_auc, help="What if it ranks so well? 0.5 is a coin.")
 @click.option(
     "--skip-rate",
-    "--override-rate",
-    "rate",
     type=float,
     metavar="SHARE",
     callback=_share,
-    help="What if it skips, or overrides, that share of its decisions? 0 to 1.",
+    help="Of the gate: what if it skips that share of its decisions? 0 to 1.",
+)
+@click.option(
+    "--override-rate",
+    type=float,
+    metavar="SHARE",
+    callback=_share,
+    help="Of the meta-learner: what if it overrides that share of its decisions? 0 to 1.",
 )
 @click.option(
     "--version-number",
@@ -66,7 +90,8 @@ def plan(
     agent: str,
     run_id: str | None,
     auc: float | None,
-    rate: float | None,
+    skip_rate: float | None,
+    override_rate: float | None,
     number: int | None,
     days: float,
     artifacts_dir: str,
@@ -88,6 +113,7 @@ def plan(
     from darwin.rl.cli.plan_page import print_page, tree
     from darwin.rl.graduation import plan as planning
 
+    rate = _rate(agent, skip_rate, override_rate)
     with open_registry(Deployment.of(artifacts_dir, db, None)) as registry:
         found = planning.plan(
             registry.database, agent, run_id=run_id, auc=auc, rate=rate, number=number, days=days

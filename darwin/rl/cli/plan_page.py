@@ -84,9 +84,9 @@ def _terms(one: Plan) -> list[tuple[str, str, str]]:
 
 
 def _rule(one: Plan, rule: Rule) -> list[tuple[str, str, str]]:
-    from darwin.rl.graduation.plan import POWER
+    from darwin.rl.graduation.plan import POWER, Feasible
 
-    at = f"at an AUC of {rule.auc:.2f}"
+    at = f"at an AUC of {rule.auc:.2f}{_unplanned(one, rule)}"
     some = not math.isnan(rule.median_days)
     days = f"{rule.median_days:,.0f} days" if some else "too late"
     half = "of market time in half of the cases" if some else "in more than half of the cases"
@@ -101,12 +101,21 @@ def _rule(one: Plan, rule: Rule) -> list[tuple[str, str, str]]:
             "smallest skill", _auc(rule.smallest_auc),
             f"AUC that is promoted within the horizon in {POWER:.0%} of cases",
         ),
+    ]  # fmt: skip
+    if rule.state is Feasible.IMPOSSIBLE:
+        return rows  # what it would come to with a skill that is not to be had misleads
+    return [
+        *rows,
         ("acting brings", f"{rule.worth_r:+.4f} R", f"per decision, {at}{_beyond(one)}"),
         ("promoted after", days, f"{half}, {at}"),
         *decisions,
         ("stays open", f"{rule.inconclusive:.1%}", f"chance of no promotion in time, {at}"),
-    ]  # fmt: skip
-    return rows
+    ]
+
+
+def _unplanned(one: Plan, rule: Rule) -> str:
+    """Words for figures of a skill beyond what is planned on; empty: they are within it."""
+    return ", which nobody is planned to have" if rule.auc > one.most_auc else ""
 
 
 def _why_at_most(one: Plan) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from darwin.errors import ConfigError
+from darwin.rl.cli.options import Finite
 
 if TYPE_CHECKING:
     from darwin.rl.training.canaries.watch import Watch
@@ -48,7 +49,7 @@ def row_options(command: Command) -> Command:
     for option in (
         click.option(
             "--last-days",
-            type=click.FloatRange(0, min_open=True, max=1e5),
+            type=Finite(0, min_open=True, max=1e5),
             help="Of their rows, those of so many days before the last decision alone.",
         ),
         click.option(
@@ -90,7 +91,7 @@ def plan_options(command: Command) -> Command:
         ),
         click.option(
             "--embargo-hours",
-            type=click.FloatRange(0, 10_000),
+            type=Finite(0, 10_000),
             default=24.0,
             show_default=True,
             help="Nothing is used for so long after a cut.",

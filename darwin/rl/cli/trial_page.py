@@ -130,7 +130,7 @@ def _not_counted(trial: Trial) -> str:
 
 def _e(track: Track) -> str:
     needed = 1.0 / track.level
-    return f"E {math.exp(min(track.log_e, 700.0)):,.3g} of {needed:,.0f}"
+    return f"E {math.exp(min(track.log_e, 700.0)):,.3g} now, {needed:,.0f} needed"
 
 
 def _when(trial: Trial, track: Track, eta: float) -> str:

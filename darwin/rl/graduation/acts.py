@@ -89,17 +89,16 @@ def demote(
     """Let no model of the agent act any more, from the next decision on; gives what has ended.
 
     One of the deployment ends the promotions of all replays as well; one of a replay is about that
-    replay alone. Raises ConfigError where there is nothing to end.
+    replay alone. Raises ConfigError where nothing that counts in that scope is promoted.
     """
     with database.write() as connection:
-        record = record_in(connection, agent)
-        ended = record.within(*{DEPLOYMENT, scope}) or (
-            _of_some_replay(record) if scope == DEPLOYMENT else None
-        )
+        ended = record_in(connection, agent).within(*{DEPLOYMENT, scope})
         if ended is None:
             raise ConfigError(
-                f"no model of {agent} is promoted, so there is nothing to take back",
-                mend=f"`darwin rl status {agent}` tells what is on record",
+                f"no model of {agent} is promoted there, so there is nothing to take back",
+                where=scope,
+                mend=f"`darwin rl status {agent}` tells what is on record; a promotion in a replay "
+                "is ended with --scope run:ID",
             )
         said = (by, reason, _moment(connection, at))
         _note(
@@ -190,9 +189,3 @@ def _moment(connection: Connection, now: datetime) -> str:
     ]
     due = [datetime.fromisoformat(text) + _TICK for text in newest]
     return iso_time(max([now, *due]))
-
-
-def _of_some_replay(record: Record) -> Promotion | None:
-    scopes = dict.fromkeys(act.scope for act in reversed(record.acts))
-    found = (record.within(DEPLOYMENT, scope) for scope in scopes)
-    return next((held for held in found if held is not None), None)

@@ -96,9 +96,18 @@ def overall(judged: Iterable[Condition]) -> State:
     every = list(judged)
     if not every:
         return State.MISSING
-    rules = dict.fromkeys(one.rule for one in every if one.rule)
-    ways = [_together(one for one in every if one.rule in ("", rule)) for rule in rules or ("",)]
+    ways = by_rule(every).values() or (_together(every),)
     return max(ways, key=_BETTER.index)
+
+
+def by_rule(judged: Iterable[Condition]) -> dict[str, State]:
+    """What each way to graduate comes to, of those that are its own and those that all want.
+
+    Empty where there is one way alone.
+    """
+    every = list(judged)
+    rules = dict.fromkeys(one.rule for one in every if one.rule)
+    return {rule: _together(one for one in every if one.rule in ("", rule)) for rule in rules}
 
 
 def _together(judged: Iterable[Condition]) -> State:

@@ -83,7 +83,7 @@ def _rates(health: Health) -> Line:
     name, inside, before = "Agent decision rates normal", health.inside, health.before
     if health.window is None or health.judged.model is None:
         return Line(name, Light.NO_DATA, "no run has asked this agent")
-    if not inside.decisions:
+    if not inside.decisions + inside.seen:
         newest = health.newest_ms
         last = "none on record either" if newest is None else f"the last at {_when(newest)}"
         return Line(name, Light.LOOK, f"no decision in the window, {last}{_why(health)}")
@@ -113,6 +113,8 @@ def _metrics(health: Health) -> Line:
     name = "Performance metrics stable"
     if not health.before.days > 0.0:
         return Line(name, Light.NO_DATA, "the record is no longer than the window")
+    if health.record.seen and health.inside.decisions == health.record.decisions:
+        return Line(name, Light.NO_DATA, "all before the window lies in the time of training")
     pairs = [
         (now, then)
         for now, then in zip(health.inside.figures, health.record.figures, strict=True)
@@ -138,7 +140,10 @@ def _overrides(health: Health) -> Line:
     if health.judged.agent != META_LEARNER:
         return Line(name, Light.OK, "this agent sets no verdict aside")
     if not health.inside.decisions:
-        return Line(name, Light.NO_DATA, "no decision in the window")
+        said = "no decision in the window"
+        if health.inside.seen:
+            said += " on bars after training"
+        return Line(name, Light.NO_DATA, said)
     rate = next(one for one in health.inside.figures if one.name == "override_rate")
     limit = health.judged.card.latest.max_override_rate
     if health.storms:

@@ -209,6 +209,15 @@ def contract_in(connection: Connection, agent: str, model: Model, scope: str) ->
     return mine[-1] if mine else None
 
 
+def trained_until(connection: Connection, agent: str, model: Model) -> int:
+    """Bars that open before that are no evidence of a model, by all contracts it ever stood under.
+
+    Its training saw them, or they follow too soon.
+    """
+    mine = [one.terms for one in contracts_in(connection, agent) if one.terms.model == model]
+    return max((terms.since_ms for terms in mine), default=-(1 << 62))
+
+
 def _ended(connection: Connection, held: Contract, now_ms: int) -> bool:
     """Whether the version was demoted since it entered: what follows is a new trial."""
 

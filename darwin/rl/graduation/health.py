@@ -25,7 +25,8 @@ from darwin.rl.graduation.consultations import (
     read_observations,
     read_runs,
 )
-from darwin.rl.graduation.evidence import NONE, Evidence, read_evidence
+from darwin.rl.graduation.contract import trained_until
+from darwin.rl.graduation.evidence import NONE, read_evidence
 from darwin.rl.graduation.judged import Judged, MayAct, judge
 from darwin.rl.graduation.scorecard import PortfolioFigures, score
 from darwin.rl.graduation.vitals import Figure, vitals
@@ -65,9 +66,13 @@ class Silence(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What was decided in a stretch of market time; each candidate once, as in the scorecard."""
+    """What was decided in a stretch of market time; each candidate once, as in the scorecard.
 
-    decisions: int  # with sound advice
+    What training has seen is told by its number alone.
+    """
+
+    decisions: int  # with sound advice, on bars after training and a day
+    seen: int  # the same, on bars before that
     fed: int  # of these, in runs that were fed their bars
     outcomes: int  # of these, with an R
     rate: Rate
@@ -138,9 +143,10 @@ def check(
     end = 0 if newest is None else newest
     window = Window(end - max(round(days * DAY_MS), 1), end)
     with registry.database.read() as connection:
-        evidence = NONE
+        evidence, trained = NONE, 0
         if one.model is not None:
             evidence = read_evidence(connection, agent, one.model.sha256, run_id)
+            trained = trained_until(connection, agent, one.model)
         counted = read_consultations(connection, agent, one.model, among, window)
         drifts = _drifts(connection, agent, training(one), counted)
         raised = _alerts(connection, agent, among, end)
@@ -149,27 +155,30 @@ def check(
     spans = counted.spans(among)
     inside = counted.inside
     within = (evidence.bar_time > window.since) & (evidence.bar_time <= window.until)
-    figures = score(agent, evidence, one.card.latest).figures
+    fresh = evidence.bar_time >= trained
+    figures = score(agent, evidence.select(fresh), one.card.latest).figures
     a_year = figures.per_year if isinstance(figures, PortfolioFigures) else 0.0
     every = np.ones_like(inside)
 
-    def part(evidence: Evidence, which: BoolArray, when: int | None) -> Part:
+    def part(decided: BoolArray, which: BoolArray, when: int | None) -> Part:
+        told = evidence.select(decided & fresh)
         return Part(
-            len(evidence),
-            int(evidence.fed.sum()),
-            int(evidence.resolved.sum()),
+            len(told),
+            int((decided & ~fresh).sum()),
+            int(told.fed.sum()),
+            int(told.resolved.sum()),
             _rate(counted, spans, when, rng),
             _silence(counted, which),
-            vitals(agent, evidence, a_year, rng),
+            vitals(agent, told, a_year, rng),
         )
 
     return Health(
         judged=one,
         window=None if newest is None else window,
         runs=tuple(run.run_id for run in among if run.number in counted.number[inside]),
-        inside=part(evidence.select(within), inside, INSIDE),
+        inside=part(within, inside, INSIDE),
         before=_rate(counted, spans, BEFORE, rng),
-        record=part(evidence, every, None),
+        record=part(np.ones_like(within), every, None),
         newest_ms=int(evidence.bar_time[-1]) if len(evidence) else None,
         others=int(counted.asked[inside & (counted.whose == ANOTHERS)].sum()),
         strange=counted.silences(inside).get(Why.OUT_OF_RANGE, 0),

@@ -55,7 +55,7 @@ def _since_promotion(alarm: Alarm, what: str) -> Condition:
     if alarm.log_m == -math.inf:
         return Condition(what, State.MISSING, None, bound, "no block since")
     m = math.exp(min(alarm.log_m, 700.0))
-    told = f"its detector stands at {m:,.3g} of {alarm.needed:g}"
+    told = f"evidence that this has ended: {m:,.3g}; its detector sounds at {alarm.needed:g}"
     state = State.PASSED if alarm.is_green else State.INCONCLUSIVE
     return Condition(what, state, alarm.seen.now, bound, told)
 

@@ -37,7 +37,10 @@ def observations(desk, where):
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    """A rule, then a model in its place, then one to which much of the market is strange."""
+    """A rule, then a model in its place, then one to which much of the market is strange.
+
+    The models were trained on the first ten days of the market.
+    """
     desk = Desk(tmp_path_factory.mktemp("evaluated"))
     block = rules()
     for number, run_id in enumerate(("one", "two", "three")):
@@ -47,7 +50,11 @@ def desk(tmp_path_factory):
         if number == 0:
             rows = observations(desk, "run_id = 'one'")
             mean, sd = rows.mean(axis=0), np.maximum(rows.std(axis=0), 0.2)
+            ((first,),) = desk.ask("SELECT min(bar_time) FROM agent_decisions")
             trained = {"mean": tuple(mean.tolist()), "reference": reference_of(rows)}
+            trained["training_end"] = (
+                f"{datetime.fromtimestamp(first / 1000 + 864_000, UTC):%FT%TZ}"
+            )
             block = block | {"gate_agent": {"name": "gate", "mode": "observe"}}
         if number < 2:
             deploy(desk, "gate", seed=number, sd=tuple(sd.tolist()), **trained)
@@ -76,7 +83,7 @@ def gate(desk):
 
 @pytest.fixture(scope="module")
 def serving(desk):
-    """The digest of the model that serves as gate."""
+    """The digest of the model that serves as gate, trained on bars of its run."""
     ((sha256,),) = desk.ask(
         "SELECT manifest_sha256 FROM model_events WHERE kind = 'deployed' ORDER BY id DESC LIMIT 1"
     )
@@ -117,8 +124,29 @@ def test_the_record_beside_it_is_that_of_the_status(desk, gate):
     assert gate["conditions"] == status["conditions"]
     trial = status["trial"]
     assert trial["scope"] == "run:three"
-    assert status["decisions"] == trial["decisions"] == 0
-    assert trial["too_early"] == gate["record"]["decisions"] > 0, "bars that training has seen"
+    assert status["decisions"] == trial["decisions"] == gate["record"]["decisions"] > 0
+    assert trial["too_early"] == gate["record"]["left_out"] > 0, "bars that training has seen"
+    saved = gate["record"]["figures"]["saved_calls"]
+    assert saved["value"] == pytest.approx(status["figures"]["saved_share"])
+    ((spec,),) = desk.ask(
+        "SELECT terms FROM contracts WHERE agent_name = 'gate' AND scope = 'run:three'"
+    )
+    since = json.loads(spec)["training_end_ms"] + DAY_MS
+    ((early, counted),) = desk.ask(
+        f"SELECT sum(bar_time < {since}), sum(bar_time >= {since}) FROM agent_decisions"
+        " WHERE agent_name = 'gate' AND run_id = 'three' AND action IS NOT NULL"
+    )
+    assert (gate["record"]["left_out"], saved["cases"]) == (early, counted)
+
+
+def test_how_many_were_left_out_is_said(desk, gate):
+    (line,) = [one for one in evaluate(desk, "gate").splitlines() if one.startswith("left out")]
+    left_out = gate["record"]["left_out"]
+    assert f"{left_out} decisions on bars of its training and a day after, 0 of them" in line
+    tree = json.loads(evaluate(desk, "gate", "--window-days", "400", "--json"))
+    assert (tree["inside"]["left_out"], tree["inside"]["decisions"]) == (
+        left_out, gate["record"]["decisions"],
+    )  # fmt: skip
 
 
 def test_strange_rows_are_counted_and_told_as_silence(desk, gate):

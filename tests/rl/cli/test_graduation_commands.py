@@ -148,6 +148,7 @@ def test_a_named_person_may_promote_all_the_same(desk, deploy, darwin):
 def test_a_promotion_for_one_replay_looks_at_it_alone_and_counts_in_it_alone(desk, deploy, darwin):
     model = deploy()
     good_gate(desk, model, "one")
+    desk.run("two")
     code, out, _ = darwin("rl", "promote", "gate", *WHO, "--scope", "run:two", "--json")
     assert code == 10
     assert "decisions" in [one["name"] for one in json.loads(out)["lacking"]]
@@ -156,6 +157,44 @@ def test_a_promotion_for_one_replay_looks_at_it_alone_and_counts_in_it_alone(des
     assert may_act(desk, model) == (False, 0.0)
     assert may_act(desk, model, run_id="two", live=False) == (True, 0.01)
     assert scope_of("two") == "run:two"
+
+
+@pytest.mark.parametrize("act", [("promote", "--override"), ("demote",)])
+def test_a_scope_of_a_run_that_is_not_on_record_is_refused(desk, deploy, darwin, act):
+    deploy()
+    desk.run("one")
+    code, out, err = darwin("rl", act[0], "gate", *WHO, *act[1:], "--scope", "run:ome")
+    assert (code, out) == (2, "")
+    assert "no run called 'ome'" in err
+    assert "did you mean 'one'?" in err
+    assert desk.rows("graduation_events") == []
+
+
+def test_the_status_of_a_run_that_is_not_on_record_is_refused(desk, deploy, darwin):
+    good_gate(desk, deploy())
+    code, out, err = darwin("rl", "status", "gate", "--run", "nope")
+    assert (code, out) == (2, "")
+    assert "no run called 'nope'" in err
+    assert len(err.splitlines()) <= 3
+    assert darwin("rl", "status", "gate", "--run", "one")[0] == 11
+
+
+def test_what_is_promoted_in_a_replay_alone_is_not_demoted_in_the_deployment(desk, deploy, darwin):
+    model = deploy()
+    desk.run("one", "replay")
+    there = ("--scope", "run:one")
+    assert darwin("rl", "promote", "gate", *WHO, *there, "--override")[0] == 0
+    code, out, err = darwin("rl", "demote", "gate", *WHO)
+    assert (code, out) == (2, "")
+    assert "is promoted there" in err
+    assert "--scope run:ID" in err
+    assert len(err.splitlines()) <= 3
+    assert may_act(desk, model, run_id="one", live=False) == (True, 0.01)
+    code, out, _ = darwin("rl", "demote", "gate", *WHO, *there)
+    assert (code, out.splitlines()[0]) == (
+        0, f"gate observes (run:one): version {model.version} had 1% of the capital",
+    )  # fmt: skip
+    assert may_act(desk, model, run_id="one", live=False) == (False, 0.0)
 
 
 @pytest.mark.parametrize("scope", ["two", "run:", "run:../x", "Deployment", "run:a b", ""])

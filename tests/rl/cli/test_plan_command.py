@@ -189,6 +189,29 @@ def test_people_are_told_each_number_with_its_unit(there, darwin):
     assert "nan" not in out
 
 
+def test_of_a_rule_that_cannot_be_met_no_wait_is_told(there, darwin):
+    _, out, _ = darwin("rl", "plan", "gate", "--skip-rate", "0.35")
+    *_, value, cost, _ = out.split("\n\n")
+    assert cost.startswith("rule by cost    cannot be met")
+    assert "smallest skill" in cost
+    for figure in ("acting brings", "promoted after", "stays open"):
+        assert (figure in value, figure in cost) == (True, False)
+
+
+def test_figures_for_more_skill_than_is_planned_on_say_so(there, darwin):
+    code, out, _ = darwin("rl", "plan", "gate", "--days", "130", "--json")
+    value = json.loads(out)["rules"][0]
+    assert (code, value["state"]) == (11, "inconclusive within the horizon")
+    assert value["auc"] > json.loads(out)["most_auc"]
+    _, out, _ = darwin("rl", "plan", "gate", "--days", "130")
+    *_, value, _, _ = out.split("\n\n")
+    for figure in ("acting brings", "stays open"):
+        (row,) = [line for line in value.splitlines() if line.startswith(figure)]
+        assert "which nobody is planned to have" in row
+    _, out, _ = darwin("rl", "plan", "gate", "--auc", "0.8")
+    assert "nobody is planned to have" not in out
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
@@ -198,6 +221,10 @@ def test_people_are_told_each_number_with_its_unit(there, darwin):
         (("gate", "--skip-rate", "30"), 2, "30 is no share"),
         (("gate", "--skip-rate", "nan"), 2, "nan is no share"),
         (("portfolio", "--skip-rate", "0.3"), 2, "portfolio gives sizes"),
+        (("portfolio", "--override-rate", "0.3"), 2, "portfolio gives sizes"),
+        (("gate", "--override-rate", "0.1"), 2, "give --skip-rate"),
+        (("gate", "--override-rate", "0.1", "--skip-rate", "0.3"), 2, "--override-rate"),
+        (("meta_learner", "--skip-rate", "0.1"), 2, "give --override-rate"),
         (("gate", "--days", "inf"), 2, "inf is no horizon"),
         (("gate", "--days", "0.5"), 2, "0.5 is no horizon"),
         (("gate", "--version-number", "0"), 2, "0 is not in the range"),

@@ -130,9 +130,17 @@ def test_a_change_of_stage_is_about_the_deployment_alone(gate):
 
 
 def test_a_demotion_of_the_deployment_ends_every_replay_s_too(gate):
+    gate.promote()
     gate.promote(scope=scope_of("one"))
     gate.demote()
     assert gate.replay("one") == INERT
+
+
+def test_a_promotion_in_a_replay_is_none_that_the_deployment_could_end(gate):
+    gate.promote(scope=scope_of("one"))
+    with pytest.raises(ConfigError, match="promoted there"):
+        gate.demote()
+    assert gate.replay("one") == (True, 0.01)
 
 
 def test_a_demotion_in_a_replay_is_about_that_replay_alone(gate):
