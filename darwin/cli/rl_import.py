@@ -10,7 +10,6 @@ import click
 
 from darwin.core.agents import AGENTS
 from darwin.errors import ConfigError, ModelError, StorageError
-from darwin.rl.cli.options import Finite
 
 ALGORITHMS = ("ppo", "a2c", "dqn", "sac")
 
@@ -44,7 +43,7 @@ ALGORITHMS = ("ppo", "a2c", "dqn", "sac")
 @click.option("--no-normaliser", is_flag=True, help="It takes columns as they are.")
 @click.option(
     "--threshold",
-    type=Finite(),
+    type=float,
     help="Leave the baseline only at this probability (dqn: at this advantage).",
 )
 @click.option("--training-end", metavar="INSTANT", help="Close of the last bar it was trained on.")
