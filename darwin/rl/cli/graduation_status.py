@@ -137,7 +137,7 @@ def _tell(one: Judged) -> None:
         ("mode on record", f"{one.mode}, {percent(one.stage)} of the capital"),
         ("promoted", f"version {promotion.model.version}" if promotion else "none"),
         ("last act", _words(last[0]) if last else "none"),
-        ("decisions", f"{card.decisions:,}, {card.fed:,} of them in runs fed their bars"),
+        ("decisions", f"{card.decisions:,}, {card.fed:,} of them on paper"),
         ("no advice", _share(card.silent_share)),
         ("latest run", latest.run_id or "none"),
         ("alerts, 24 h", "; ".join(f"{a.kind}: {a.detail}" for a in latest.alerts) or "none"),

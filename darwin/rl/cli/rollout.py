@@ -57,7 +57,7 @@ def set_(
     Down at any time. Up one stage at a time, after 7 days of market time at 1% and 14 at each of
     those that follow, and with every condition of `darwin rl status` passed: exit 10 names those
     that are not. --override stands for all three, and is recorded. What counts as time are
-    decisions in runs that were fed their bars, on bars that no earlier stage was fed.
+    decisions in runs on paper, on bars that no earlier stage was fed.
 
     \b
     Example:

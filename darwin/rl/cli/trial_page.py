@@ -114,7 +114,7 @@ def _where(one: Judged) -> str:
 
     scope = one.trial.contract.scope if one.trial else DEPLOYMENT
     if scope == DEPLOYMENT:
-        return "the deployment: decisions of runs that were fed their bars"
+        return "the deployment: decisions of runs on paper"
     return f"replay '{run_of(scope)}': what it shows promotes there alone"
 
 

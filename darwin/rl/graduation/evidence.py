@@ -32,7 +32,7 @@ class Evidence:
     settled: BoolArray  # what became of the bracket is known, be it that it was never entered
     exit_time: IntArray  # ms UTC; -1: no R
     r: FloatArray  # net of all costs; NaN: not settled, or never entered
-    fed: BoolArray  # made in a run that was fed its bars
+    fed: BoolArray  # made in a run on paper
     silent_share: float = float("nan")  # of all decisions on record: those without sound advice
 
     def __len__(self) -> int:

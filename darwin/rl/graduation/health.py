@@ -73,7 +73,7 @@ class Part(NamedTuple):
 
     decisions: int  # with sound advice, on bars after training and a day
     seen: int  # the same, on bars before that
-    fed: int  # of these, in runs that were fed their bars
+    fed: int  # of these, in runs on paper
     outcomes: int  # of these, with an R
     rate: Rate
     silence: Silence

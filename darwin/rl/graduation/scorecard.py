@@ -52,7 +52,7 @@ class Scorecard:
 
     agent: str
     decisions: int  # with sound advice, each candidate once
-    fed: int  # of these, made in runs that were fed their bars; the others in replays
+    fed: int  # of these, made in runs on paper; the others in replays and feeds
     resolved: int  # of these, with an R
     settled_share: float  # of these, of whose bracket it is known what became
     silent_share: float  # of all on record: no sound advice, so no evidence
