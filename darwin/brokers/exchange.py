@@ -126,10 +126,12 @@ class ExchangeBroker:
 
     def finish(self) -> Iterator[Fill | Cancel]:
         """Close what is open at the market, and tell of it. Raises UnreachableError, resumably."""
-        for case in self._living():
+        for case in list(self._active.values()):
             self._client.begin()
             if case.stage is Stage.ENTERING:
                 self._desk.enter(case)
+            if case.filled:
+                self._desk.collect(case)
             if case.stage is Stage.HELD and case.left:
                 case.leaving = int(Exit.END_OF_RUN)
                 self._desk.guard(case, {})
@@ -167,9 +169,11 @@ class ExchangeBroker:
     def _round(self, bars: Sequence[Bars], time: int) -> None:
         """Compare with the venue, and do for each case what is due."""
         self._statement.begin(time)
-        for case in self._living():
+        for case in list(self._active.values()):
             if case.stage is Stage.ENTERING:
                 self._attempt(partial(self._desk.enter, case))
+            elif case.filled and case.entered is None:
+                self._attempt(partial(self._desk.collect, case))
         self._attempt(self._look)
         for case in self._living():
             self._attempt(partial(self._tend, case, bars))

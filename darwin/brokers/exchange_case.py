@@ -58,7 +58,8 @@ class Case:
     stage: Stage = Stage.ENTERING
     why_not: Reason | None = None  # it was never entered
     mid: float = math.nan  # the price it was sent at
-    entered: Pieces | None = None
+    filled: float = 0.0  # units of the entry, as the venue says
+    entered: Pieces | None = None  # its fills
     entry: Fill | None = None  # once it is told
     out: dict[int, VenueFill] = field(default_factory=dict)  # what reduced it, by trade id
     numbers: dict[str, int] = field(default_factory=dict)  # by purpose: of its order now
@@ -85,9 +86,7 @@ class Case:
     @property
     def units(self) -> float:
         """What was entered."""
-        if self.entry is not None:
-            return self.entry.units
-        return 0.0 if self.entered is None else self.entered.units
+        return self.filled if self.entry is None else self.entry.units
 
     @property
     def left(self) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from darwin.brokers.exchange_answers import (
-    CANCELLED,
     OPEN,
     Ask,
     Refusal,
@@ -24,7 +23,7 @@ from darwin.core.decision import Reason
 from darwin.core.trade import Exit
 from darwin.errors import UnreachableError
 
-_MOST_SENDS = 3  # of one order, each after it was looked for in vain
+_MOST_SENDS = 3  # of one order, each after it was looked for in vain, or of closes for what is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +65,26 @@ class Desk:
         case.asks_first = True
         placed = self._settled(placed)
         if not placed.filled:
-            told = placed.status == CANCELLED and placed.reason
-            self.never_entered(case, Reason.UNFILLED, f"the venue filled nothing: {told}")
+            self.never_entered(case, Reason.UNFILLED, "nothing of the entry was filled in time")
             return
         if not same(placed.filled, order.units):
             part = f"{placed.filled:g} of {order.units:g} units"
             self.settle(case, f"the entry was filled by {part}, the rest was taken back")
-        entered = case.entered = Pieces.of(self.gather(name, placed.filled))
+        case.filled = placed.filled
         if not case.first_stop > 0.0:  # an earlier attempt sent it, and its stop may rest already
-            case.place_levels(entered.price)
+            case.place_levels(self.collect(case).price)
             case.recovered = False
         case.stage = Stage.HELD
         client.begin()
         self.guard(case, {})
+        self.collect(case)
+
+    def collect(self, case: Case) -> Pieces:
+        """Know the fills of an entry, which may be told later than it is filled."""
+        if case.entered is None:
+            name = self.names.of(case.order.candidate_id, ENTRY)
+            case.entered = Pieces.of(self.gather(name, case.filled))
+        return case.entered
 
     def _send_entry(self, case: Case, name: str) -> VenueOrder | None:
         """Send an entry unless it is late, or the price has moved; None: the case is over."""
@@ -201,13 +207,14 @@ class Desk:
             before = self.look(self.name(case, CLOSE))
             if before is not None:
                 self._fold(case, self._settled(before))
+        for _ in range(_MOST_SENDS):
             if not case.left:
                 return
-        case.numbers[CLOSE] = case.numbers.get(CLOSE, 0) + 1
-        placed = self.send(self._exit(case, CLOSE, "market", None))
-        if isinstance(placed, Refusal):
-            raise UnreachableError(f"the venue refuses to close: {placed.reason}")
-        self._fold(case, self._settled(placed))
+            case.numbers[CLOSE] = case.numbers.get(CLOSE, 0) + 1
+            placed = self.send(self._exit(case, CLOSE, "market", None))
+            if isinstance(placed, Refusal):
+                raise UnreachableError(f"the venue refuses to close: {placed.reason}")
+            self._fold(case, self._settled(placed))
 
     def ratchet(self, case: Case) -> None:
         """Move the stop after the price, where the bracket trails."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from darwin.core.market import Bar
-from darwin.testing.exchange_faults import FILLS, ORDERS, POSITIONS, Fault, Faults
+from darwin.testing.exchange_faults import FILLS, POSITIONS, Fault, Faults
 from darwin.testing.exchange_market import Market, Order, Trade
 
 _PAGE = 50
@@ -123,14 +123,14 @@ class Exchange:
         fault = self.faults.strike(POSITIONS, request.line)
         told = {symbol: units for symbol, units in self.market.positions.items() if units}
         if fault is not None:
-            wrong = fault.of or next(iter(self.market.quote), "")
+            wrong = fault.symbol or next(iter(self.market.quote), "")
             told[wrong] = told.get(wrong, 0.0) + fault.units
         return {"positions": [{"symbol": s, "units": units} for s, units in told.items()]}
 
     def _fills(self, request: Request) -> dict[str, Any]:
         of, since = request.query.get("client_id"), int(request.query.get("since", "0"))
-        if of is not None and of in self.market.orders:
-            self.market.read(self.market.orders[of])
+        if of is not None and (order := self.market.orders.get(of)) is not None:
+            self._shows(order)
         found = [t for t in self.market.trades if t.trade_id > since and self._lists(t)]
         found = [t for t in found if of is None or t.client_id == of]
         page, more = found[:_PAGE], len(found) > _PAGE
@@ -176,12 +176,11 @@ class Exchange:
             client_id, symbol, side, type_, quantity, price, bool(body.get("reduce_only")),
             str(body.get("group", "")),
         )  # fmt: skip
-        while (fault := self.faults.strike(ORDERS, request.line, client_id)) is not None:
-            if fault.kind == "stale":
-                order.hidden_reads = fault.reads
-            else:
-                order.pieces = [share * quantity for share in fault.pieces]
-                order.rest_comes = fault.rest_comes
+        if (fault := self.faults.strike(["stale"], request.line, client_id)) is not None:
+            order.hidden_reads = fault.reads
+        if (fault := self.faults.strike(["partial"], request.line, client_id)) is not None:
+            order.pieces = [share * quantity for share in fault.pieces]
+            order.rest_comes = fault.rest_comes
         self.market.take(order)
         return order
 

@@ -35,7 +35,7 @@ FILLS = {
 }
 """Faults of a page of fills."""
 
-POSITIONS = {"misstated": "positions are told with `units` too many"}
+POSITIONS = {"misstated": "positions are told with `units` of `symbol` too many"}
 """Faults of a statement."""
 
 KINDS = ANSWERS | ORDERS | FILLS | POSITIONS
@@ -62,6 +62,7 @@ class Fault:
     rest_comes: bool = True
     reads: int = 3
     units: float = 1.0
+    symbol: str = ""
     retry_after_s: float = 1.0
     reason: str = "insufficient funds"
 
