@@ -96,6 +96,7 @@ class Market:
         self.positions: dict[str, float] = {}
         self.quote: dict[str, float] = {}
         self.is_open: set[str] = set()
+        self._played: dict[str, int] = {}  # open time of the last bar
         self._playing: int | None = None  # open time of the bar that is played
 
     def take(self, order: Order) -> None:
@@ -122,8 +123,9 @@ class Market:
 
     def bar(self, symbol: str, bar: Bar, length_ms: int) -> None:
         """Play a bar to its close; one that was played already changes nothing."""
-        if bar.time + length_ms <= self.now_ms and symbol not in self.is_open:
+        if bar.time <= self._played.get(symbol, -1):
             return
+        self._played[symbol] = bar.time
         if symbol not in self.is_open:
             self.now_ms = max(self.now_ms, bar.time)
             self.open(symbol, bar.open)

@@ -114,6 +114,14 @@ class Run:
             self.then(self, i)
         return self
 
+    def take_up(self, reached: int) -> Run:
+        """Feed again the bars up to `reached`, which the exchange has played."""
+        markets = self.session.markets
+        while self.at < len(markets[0]) and markets[0].time[self.at] <= reached:
+            self.live.feed([one.slice(self.at, self.at + 1) for one in markets])
+            self.at += 1
+        return self
+
     def finish(self) -> Run:
         """End at the last bar, with a market at its close."""
         for bars in self.session.markets:
@@ -122,7 +130,7 @@ class Run:
         return self
 
     def whole(self) -> Run:
-        return self.go_on(len(self.session.markets[0])).finish()
+        return self.go_on(len(self.session.markets[0]) - self.at).finish()
 
     @property
     def fills(self) -> list[Fill]:
@@ -166,7 +174,7 @@ class Again:
             alone, kept = Collected(), Collected()
             alone.append(facts)
             kept.append(self._journal.batches[self._at])
-            assert alone.told() == kept.told()
+            assert alone.told() == kept.told(), (alone.told(), kept.told())
         else:
             self._journal.append(facts)
         self._at += 1
