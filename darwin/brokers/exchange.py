@@ -9,8 +9,9 @@ from functools import partial
 
 from darwin.brokers.exchange_answers import VenueOrder
 from darwin.brokers.exchange_case import Case, Stage
+from darwin.brokers.exchange_clerk import Patience
 from darwin.brokers.exchange_client import ExchangeClient
-from darwin.brokers.exchange_desk import Desk, Patience
+from darwin.brokers.exchange_desk import Desk
 from darwin.brokers.exchange_kept import Kept
 from darwin.brokers.exchange_names import Names
 from darwin.brokers.exchange_statement import Statement
@@ -240,23 +241,22 @@ class ExchangeBroker:
         """Tell of fills and cancellations, each at the bar it happened in."""
         time, instant = self._now
         until = math.inf if to_the_end else time + self._bar_ms
-        at_open = int(Phase.MARK if to_the_end else Phase.OPEN)
         for case in list(self._active.values()):
             order, got = case.order, case.entered
             if case.why_not is not None:
                 cancel = Cancel(order, time, instant, case.why_not)
-                self._push(at_open, order, _ENTRY, cancel)
+                self._push(Phase.OPEN, order, _ENTRY, cancel)
                 del self._active[order.candidate_id]
                 continue
             if case.entry is None and got is not None and got.first < until:
                 met = self._opened.pop(order.candidate_id, None)
                 opened_at = math.nan if met is None else met.price
-                case.entry = case.entry_fill(got, time, instant, at_open, opened_at)
-                self._push(at_open, order, _ENTRY, case.entry)
+                case.entry = case.entry_fill(got, time, instant, opened_at)
+                self._push(Phase.OPEN, order, _ENTRY, case.entry)
             if case.stage is Stage.OVER and case.entry is not None:
-                self._tell_exit(case, case.entry, until, at_open)
+                self._tell_exit(case, case.entry, until)
 
-    def _tell_exit(self, case: Case, entry: Fill, until: float, at_open: int) -> None:
+    def _tell_exit(self, case: Case, entry: Fill, until: float) -> None:
         last = case.out[max(case.out)]
         if last.time >= until:
             return
@@ -265,8 +265,10 @@ class ExchangeBroker:
         end = self._ended.get(case.order.candidate_id)
         if end is None or end.reason != why:
             end = _UNKNOWN
-        phase = max(at_open, int(Phase.OPEN) if why is Exit.TIME_STOP else end.phase)
-        if entry.time == self._now[0]:
+        phase = int(Phase.OPEN) if why is Exit.TIME_STOP else end.phase
+        if math.isinf(until):
+            phase = int(Phase.MARK)
+        elif entry.time == self._now[0]:
             phase = max(phase, int(Phase.INTRABAR))
         fill = case.exit_fill(entry, why, *self._now, phase, end.price)
         self._push(phase, case.order, _EXIT, fill)

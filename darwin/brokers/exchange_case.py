@@ -14,7 +14,7 @@ from darwin.brokers.exchange_names import CLOSE, STOP, TARGET
 from darwin.core.candidate import CandidateTable
 from darwin.core.decision import Reason
 from darwin.core.market import Bars
-from darwin.core.trade import Exit, Fill, Order
+from darwin.core.trade import Exit, Fill, Order, Phase
 from darwin.trading.brackets import levels_at_open
 
 
@@ -130,15 +130,14 @@ class Case:
         trailed = self.best - self.plan.trail_distance.item()
         return self.side * max(trailed, self.side * self.stop)
 
-    def entry_fill(
-        self, got: Pieces, time: int, instant: int, phase: int, opened_at: float
-    ) -> Fill:
+    def entry_fill(self, got: Pieces, time: int, instant: int, opened_at: float) -> Fill:
         """The entry as the ledger books it; `opened_at` is the open of its bar, NaN: not known."""
         order = self.order
         mid = next((p for p in (opened_at, self.mid) if math.isfinite(p)), got.price)
         return Fill(
             order.candidate_id, order.row, order.symbol, order.playbook, order.side, True, time,
-            instant, phase, got.units, got.price, mid, got.fee_usd, 0.0, -1, self.first_stop,
+            instant, int(Phase.OPEN), got.units, got.price, mid, got.fee_usd, 0.0, -1,
+            self.first_stop,
         )  # fmt: skip
 
     def exit_fill(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from darwin.brokers.exchange_answers import (
     OPEN,
     Ask,
     Refusal,
-    VenueFill,
     VenueOrder,
     same,
 )
 from darwin.brokers.exchange_case import Case, Pieces, Stage
+from darwin.brokers.exchange_clerk import Clerk, Patience
 from darwin.brokers.exchange_client import ExchangeClient
 from darwin.brokers.exchange_names import CLOSE, ENTRY, STOP, TARGET, Names
 from darwin.brokers.fills import objection
@@ -23,21 +22,11 @@ from darwin.core.decision import Reason
 from darwin.core.trade import Exit
 from darwin.errors import UnreachableError
 
-_MOST_SENDS = 3  # of one order, each after it was looked for in vain, or of closes for what is left
+_MOST_CLOSES = 3  # at a time, each for what the one before has left
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long things may take at a venue, in seconds."""
-
-    listed_s: float = 10.0  # until an order that was taken must be listed, and its fills told
-    filled_s: float = 5.0  # until what a market order has not filled is taken back
-    sent_s: float = 60.0  # after the close of its bar an entry may still be sent
-    look_every_s: float = 0.5
-
-
-class Desk:
-    """Acts for cases. What it cannot know within the deadline raises UnreachableError."""
+class Desk(Clerk):
+    """Acts for cases."""
 
     def __init__(
         self,
@@ -50,7 +39,8 @@ class Desk:
         find: Callable[[Finding], None],
     ) -> None:
         """Begin without a case; `find` hears what was put right."""
-        self.client, self.names, self.patience = client, names, patience
+        super().__init__(client, patience)
+        self.names = names
         self._symbols, self._bar_ms, self._collar, self.find = symbols, bar_ms, collar, find
 
     def enter(self, case: Case) -> None:
@@ -63,7 +53,7 @@ class Desk:
             if placed is None:
                 return
         case.asks_first = True
-        placed = self._settled(placed)
+        placed = self.settled(placed)
         if not placed.filled:
             self.never_entered(case, Reason.UNFILLED, "nothing of the entry was filled in time")
             return
@@ -120,53 +110,6 @@ class Desk:
         who = id_text(case.order.candidate_id)
         self.find(Finding(f"{symbol}, candidate {who}: {detail}", True))
 
-    def send(self, ask: Ask) -> VenueOrder | Refusal:
-        """Send an order; what is not acknowledged is looked for before anything else is done."""
-        for _ in range(_MOST_SENDS):
-            placed = self.client.place(ask) or self.look(ask.client_id)
-            if placed is not None:
-                return placed
-        raise UnreachableError(f"nobody knows what became of the order {ask.client_id}")
-
-    def look(self, client_id: str) -> VenueOrder | None:
-        """Look for an order, with patience; None: it was never taken."""
-        until = self.client.now() + self.patience.listed_s
-        while True:
-            found = self.client.order(client_id)
-            if found is not None or self.client.now() >= until:
-                return found
-            self.client.pause(self.patience.look_every_s)
-
-    def gather(self, client_id: str, units: float) -> list[VenueFill]:
-        """The fills of an order that has filled so many units."""
-        until = self.client.now() + self.patience.listed_s
-        while True:
-            fills = self.client.fills(client_id=client_id)
-            told = sum(fill.units for fill in fills)
-            if same(told, units):
-                return fills
-            if self.client.now() >= until:
-                raise UnreachableError(
-                    f"the venue says that {client_id} filled {units:g} units,"
-                    f" and tells of fills of {told:g}"
-                )
-            self.client.pause(self.patience.look_every_s)
-
-    def _settled(self, placed: VenueOrder) -> VenueOrder:
-        """A market order once it is done; what it does not fill in time is taken back."""
-        client = self.client
-        until = client.now() + self.patience.filled_s
-        while placed.status == OPEN and client.now() < until:
-            client.pause(self.patience.look_every_s)
-            placed = client.order(placed.client_id) or placed
-        if placed.status != OPEN:
-            return placed
-        client.cancel(placed.client_id)
-        over = self.look(placed.client_id)
-        if over is None or over.status == OPEN:
-            raise UnreachableError(f"the order {placed.client_id} cannot be taken back")
-        return over
-
     def guard(self, case: Case, opened: dict[str, VenueOrder]) -> None:
         """See that stop and target of what is held rest at the venue; `opened` do for certain."""
         if not case.recovered:
@@ -206,15 +149,15 @@ class Desk:
         if case.numbers.get(CLOSE):
             before = self.look(self.name(case, CLOSE))
             if before is not None:
-                self._fold(case, self._settled(before))
-        for _ in range(_MOST_SENDS):
+                self._fold(case, self.settled(before))
+        for _ in range(_MOST_CLOSES):
             if not case.left:
                 return
             case.numbers[CLOSE] = case.numbers.get(CLOSE, 0) + 1
             placed = self.send(self._exit(case, CLOSE, "market", None))
             if isinstance(placed, Refusal):
                 raise UnreachableError(f"the venue refuses to close: {placed.reason}")
-            self._fold(case, self._settled(placed))
+            self._fold(case, self.settled(placed))
 
     def ratchet(self, case: Case) -> None:
         """Move the stop after the price, where the bracket trails."""
@@ -250,8 +193,11 @@ class Desk:
 
     def _recover(self, case: Case) -> None:
         """Learn which orders of a position an earlier attempt has sent."""
-        until, found = self.client.now() + self.patience.listed_s, dict[str, VenueOrder]()
-        while True:
+        found: dict[str, VenueOrder] = {}
+        wanted = {STOP, TARGET} if case.has_target else {STOP}
+        for look in range(self.patience.looks):
+            if look:
+                self.client.pause(self.patience.look_every_s)
             for purpose in (STOP, TARGET, CLOSE):
                 number = case.numbers.get(purpose, 0)
                 while (order := self._of_number(case, purpose, number + 1)) is not None:
@@ -260,12 +206,10 @@ class Desk:
                 case.numbers[purpose] = number
             if STOP in found:
                 self._stop_as_it_rests(case, found[STOP])
-            wanted = {STOP, TARGET} if case.has_target else {STOP}
             rest = {purpose for purpose, order in found.items() if order.status == OPEN}
-            if wanted <= rest or not case.left or self.client.now() >= until:
-                case.recovered = True
-                return
-            self.client.pause(self.patience.look_every_s)
+            if wanted <= rest or not case.left:
+                break
+        case.recovered = True
 
     def _of_number(self, case: Case, purpose: str, number: int) -> VenueOrder | None:
         return self.client.order(self.names.of(case.order.candidate_id, purpose, number))

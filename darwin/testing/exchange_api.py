@@ -34,7 +34,7 @@ class Request:
     body: dict[str, Any]
     fault: str = ""  # what went wrong with its answer
     done: bool = False  # whether the exchange did what was asked
-    status: int = 0
+    status: int = 0  # of the answer, 0 where none went out
     order: dict[str, Any] = field(default_factory=dict)
 
     @property

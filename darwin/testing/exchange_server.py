@@ -46,6 +46,8 @@ from darwin.testing.exchange_faults import ANSWERS, KINDS
 from darwin.testing.exchange_market import Market
 
 _LARGEST_BODY = 1 << 20
+_STATUS = {"rate limit": 429, "reject": 422, "error": 500, "error after": 503}
+_TOLD = ("", "malformed", "nan")  # the answer goes out with the status it has
 _BEFORE = ("reset before", "hang before", "rate limit", "error", "reject")  # nothing is done
 
 
@@ -96,16 +98,15 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = 200, dict[str, Any]()
             if kind not in _BEFORE:
                 status, answer = self._do(request)
-            request.status = status
+            request.status = _STATUS.get(kind, 0) if kind not in _TOLD else status
         exchange.did(request)
         if fault is None:
             self._write(status, answer)
         elif kind == "rate limit":
-            self._write(429, {"error": "too many requests"}, wait_s=fault.retry_after_s)
-        elif kind == "reject":
-            self._write(422, {"error": fault.reason})
-        elif kind in ("error", "error after"):
-            self._write(500 if kind == "error" else 503, {"error": "try later"})
+            self._write(_STATUS[kind], {"error": "too many requests"}, wait_s=fault.retry_after_s)
+        elif kind in _STATUS:
+            told = fault.reason if kind == "reject" else "try later"
+            self._write(_STATUS[kind], {"error": told})
         elif kind == "malformed":
             self._send(status, b'{"client_id": "')
         elif kind == "nan":

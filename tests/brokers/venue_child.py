@@ -1,7 +1,8 @@
-"""A process that feeds a session to an exchange: `python -m tests.brokers.venue_child URL FILE SEED`.
+"""A process that feeds a session to an exchange.
 
-What it acknowledges stands in FILE, a line for each batch; started again it takes the run up. It
-moves the bars of the exchange itself, those that were played already but for.
+`python -m tests.brokers.venue_child URL FILE SEED`: what it acknowledges stands in FILE, a line for
+each batch; started again it takes the run up. It moves the bars of the exchange itself, but for
+those that were played already.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from pathlib import Path
 import httpx2
 
 from darwin.brokers.exchange import ExchangeBroker
+from darwin.brokers.exchange_clerk import Patience
 from darwin.brokers.exchange_client import ExchangeClient
-from darwin.brokers.exchange_desk import Patience
 from darwin.brokers.exchange_kept import Kept
 from darwin.core.account import SafetyEvent
 from darwin.core.facts import Facts
