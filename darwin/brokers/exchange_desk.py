@@ -195,6 +195,7 @@ class Desk(Clerk):
         """Learn which orders of a position an earlier attempt has sent."""
         found: dict[str, VenueOrder] = {}
         wanted = {STOP, TARGET} if case.has_target else {STOP}
+        may_be_closing = case.leaving is not None or case.time_is_up()
         for look in range(self.patience.looks):
             if look:
                 self.client.pause(self.patience.look_every_s)
@@ -207,7 +208,7 @@ class Desk(Clerk):
             if STOP in found:
                 self._stop_as_it_rests(case, found[STOP])
             rest = {purpose for purpose, order in found.items() if order.status == OPEN}
-            if wanted <= rest or not case.left:
+            if not case.left or (wanted <= rest and not may_be_closing):
                 break
         case.recovered = True
 

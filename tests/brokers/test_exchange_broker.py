@@ -115,6 +115,21 @@ def test_a_position_closed_by_hand_is_booked_and_halts_the_account():
     assert late == []
 
 
+def test_what_happens_at_the_venue_is_booked_at_its_bar_though_no_bracket_meets_it():
+    session = a_session(4, symbols=1, rate=0.04, exits=(Exits(20.0, 20.0, None),))
+    time = session.markets[0].time
+
+    def act(run: Run, bar: int) -> None:
+        if bar == 29:
+            run.exchange.by_hand("S0A/USDT", -run.exchange.market.positions["S0A/USDT"])
+
+    with serving() as venue:
+        run = venue.run(session, each=act).whole()
+    _, paper = fed(session)
+    assert {batch.reached for batch in paper.batches}.isdisjoint(time[23:38].tolist())
+    assert [(fill.time, fill.reason) for fill in run.fills][1:] == [(time[30], Exit.UNPLANNED)]
+
+
 def test_after_a_release_entries_go_on_although_the_stranger_stays():
     session = a_session(3, symbols=1)
     session = replace(session, markets=session.markets)

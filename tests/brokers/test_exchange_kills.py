@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from darwin.testing.exchange_api import Exchange, Request
 from tests.brokers.test_exchange_broker import a_session
+from tests.brokers.test_exchange_faults import a_misfortune
 from tests.brokers.venue_child import BARS, FileJournal
 from tests.brokers.venue_runs import (
     Run,
@@ -20,6 +23,7 @@ from tests.brokers.venue_runs import (
     Watchmaker,
     an_exchange,
     assert_books_agree,
+    assert_guarded,
     assert_never_blind,
     assert_once,
     serving,
@@ -86,6 +90,37 @@ def test_killed_between_two_acts_it_goes_on_without_a_second_order(share, acknow
     for fill, other in zip(run.fills, paper.of("fills"), strict=True):
         assert tuple(fill) == pytest.approx(tuple(other), rel=1e-9)
     assert run.halts == []
+    assert_once(run)
+    assert_books_agree(run)
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_faults_strangers_and_kills_together_leave_books_that_agree(seed):
+    """A stranger who trades halts the account; what he closes is booked."""
+    chance = random.Random(seed)
+    traded: list[int] = []
+
+    def act(run: Run, bar: int) -> None:
+        while chance.random() < 0.4:
+            a_misfortune(chance, run.exchange)
+        held = run.exchange.market.positions.get("S0A/USDT", 0.0)
+        if held and bar > 10 and seed % 2 and not traded:
+            run.exchange.by_hand("S0A/USDT", -held * chance.choice([1.0, 0.5]))
+            traded.append(bar)
+        if bar == 28:
+            run.exchange.faults.clear()
+
+    def look(run: Run, bar: int) -> None:
+        assert_guarded(run, but_new=True)
+
+    session, journal = a_session(seed, bars=30, rate=0.5), Collected()
+    with serving(strict()) as venue:
+        for life in (chance.randint(30, 200), chance.randint(30, 200), 1_000_000):
+            run = venue.run(session, journal, each=act, then=look, watch=Doomed(life))
+            with suppress(Killed):
+                run.take_up(max((b.reached for b in journal.batches), default=-1)).whole()
+                break
+    assert bool(traded) <= bool(run.halts)
     assert_once(run)
     assert_books_agree(run)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from darwin.brokers.exchange_answers import read, read_fill
 from darwin.brokers.exchange_names import Names
 from darwin.core.market import HOUR_MS, Bar
 from darwin.testing.exchange_api import Exchange
@@ -140,3 +142,14 @@ def test_a_client_id_is_a_function_of_run_candidate_purpose_and_number():
     assert name == (2**64 - 1, "stop", 2)
     assert other.read(one.of(1, "stop")) is None
     assert one.read("") is None
+
+
+@pytest.mark.parametrize("bad", ["NaN", "Infinity", "1e999", '"7"', "true", "null"])
+@pytest.mark.parametrize("field", ["units", "price", "fee_usd", "trade_id", "time"])
+def test_a_number_that_is_none_is_no_answer(field: str, bad: str):
+    fill = {"trade_id": 1, "client_id": "a", "symbol": "S", "side": "buy", "units": 1.0,
+            "price": 2.0, "fee_usd": 0.0, "time": 3}  # fmt: skip
+    assert read_fill(read(json.dumps(fill).encode())).units == 1.0
+    body = json.dumps(fill | {field: "?"}).replace('"?"', bad)
+    with pytest.raises((ValueError, TypeError)):
+        read_fill(read(body.encode()))
