@@ -19,10 +19,17 @@ class SafetyEvent(NamedTuple):
     """A change of what the account may do."""
 
     time: int  # open time of the bar at whose close it happened, ms UTC
-    kind: str  # account: "daily_loss", "reducing", "resumed", "halted"; agents: `safety.breaker`
+    kind: str  # account: `trading.limits`; agents: `safety.breaker`
     detail: str
     row: int = -1  # of the candidate whose decision brought it about; -1: the mark did
     agent: str = ""  # whom it is about; empty: the account
+
+
+class Finding(NamedTuple):
+    """Where the statement of a venue differed from the ledger."""
+
+    detail: str
+    settled: bool  # it was put right; else nobody knows how things stand, and the account halts
 
 
 class EquityMark(NamedTuple):

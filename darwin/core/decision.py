@@ -58,6 +58,9 @@ class Reason(IntEnum):
     OVERRIDE = 17  # the meta-learner set a take aside
     SIZED_TO_ZERO = 18  # the portfolio agent left nothing
     STALE = 19  # its bar came too late to act on
+    REJECTED = 20  # the venue refused the order
+    UNFILLED = 21  # the venue took the order, and none of it was filled in time
+    NOT_SENT = 22  # it was too late, or nobody knew how things stood at the venue
 
     @property
     def text(self) -> str:
@@ -90,6 +93,9 @@ _STAGE = {
     Reason.PRICE_COLLAR: "entry",
     Reason.GAPPED: "entry",
     Reason.NO_NEXT_BAR: "entry",
+    Reason.REJECTED: "entry",
+    Reason.UNFILLED: "entry",
+    Reason.NOT_SENT: "entry",
     Reason.TAKEN: "taken",
 }
 

@@ -30,6 +30,7 @@ class Exit(IntEnum):
     TRAILING_STOP = 2
     TIME_STOP = 3
     END_OF_RUN = 4
+    UNPLANNED = 5  # at a venue: closed by hand, or at once because no stop could be placed
 
     @property
     def text(self) -> str:
@@ -86,7 +87,7 @@ class Cancel(NamedTuple):
     order: Order
     time: int
     instant: int
-    reason: int  # a `Reason`: gapped, price collar, no next bar
+    reason: int  # a `Reason` of the stage "entry"
 
 
 class Position(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from darwin.core.account import EquityMark, SafetyEvent
 from darwin.core.candidate import Candidate, CandidateTable
 from darwin.core.facts import ORDERED, Facts, OutcomeFacts
 from darwin.core.market import DAY_MS, Bars, FloatArray, IntArray
-from darwin.core.ports import Broker, Inputs, Journal, Progress, Witness
+from darwin.core.ports import Inputs, Journal, Progress, Witness
 from darwin.core.trade import Cancel, Fill, Order, Phase
 from darwin.engine.arrivals import Arrival, Point, RunningClock
 from darwin.engine.digest import DataDigest
@@ -26,24 +26,11 @@ from darwin.engine.proposals import in_total_order
 from darwin.engine.session import Session
 from darwin.engine.step import Step
 from darwin.engine.timeline import candidates_of
-from darwin.trading.tracked import NO_OUTCOMES, Ended, Opened
+from darwin.engine.venue import LiveBroker, VenueBroker, bars_at
+from darwin.trading.tracked import NO_OUTCOMES
 
 _TELL_EVERY = 1_024  # instants with events between two words to the progress bar
 _Fact = TypeVar("_Fact")
-
-
-class LiveBroker(Broker, Protocol):
-    """A broker that is shown, instant by instant, what brackets meet."""
-
-    def see(
-        self, time: int, instant: int, opened: Sequence[Opened], ended: Sequence[Ended]
-    ) -> None:
-        """Learn what happened at the bars of `instant`, which open at `time`.
-
-        Where it bears on an order, it comes back from `next_event`; what the end of the run brings
-        about, from `finish`.
-        """
-        ...
 
 
 class Live:
@@ -84,6 +71,7 @@ class Live:
         self._setups, self._quiet = len(session.setups), session.quiet
         self._needed = [keys.index(key) for key in session.decider.needs]
         self._broker, self._outbox, self._journal = broker, _Outbox(), journal
+        self._venue = broker if isinstance(broker, VenueBroker) else None
         self._reasons: dict[int, int] = {}
         self._step = Step(
             session.rules, session.decider, self._outbox, self._clock, self._clock.funding,
@@ -136,6 +124,7 @@ class Live:
         self._broker.see(now.time, now.instant, (), [end for one in told for _, end in one.ended])
         for event in self._broker.finish():
             self._step.on_broker(event)
+        self._compare(now)
         self._mark(now.time, now.instant)
         self._append(now, OutcomeFacts.joined([one.outcomes for one in told]))
 
@@ -165,7 +154,10 @@ class Live:
     def _walk(self, arrival: Arrival, table: CandidateTable, events: BracketEvents) -> None:
         """Stop at each instant at which something happens, or a new day begins."""
         begun = self._days_begun(arrival)
-        stops = np.unique(np.concatenate((begun, table.instant, events.instants())))
+        if self._venue is None:
+            stops = np.unique(np.concatenate((begun, table.instant, events.instants())))
+        else:  # something may happen at the venue at any of them
+            stops = np.arange(arrival.first, arrival.last + 1)
         new_days, first_row = set(begun.tolist()), self._row
         seen = np.ascontiguousarray(table.features[:, self._needed])
         coming = iter(candidates_of(table, self._row))
@@ -175,6 +167,8 @@ class Live:
             if instant in new_days:
                 self._mark(int(self._clock.time[instant - 1 : instant][0]), instant - 1)
             now = arrival.point(instant)
+            if self._venue is not None:
+                self._venue.watch(bars_at(arrival, instant))
             self._happen(now, events)
             while candidate is not None and candidate.instant == instant:
                 at = candidate.row - first_row
@@ -200,7 +194,7 @@ class Live:
     def _happen(self, now: Point, events: BracketEvents) -> None:
         """Phases 0 to 2 of an instant."""
         opened, ended, outcomes = events.at(now.instant)
-        if opened or ended:
+        if opened or ended or self._venue is not None:
             self._broker.see(now.time, now.instant, opened, ended)
         step = self._step
         while (event := self._broker.next_event(now.time, Phase.DECIDE)) is not None:
@@ -211,8 +205,14 @@ class Live:
                     outcomes.row.item(at), outcomes.r.item(at), outcomes.known_time.item(at)
                 )
         step.watch_until(now.instant + 1)
+        self._compare(now)
         if len(outcomes) or step.fills or step.cancels or step.safety_events:
             self._append(now, outcomes)
+
+    def _compare(self, now: Point) -> None:
+        """Hear where the statement of a venue differs from the ledger."""
+        for finding in () if self._venue is None else self._venue.findings():
+            self._step.watch.compare(now.time, finding)
 
     def _decide(
         self, now: Point, candidate: Candidate, seen: FloatArray, alone: CandidateTable
@@ -223,6 +223,8 @@ class Live:
         self._step.on_candidate(candidate, seen)
         self._append(now, decided=alone)
         for order in _drained(self._outbox.orders):
+            if self._venue is not None:
+                self._venue.plan(order, alone)
             self._broker.submit(order)
 
     def _append(

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darwin.core.account import SafetyEvent
+from darwin.core.account import Finding, SafetyEvent
 from darwin.core.decision import Reason
 from darwin.core.market import DAY_MS, BoolArray, FloatArray, IntArray
 
 STALE, FRESH = "stale", "fresh"
 """Kinds of what happens to an account whose bars come too late, and in time again."""
+
+HALTED, DOUBT, RECONCILED = "halted", "doubt", "reconciled"
+"""Kinds of what a venue's statement brings about: a stop of all entries, one more doubt while they
+are stopped, a difference that was put right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +106,22 @@ class LossWatch:
         return Reason.DAILY_LOSS if self._blocked else None
 
     def halt(self, time: int, why: str, row: int) -> None:
-        """Stop all entries until a person lifts it; the decision on candidate `row` caused it."""
+        """Stop all entries until a person lifts it; the decision on candidate `row` caused it.
+
+        With row −1 it was a venue's statement.
+        """
         if not self.halted:
             self.halted = True
-            self._note(SafetyEvent(time, "halted", why, row))
+            self._note(SafetyEvent(time, HALTED, why, row))
+
+    def compare(self, time: int, finding: Finding) -> None:
+        """Hear where a venue's statement differs from the ledger; a doubt stops all entries."""
+        if finding.settled:
+            self._note(SafetyEvent(time, RECONCILED, finding.detail))
+        elif self.halted:
+            self._note(SafetyEvent(time, DOUBT, finding.detail))
+        else:
+            self.halt(time, finding.detail, -1)
 
     def release(self, time: int, equity: float, why: str, row: int) -> None:
         """Lift a halt or a drawdown stop, before the decision on candidate `row`; a new peak."""
