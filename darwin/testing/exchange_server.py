@@ -46,6 +46,7 @@ from darwin.testing.exchange_faults import ANSWERS, KINDS
 from darwin.testing.exchange_market import Market
 
 _LARGEST_BODY = 1 << 20
+_LOOK_EVERY_S = 0.02  # whether it is to close
 _STATUS = {"rate limit": 429, "reject": 422, "error": 500, "error after": 503}
 _TOLD = ("", "malformed", "nan")  # the answer goes out with the status it has
 _BEFORE = ("reset before", "hang before", "rate limit", "error", "reject")  # nothing is done
@@ -61,7 +62,9 @@ class ExchangeServer:
         self._http = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, args=(_LOOK_EVERY_S,), daemon=True
+        )
         self.closing = threading.Event()
 
     def __enter__(self) -> ExchangeServer:
