@@ -103,7 +103,7 @@ class Window(Generic[_Number]):
 class RunningClock:
     """The clock of a run whose bars arrive in chunks. What it holds does not grow.
 
-    It is what `engine.step.Instants` asks for.
+    It is what `engine.instants.Instants` asks for.
     """
 
     def __init__(self, symbols: Sequence[str], with_funding: Sequence[bool]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,12 @@ from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO, Decision
 from darwin.core.candidate import Candidate
 from darwin.core.decision import Reason, Verdict
 from darwin.core.facts import RELEASE, Input
-from darwin.core.market import BoolArray, FloatArray, IntArray
+from darwin.core.market import FloatArray
 from darwin.core.ports import Broker, Decider, Inputs, Moment, Remembering, Witness
 from darwin.core.trade import Cancel, Fill, Order
 from darwin.engine.consult import Door
 from darwin.engine.consulted import ConsultedColumns
+from darwin.engine.instants import Instants, Series
 from darwin.engine.track_record import OwnRecord, TrackRecord
 from darwin.safety.monitor import Monitor
 from darwin.trading.costs import Costs
@@ -37,57 +37,6 @@ class Rules:
     costs: Costs
     positions_per_symbol: int = 1
     lot_size: tuple[float | None, ...] = ()  # per symbol
-
-
-class Series(Protocol):
-    """Numbers by instant of the run's clock; a whole array, or the last part of one."""
-
-    def item(self, instant: int, /) -> float:
-        """The number at `instant`."""
-        ...
-
-    def __getitem__(self, instants: slice, /) -> FloatArray:
-        """The numbers at `instants`."""
-        ...
-
-
-class Times(Protocol):
-    """Open times by instant."""
-
-    def __getitem__(self, instants: slice, /) -> IntArray:
-        """The times of `instants`."""
-        ...
-
-
-class Flags(Protocol):
-    """Yes or no by instant."""
-
-    def item(self, instant: int, /) -> Any:
-        """Whether it is so at `instant`."""
-        ...
-
-    def __getitem__(self, instants: slice, /) -> BoolArray:
-        """Whether it is so at `instants`."""
-        ...
-
-
-class Instants(Protocol):
-    """As much of a run's clock as a step looks at."""
-
-    @property
-    def time(self) -> Times:
-        """Open times."""
-        ...
-
-    @property
-    def close(self) -> Sequence[Series]:
-        """Per symbol: the last known close."""
-        ...
-
-    @property
-    def stale(self) -> Flags | None:
-        """Whether the bars came too late to act on; None: they never did."""
-        ...
 
 
 class Step:
