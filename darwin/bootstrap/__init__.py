@@ -17,7 +17,7 @@ from darwin.config import options
 from darwin.config.load import Loaded
 from darwin.config.model import ExitsConfig, MarketConfig, RunConfig
 from darwin.config.places import state_db_path
-from darwin.core.candidate import Exits, Trailing
+from darwin.core.candidate import Candidate, Exits, Trailing
 from darwin.core.clock import Clock
 from darwin.core.market import Bars
 from darwin.core.ports import (
@@ -136,18 +136,19 @@ def live(
     progress: Progress | None = None,
     caught_up: Callable[[], bool] = lambda: True,
     witness: Witness | None = None,
+    too_late: Callable[[Candidate], bool] | None = None,
 ) -> Live:
     """The session of `wired` as a run that is fed its bars, on paper.
 
     Inference counts as too slow only once the run has `caught_up` with what is on record. `witness`
-    sees what agents decide.
+    sees what agents decide; `too_late` says that an order would leave too late.
     """
     session = wired.session
     broker = PaperBroker(session.rules.costs, session.rules.limits.price_collar_fraction)
     expected = len(Clock.of(session.markets)) if progress is not None else 0
     too_slow = None if wired.agents is None else wired.agents.overdue(caught_up)
     return Live(
-        session, Stream, broker, journal, inputs, progress, expected, too_slow, witness
+        session, Stream, broker, journal, inputs, progress, expected, too_slow, witness, too_late
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from darwin.deciders.llm.prompt import PROMPT_VERSION, Prompt
 from darwin.engine.proposals import Setup
 from darwin.engine.report_words import iso
 from darwin.engine.step import Rules
-from darwin.errors import DataError
+from darwin.errors import ConfigError, DataError
 from darwin.store.calls import Calls
 from darwin.store.db import Database
 from darwin.store.runs import Begun
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from darwin.bootstrap import Wired
 
 
+_SHORTEST_KEY = 8  # a shorter one may stand in any text by chance
 _NO_BARS = 1 << 62  # ms: a run on paper begins without any
 
 
@@ -97,13 +99,28 @@ def asking(wired: Wired, database: Database, run: Begun, warn: Callable[[str], N
     return with_desk(wired, decider, Asking(decider, Calls(database), run.run_id, warn))
 
 
-def require_key(wired: Wired) -> None:
-    """Raise ConfigError where the expert is a model that cannot be asked: without key or SDK."""
-    decider = wired.session.decider
-    if isinstance(decider, LlmDecider):
-        from darwin.bootstrap.asking import model_of
+def require_key(wired: Wired, config_text: str) -> None:
+    """Raise ConfigError where the expert is a model that cannot be asked: without key or SDK.
 
-        model_of(decider)
+    And where the config, which is kept and shown, holds that very key.
+    """
+    decider = wired.session.decider
+    if not isinstance(decider, LlmDecider):
+        return
+    from darwin.bootstrap.asking import model_of
+    from darwin.deciders.llm.keys import find_key
+    from darwin.deciders.llm.server import KEY_VARIABLE
+
+    model_of(decider)
+    key = find_key(KEY_VARIABLE[decider.kind], os.environ, required=False)
+    if key is None or len(key.reveal()) < _SHORTEST_KEY:
+        return
+    if key.reveal() in config_text:
+        raise ConfigError(
+            "the config holds the key of the model, and a config is kept and shown",
+            where="one of its values",
+            mend="take it out, and have a new key made: this one was written down",
+        )
 
 
 def with_desk(wired: Wired, decider: LlmDecider, desk: Any) -> Wired:

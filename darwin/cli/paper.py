@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from darwin.bootstrap import Wired
     from darwin.config.model import RunConfig
+    from darwin.core.candidate import Candidate
     from darwin.core.market import Bars
     from darwin.core.ports import Venue, Witness
     from darwin.engine.gathering import Gathering
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 HEARTBEAT = "heartbeat.json"
 _BEAT_S = 1.0  # between two heartbeats, at least
 _BAD_LOOKS = 20  # in a row: a venue that shows bad bars so often is not to be traded on
+_USUAL_MS = 300_000  # after its close a bar is too old to act on, where the config says nothing
 _BEHIND_AT_ONCE = 4_096  # instants that an earlier attempt has seen, fed again together
 
 
@@ -48,21 +50,61 @@ def trade_on_paper(
     """
     from darwin.bootstrap import live
     from darwin.bootstrap.paper import venue_of
-    from darwin.bootstrap.recorded import require_the_same_bars
+    from darwin.bootstrap.recorded import require_the_same_bars, upto
     from darwin.engine.arrivals import arrivals
     from darwin.store.acts import Heard, Releases
+    from darwin.store.fed import forget_undecided
 
     with closing(venue_of(config)) as venue:
-        markets = wired.session.markets
+        last = forget_undecided(database, run)
+        markets = tuple(
+            bars.slice(0, upto(bars, -1 if last is None else last))
+            for bars in wired.session.markets
+        )
         require_the_same_bars(markets, run)
         heard = Heard(database, run, *sources, Releases(database, run))
-        timeline = live(
-            wired, journal, heard, None, lambda: journal.place.facts >= run.place.facts, witness
-        )
+        clock = _VenueClock(venue, config, lambda: journal.place.facts >= run.place.facts)
+        timeline = live(wired, journal, heard, None, clock.caught_up, witness, clock.is_too_late)
         for chunk in arrivals(markets, _BEHIND_AT_ONCE):
             timeline.feed(chunk)
-        _Desk(config, venue, timeline, database, run, log).work(markets, until_ms)
+        _Desk(config, venue, clock, timeline, database, run, log).work(markets, until_ms)
         timeline.finish()
+
+
+class _VenueClock:
+    """What time it is at the venue, between two looks by the clock of this machine."""
+
+    def __init__(self, venue: Venue, config: RunConfig, caught_up: Callable[[], bool]) -> None:
+        """Look once; where the venue is away, nobody knows what time it is."""
+        from contextlib import suppress
+
+        from darwin.core.market import Timeframe
+        from darwin.errors import DataError
+
+        self._venue, self.caught_up = venue, caught_up
+        self.bar_ms = Timeframe.parse(config.market.timeframe).ms
+        given = config.live.max_staleness_seconds
+        self.limit_ms = min(_USUAL_MS, self.bar_ms) if given is None else given * 1000
+        self._seen: tuple[int, float] | None = None
+        with suppress(DataError):
+            self.look()
+
+    def look(self) -> int:
+        """Ask the venue twice and believe the earlier answer: one wrong one moves nothing on."""
+        now = min(self._venue.now_ms(), self._venue.now_ms())
+        self._seen = (now, time.monotonic())
+        return now
+
+    def is_late(self, opened_ms: int) -> bool:
+        """Whether the bar that opened then closed too long ago to act on; so it is if unknown."""
+        if self._seen is None:
+            return True
+        now = self._seen[0] + (time.monotonic() - self._seen[1]) * 1000
+        return now - (opened_ms + self.bar_ms) > self.limit_ms
+
+    def is_too_late(self, candidate: Candidate) -> bool:
+        """Whether the order of a candidate that was just judged would leave too late."""
+        return self.caught_up() and self.is_late(candidate.bar_time)
 
 
 class _Desk:
@@ -72,6 +114,7 @@ class _Desk:
         self,
         config: RunConfig,
         venue: Venue,
+        clock: _VenueClock,
         timeline: Live,
         database: Database,
         run: Begun,
@@ -81,7 +124,7 @@ class _Desk:
         from darwin.core.market import Timeframe
 
         self._config, self._live = config, config.live
-        self._venue, self._timeline = venue, timeline
+        self._venue, self._clock, self._timeline = venue, clock, timeline
         self._database, self._run, self._log = database, run, log
         self._timeframe = Timeframe.parse(config.market.timeframe)
         self._beat = _Heartbeat(runs_dir(config) / run.run_id / HEARTBEAT, timeline)
@@ -119,7 +162,7 @@ class _Desk:
 
     def _look(self, gathering: Gathering, until_ms: int | None) -> bool:
         """Take in what has closed; whether all before `until_ms` is fed."""
-        now, looked = self._venue.now_ms(), time.monotonic()
+        now = self._clock.look()
         last = now if until_ms is None else min(now, until_ms)
         for number, symbol in enumerate(self._config.market.symbols):
             wanted = gathering.wanted(number)
@@ -128,7 +171,7 @@ class _Desk:
                 gathering.take(number, self._venue.closed(symbol, self._timeframe, since, last))
         stale: list[list[Bars]] = []
         for chunk in gathering.ready(now):
-            if self._is_late(chunk, now + round((time.monotonic() - looked) * 1000)):
+            if self._clock.is_late(min(int(bars.time[0]) for bars in chunk if len(bars))):
                 stale.append(_stale(chunk))
                 continue
             self._feed(stale, gathering)
@@ -146,10 +189,6 @@ class _Desk:
         if market.start_ms is not None:
             return market.start_ms
         return (now // self._timeframe.ms - market.warmup_bars - 1) * self._timeframe.ms
-
-    def _is_late(self, chunk: Sequence[Bars], now: int) -> bool:
-        closed = min(int(bars.time[0]) for bars in chunk if len(bars)) + self._timeframe.ms
-        return now - closed > self._live.max_staleness_seconds * 1000
 
     def _feed(self, chunks: Sequence[list[Bars]], gathering: Gathering) -> None:
         """Keep the bars of these instants, then feed them."""

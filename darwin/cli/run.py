@@ -81,6 +81,9 @@ def run(
             "--until has a meaning in mode 'paper' alone; set market.end instead"
         )
     until_ms = None if until is None else instant(until, "--until")
+    begins_ms = loaded.config.market.start_ms
+    if until_ms is not None and begins_ms is not None and until_ms <= begins_ms:
+        raise click.UsageError("--until lies before market.start: such a run would have no bar")
     report, folder = execute(loaded, How(resume, accept_code, feed, speed, until_ms))
     if as_json:
         from darwin.cli.report_files import METRICS
@@ -127,7 +130,8 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
         wired = wired or wire_here(loaded, database)
         identity = identify(loaded, wired, "feed" if how.feed or on_paper else "replay")
         if not is_finished(database, run_id):
-            require_key(wired)  # before the run is begun: it could go no further
+            # before the run is begun: it could go no further
+            require_key(wired, identity.config_json)
         begun = begin_run(
             database,
             identity,

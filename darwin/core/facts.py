@@ -43,14 +43,15 @@ _RANK_OF = {
 }  # fmt: skip
 
 
-RELEASE, KILLED, ALLOWED, STANDING, TIMEOUT = (
+RELEASE, KILLED, ALLOWED, STANDING, TIMEOUT, LATE = (
     "release",  # a person lifts a halt or a drawdown stop
     "killed",  # the kill switch is on: no agent acts, none is asked
     "allowed",  # it is off again
     "standing",  # which models an agent has, and how far they may go
     "timeout",  # live: inference on this candidate took too long
+    "late",  # on paper: the decision on this candidate came too late to act on
 )  # fmt: skip
-INPUTS = (RELEASE, KILLED, ALLOWED, STANDING, TIMEOUT)
+INPUTS = (RELEASE, KILLED, ALLOWED, STANDING, TIMEOUT, LATE)
 
 
 class Input(NamedTuple):

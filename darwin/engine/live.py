@@ -51,12 +51,14 @@ class Live:
         instants_expected: int = 0,
         overdue: Callable[[int], bool] | None = None,
         witness: Witness | None = None,
+        too_late: Callable[[Candidate], bool] | None = None,
     ) -> None:
         """Start before the first bar.
 
         Of the markets of `session` only symbol, timeframe and whether there is funding are looked
         at. `progress` hears of `instants_expected` as the total. `overdue` says of the latency of
         an inference, in ns, that it was too long. `witness` sees what agents decide.
+        `too_late` says of a candidate that was just judged that its order would leave too late.
         """
         markets, keys = session.markets, session.feature_keys
         self._clock = RunningClock(
@@ -77,6 +79,7 @@ class Live:
             session.rules, session.decider, self._outbox, self._clock, self._clock.funding,
             self._reasons, inputs,
         )  # fmt: skip
+        self._step.too_late = too_late
         self._door = session.open_door(self._step, overdue, witness)
         self._progress, self._expected = progress, instants_expected
         self._row = 0  # of the next candidate

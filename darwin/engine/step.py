@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from darwin.core.account import Account, Alert, SafetyEvent
 from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO, Decision
 from darwin.core.candidate import Candidate
 from darwin.core.decision import Reason, Verdict
-from darwin.core.facts import RELEASE, Input
+from darwin.core.facts import LATE, RELEASE, Input
 from darwin.core.market import FloatArray
 from darwin.core.ports import Broker, Decider, Inputs, Moment, Remembering, Witness
 from darwin.core.trade import Cancel, Fill, Order
@@ -75,6 +75,8 @@ class Step:
         self._lot = rules.lot_size or (None,) * symbols
         self._entry_cost = (1.0 + rules.costs.slip) * (1.0 + rules.costs.taker) - 1.0
         self.reasons = reasons
+        self.too_late: Callable[[Candidate], bool] | None = None  # on paper: by the venue's clock
+        self._late = -1  # row of the candidate that is on record as decided too late
         self.door: Door | None = None
         self._witness: Witness | None = None
         self.record = TrackRecord()
@@ -192,6 +194,9 @@ class Step:
             set_aside = Reason.OVERRIDE if verdict.take else Reason.EXPERT_SKIP
             self.reasons[candidate.row] = set_aside
             return
+        if self._comes_too_late(candidate):
+            self.reasons[candidate.row] = Reason.STALE
+            return
         held = self._held_usd(symbol, candidate.instant) if busy else 0.0
         size = full_size(
             self._rules.sizing,
@@ -212,6 +217,16 @@ class Step:
             self.reasons[candidate.row] = objection
             return
         self._order(candidate, size.units, size.clipped_by)
+
+    def _comes_too_late(self, candidate: Candidate) -> bool:
+        """Whether time ran out while it was judged, by the clock of a venue or by the record."""
+        if self._late == candidate.row:
+            return True
+        if self.too_late is None or not self.too_late(candidate):
+            return False
+        at = (candidate.row, candidate.id, candidate.bar_time)
+        self.inputs.append(Input(*at, LATE, "clock", "the decision came too late to act on"))
+        return True
 
     def _judge(
         self, candidate: Candidate, features: FloatArray, account: Account
@@ -311,6 +326,8 @@ class Step:
             self.door.heed(one)
         if self._witness is not None:
             self._witness.heard(one)
+        if one.kind == LATE:
+            self._late = candidate.row
         if one.kind == RELEASE:
             equity = self.account(candidate.instant).equity
             why = f"released by {one.by}: {one.reason}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 
 from darwin.core.market import Bars, FloatArray, Timeframe
 from darwin.errors import IntegrityError
@@ -15,6 +15,8 @@ from darwin.store import schema
 from darwin.store.db import Database
 from darwin.store.rows import add_beside
 from darwin.store.runs import Begun, iso_time
+from darwin.store.scan import raw_of
+from darwin.store.sealed import Sealed, Source
 
 _PRICES = ("open", "high", "low", "close")
 
@@ -35,6 +37,27 @@ def keep_bars(
     }
     with database.write() as connection:
         add_beside(connection, schema.bars, run.run_id, run.number, columns)
+
+
+def forget_undecided(database: Database, run: Begun) -> int | None:
+    """Drop the bars of the newest instant if no fact of it is kept: they are asked for again.
+
+    They were kept when they were fresh, and may be too old to act on by now; all earlier ones were
+    fed to the end before later ones were kept. Gives the newest instant that stays. Raises
+    RecordError where a bar on record was changed.
+    """
+    table, reached = schema.bars, run.place.reached
+    with database.write() as connection:
+        with raw_of(connection) as raw:
+            for _ in Sealed(Source(raw, database.path), table, run.run_id, run.number).rows():
+                pass
+        mine = table.c.id.between(*schema.id_range(run.number))
+        newest = connection.execute(select(func.max(table.c.time)).where(mine)).scalar()
+        if newest is None or (reached is not None and newest <= reached):
+            return newest
+        connection.execute(delete(table).where(mine, table.c.time == newest, table.c.stale == 0))
+        kept: int | None = connection.execute(select(func.max(table.c.time)).where(mine)).scalar()
+        return kept
 
 
 class FedBars:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from darwin.data.convert import bar_frame, write_whole
 from darwin.testing.builders import make_bars
 from darwin.testing.klines_server import KlinesServer
+from darwin.testing.llm_answers import steady
 from darwin.testing.llm_server import LlmServer
-from tests.expert.asking import BROKEN_KEYS, NO_KEYS, config, export, flags, run
+from tests.expert.asking import BROKEN_KEYS, NO_KEYS, begin, config, export, flags, run
 from tests.run.command import Desk
 
 pytestmark = pytest.mark.slow
@@ -45,3 +47,54 @@ def test_a_run_on_paper_is_the_replay_of_its_bars_and_answers(
     run(desk, "plain.json")
     assert len(server.requests) == count
     assert export(desk, "plain") == export(desk, "small")
+
+
+def test_a_decision_that_takes_too_long_makes_no_order(desk: Desk) -> None:
+    def slowly(request):
+        time.sleep(1.2)
+        return steady(takes=1.0)(request)
+
+    bars = replace(make_bars(BARS, seed=1, volatility=0.005), symbol="BTC/USDT")
+    with KlinesServer([bars], start_bar=440) as venue, LlmServer(slowly) as server:
+        market = {
+            "provider": "klines", "base_url": venue.url, "symbols": ["BTC/USDT"],
+            "start": "2024-01-01", "bars": 10_000, "seed": 0, "edge": 0.0,
+        }  # fmt: skip
+        live = {"poll_seconds": 0.02, "grace_seconds": 0, "max_staleness_seconds": 1}
+        config(desk, server, mode="paper", market=market, live=live)
+        process = begin(desk, "config.json")
+        log = desk.run_dir() / "run.log"
+        while not (log.exists() and "begins" in log.read_text()):
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.01)
+        for opened in bars.time[440:].tolist():
+            venue.now_ms = opened + 3_600_000
+            while desk.ask(f"SELECT count(*) FROM bars WHERE time = {opened}") == [(0,)]:
+                assert process.poll() is None, process.communicate()[1]
+                time.sleep(0.01)
+            if len(server.requests) >= 2:
+                break
+        while desk.ask("SELECT count(*) FROM verdicts")[0][0] < 2:
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.01)
+        process.terminate()
+        process.communicate()
+        venue.now_ms = int(bars.time[480]) + 3_600_000
+        end = str(bars.time[480].astype("datetime64[ms]"))[:19] + "Z"
+        run(desk, "config.json", "--resume", "--until", end)
+    assert desk.ask("SELECT count(*) FROM orders") == [(0,)]
+    assert desk.ask("SELECT DISTINCT kind FROM inputs") == [("late",)]
+    judged = "SELECT DISTINCT e.reason FROM endings e JOIN verdicts USING (run_id, candidate_id)"
+    assert desk.ask(judged) == [("stale",)]
+    assert desk.darwin("replay", "small", **NO_KEYS).returncode == 0
+    assert desk.darwin("verify", "small", **NO_KEYS).returncode == 0
+
+
+def test_a_config_that_holds_the_key_is_refused(desk: Desk, server: LlmServer) -> None:
+    config(desk, server, decider={"notes": "the key is sk-CANARY-123"})
+    done = desk.darwin("run", "config.json", **(NO_KEYS | {"OPENAI_API_KEY": "sk-CANARY-123"}))
+    assert done.returncode == 2
+    assert "holds the key" in done.stderr
+    assert "CANARY" not in done.stderr
+    assert not server.requests
+    assert desk.ask("SELECT count(*) FROM runs") == [(0,)]

@@ -121,7 +121,7 @@ def test_killed_five_times_at_speed_and_shown_half_a_candle_it_is_the_plain_repl
         for place in places:
             wait_for(desk, process, int(markets[0].time[place]))
             if place == places[2]:
-                server.faults += ["half"] * 4
+                server.faults += ["half"] * 8
             kill(process)
             process = start("--resume", "--until", day)
         said = process.communicate()[1]
@@ -234,6 +234,11 @@ def test_a_venue_that_refuses_is_asked_again(desk: Desk, start: Start, markets: 
         ({"market": {"end": "2024-05-01"}}, (), "has no meaning in mode 'paper'"),
         ({}, ("--feed",), "--feed has no meaning on paper"),
         ({}, ("--until", "soon"), "is no date"),
+        (
+            {"market": {"provider": "klines", "start": "2024-01-01"}},
+            ("--until", "2023-01-01"),
+            "lies before market.start",
+        ),
         ({"mode": "replay"}, ("--until", "2024-05-01"), "in mode 'paper' alone"),
         ({"live": {"max_staleness_seconds": 0}}, (), "live.max_staleness_seconds"),
         ({"mode": "live"}, (), "not available in this version"),

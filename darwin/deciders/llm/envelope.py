@@ -59,7 +59,10 @@ def _open(
 
 
 def _sum_of(usage: object, names: Sequence[str]) -> int | None:
-    """The first count and those of the others that are there; None if one is no count."""
+    """The first count and those of the others that are there; None if one is no count.
+
+    Nothing was read or written for nothing: a sum of zero is no count either.
+    """
     table = usage if isinstance(usage, dict) else {}
     counts = [table.get(names[0]), *(table.get(n) for n in names[1:] if table.get(n) is not None)]
     total = 0
@@ -69,7 +72,7 @@ def _sum_of(usage: object, names: Sequence[str]) -> int | None:
         if not (0 <= count <= MOST_TOKENS):
             return None
         total += count
-    return total
+    return total or None
 
 
 _ENDS_OF_CHAT = {
