@@ -54,7 +54,8 @@ def test_killed_and_resumed_it_ends_as_if_it_had_not_been(desk: Desk, server: Ll
     asked = [one.user for one in server.requests]
     twice = len(asked) - len(set(asked))
     assert twice <= 3  # only what was on its way when it was killed
-    assert calls(desk, "one")["charged"] == len(asked)
+    # killed between its charge and its leaving, a question is charged again
+    assert 0 <= calls(desk, "one")["charged"] - len(asked) <= 3
     with LlmServer(server.answer) as another:
         elsewhere = Desk(desk.folder / "elsewhere")
         elsewhere.folder.mkdir()
