@@ -290,7 +290,9 @@ def a_misfortune(chance: random.Random, exchange: Exchange) -> None:
         exchange.cancel_some(chance.choice(["stop", "target", "close"]))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "seed", [*range(4), *(pytest.param(one, marks=pytest.mark.sweep) for one in range(4, 12))]
+)
 def test_any_sequence_of_faults_leaves_books_that_agree(seed):
     chance = random.Random(seed)
     session = a_session(seed, bars=40)

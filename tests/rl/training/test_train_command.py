@@ -195,6 +195,7 @@ def test_a_training_that_is_killed_leaves_no_model_and_goes_on_to_the_same_weigh
     assert versions(kept, "portfolio") == known
 
 
+@pytest.mark.sweep
 def test_a_finished_training_that_is_taken_up_does_not_displace_a_newer_version(
     kept: Desk, trained: dict[str, dict[str, Any]]
 ) -> None:

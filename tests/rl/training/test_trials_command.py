@@ -164,6 +164,7 @@ def test_a_ledger_that_was_changed_stops_a_training_before_it_begins(desk: Desk)
     assert "row 1 of trials was changed" in done.stderr
 
 
+@pytest.mark.sweep
 def test_where_no_two_trials_have_a_ratio_the_deflated_one_cannot_be_said(desk: Desk) -> None:
     ((last,),) = desk.ask("SELECT max(bar_time) FROM candidates")
     state = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
@@ -186,6 +187,7 @@ def test_where_no_two_trials_have_a_ratio_the_deflated_one_cannot_be_said(desk: 
     assert trials["told"] in path.read_text()
 
 
+@pytest.mark.sweep
 def test_of_a_test_of_few_days_nothing_is_claimed(desk: Desk) -> None:
     ((last,),) = desk.ask("SELECT max(bar_time) FROM candidates")
     day = datetime.fromtimestamp(last / 1000, UTC) - timedelta(days=6)
