@@ -145,7 +145,7 @@ class _Deployment:
         held = in_force(
             read_record(self.database, name),
             self.run.run_id,
-            live=self.config.mode == "paper",
+            live=self.config.on_paper,
             fed=self.run.identity.mode == "feed",
         )
         if held is not None and (held.model != serving or not self._in_this_world(name, held)):

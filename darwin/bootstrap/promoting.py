@@ -34,7 +34,7 @@ def promoter_of(config: RunConfig, wired: Wired, database: Database, run: Begun)
     """
     if wired.agents is None:
         return None
-    on_paper = config.mode == "paper"
+    on_paper = config.on_paper
     portfolio = config.portfolio
     registries = {
         name: Registry(models_dir(config, name), database) for name in named_agents(config)

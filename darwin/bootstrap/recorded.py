@@ -23,7 +23,7 @@ def wire_here(loaded: Loaded, database: Database) -> Wired:
     A run on paper has the bars that it was fed so far; any other those of its provider.
     """
     config = loaded.config
-    if config.mode != "paper":
+    if not config.on_paper:
         return wire(loaded)
     timeframe = Timeframe.parse(config.market.timeframe)
     return wire(loaded, provider=FedBars(database, config.run_id, timeframe, labelled))

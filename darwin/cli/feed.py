@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from darwin.store.runs import Begun
 
 _LONGEST_SLEEP_S = 3_600.0  # the system cannot sleep for centuries
-_BEHIND_AT_ONCE = 4_096  # instants that an earlier attempt has seen, fed again together
+BEHIND_AT_ONCE = 4_096  # instants that an earlier attempt has seen, fed again together
 
 
 def feed(
@@ -79,7 +79,7 @@ def _behind(markets: Sequence[Bars], reached: int | None) -> Iterator[list[Bars]
 
     if reached is not None:
         cut = [bars.slice(0, upto(bars, reached)) for bars in markets]
-        yield from arrivals(cut, _BEHIND_AT_ONCE)
+        yield from arrivals(cut, BEHIND_AT_ONCE)
 
 
 def _ahead(markets: Sequence[Bars], reached: int | None) -> Iterator[list[Bars]]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from darwin.cli.instants import instant
 from darwin.cli.synth import make_folder
-from darwin.config.values import BASE_URL, instant_ms
+from darwin.config.values import BASE_URL
 from darwin.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,36 +72,28 @@ def fetch(
     from darwin.data.fetch import target_of
 
     frame = Timeframe.parse(timeframe)
-    since_ms, until_ms = _instant(since, "--since"), _instant(until, "--until")
-    if until_ms is not None and not (since_ms or 0) < until_ms:
+    since_ms = instant(since, "--since")
+    until_ms = None if until is None else instant(until, "--until")
+    if until_ms is not None and not since_ms < until_ms:
         raise ConfigError("--until is not later than --since", mend="swap them or move one")
     suffix = None if form is None else f".{form}"
     targets = {symbol: target_of(folder, symbol, frame, suffix) for symbol in symbols}
     if len(set(targets.values())) < len(symbols):
-        raise ConfigError("two symbols name the same file", where=" ".join(symbols))
+        raise ConfigError(
+            "two symbols name the same file", where=" ".join(symbols), mend="name each once"
+        )
     client = _client(source, base_url, exchange)
     make_folder(folder)
     done = []
     try:
         for symbol, target in targets.items():
-            got = fetch_bars(client, symbol, frame, since_ms or 0, until_ms, target)
+            got = fetch_bars(client, symbol, frame, since_ms, until_ms, target)
             done.append(_as_json(symbol, got))
             click.echo(f"{symbol} {frame.name}: {_said(got)}", err=as_json)
     finally:
         client.close()
     if as_json:
         print_json({"source": source, "timeframe": frame.name, "files": done})
-
-
-def _instant(text: str | None, option: str) -> int | None:
-    if text is None:
-        return None
-    try:
-        return instant_ms(text)
-    except ValueError:
-        raise ConfigError(
-            f"'{text}' is no date", where=option, mend="write 2020-01-31 or 2020-01-31T15:00:00Z"
-        ) from None
 
 
 def _client(source: str, base_url: str | None, exchange: str | None) -> CandleClient:

@@ -105,7 +105,7 @@ def keep(
     mine = [promoter] if promoter is not None else []
     with outside(loaded, wired, database, run, log) as sources:
         every = [*mine, *sources]  # what a promoter writes into the logs is heard by the others
-        if loaded.config.mode == "paper":
+        if loaded.config.on_paper:
             trade_on_paper(
                 asks, loaded.config, database, run, journal, every, until_ms, log, promoter
             )

@@ -28,7 +28,6 @@ HEARTBEAT = "heartbeat.json"
 _BEAT_S = 1.0  # between two heartbeats, at least
 _BAD_LOOKS = 20  # in a row: a venue that shows bad bars so often is not to be traded on
 _USUAL_MS = 300_000  # after its close a bar is too old to act on, where the config says nothing
-_BEHIND_AT_ONCE = 4_096  # instants that an earlier attempt has seen, fed again together
 
 
 def trade_on_paper(
@@ -51,6 +50,7 @@ def trade_on_paper(
     from darwin.bootstrap import live
     from darwin.bootstrap.paper import venue_of
     from darwin.bootstrap.recorded import require_the_same_bars, upto
+    from darwin.cli.feed import BEHIND_AT_ONCE
     from darwin.engine.arrivals import arrivals
     from darwin.store.acts import Heard, Releases
     from darwin.store.fed import forget_undecided
@@ -65,7 +65,7 @@ def trade_on_paper(
         heard = Heard(database, run, *sources, Releases(database, run))
         clock = _VenueClock(venue, config, lambda: journal.place.facts >= run.place.facts)
         timeline = live(wired, journal, heard, None, clock.caught_up, witness, clock.is_too_late)
-        for chunk in arrivals(markets, _BEHIND_AT_ONCE):
+        for chunk in arrivals(markets, BEHIND_AT_ONCE):
             timeline.feed(chunk)
         _Desk(config, venue, clock, timeline, database, run, log).work(markets, until_ms)
         timeline.finish()

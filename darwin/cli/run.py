@@ -73,7 +73,7 @@ def run(
     if accept_code and not resume:
         raise click.UsageError("--accept-code goes with --resume: it lets a stopped run go on")
     loaded = load_config(config, overrides)
-    on_paper = loaded.config.mode == "paper"
+    on_paper = loaded.config.on_paper
     if on_paper and feed:
         raise click.UsageError("--feed has no meaning on paper, where bars come from a venue")
     if until is not None and not on_paper:
@@ -124,7 +124,7 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
 
     log = log_to(LOG_FILE, folder / "run.log")
     run_id = loaded.config.run_id
-    on_paper = loaded.config.mode == "paper"
+    on_paper = loaded.config.on_paper
     wired = None if on_paper else wire(loaded)
     with connect(state_db_path(loaded.config)) as database:
         wired = wired or wire_here(loaded, database)

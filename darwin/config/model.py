@@ -240,6 +240,11 @@ class RunConfig(Block):
     live: LiveConfig = LiveConfig()
     artifacts_dir: RootPath = "artifacts"
 
+    @property
+    def on_paper(self) -> bool:
+        """Whether bars come from a venue as they close."""
+        return self.mode == "paper"
+
     @field_validator("mode")
     @classmethod
     def _available(cls, mode: str) -> str:

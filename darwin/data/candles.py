@@ -41,6 +41,17 @@ class CandleClient(Protocol):
         """What the venue's clock says, ms UTC."""
         ...
 
+    def closed(
+        self,
+        symbol: str,
+        timeframe: Timeframe,
+        since_ms: int,
+        until_ms: int | None = None,
+        now_ms: int | None = None,
+    ) -> Bars:
+        """All closed bars that open in [since, until), or until now; there may be none."""
+        ...
+
     def pages(
         self,
         symbol: str,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from darwin.core.market import Bars, Timeframe
 from darwin.data.candles import CandleClient, joined
 from darwin.data.files import digest
-from darwin.data.names import labelled
 from darwin.data.utc import utc_text
 from darwin.errors import DataError
 
@@ -22,8 +21,7 @@ class OpenVenue:
 
     def closed(self, symbol: str, timeframe: Timeframe, since_ms: int, now_ms: int) -> Bars:
         """All closed bars that open at or after `since_ms`; there may be none."""
-        pages = list(self._client.pages(symbol, timeframe, since_ms, None, now_ms))
-        return joined(labelled(symbol), timeframe, pages)
+        return self._client.closed(symbol, timeframe, since_ms, None, now_ms)
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -18,7 +18,7 @@ from darwin.core.agents import Advice, Model, Standing
 from darwin.core.candidate import Candidate
 from darwin.core.clock import Clock
 from darwin.core.decision import Verdict
-from darwin.core.facts import RELEASE, STANDING
+from darwin.core.facts import LATE, RELEASE, STANDING
 from darwin.core.journaled import Journaled
 from darwin.core.market import FloatArray
 from darwin.core.ports import Decider, Policies, Policy, Progress
@@ -131,7 +131,7 @@ def walk_again(
     inputs = [
         one
         for one in result.inputs
-        if one.kind == RELEASE or (names and (not one.agent or one.agent in names))
+        if one.kind in (RELEASE, LATE) or (names and (not one.agent or one.agent in names))
     ]
     walked = replace(session, decider=expert, agents=door).walk(
         result.candidates,

@@ -42,8 +42,8 @@ def keep_bars(
 def forget_undecided(database: Database, run: Begun) -> int | None:
     """Drop the bars of the newest instant if no fact of it is kept: they are asked for again.
 
-    They were kept when they were fresh, and may be too old to act on by now; all earlier ones were
-    fed to the end before later ones were kept. Gives the newest instant that stays. Raises
+    They were kept when they were fresh, and may be too old to act on by now; every earlier fresh
+    one was fed to the end before a later one was kept. Gives the newest instant that stays. Raises
     RecordError where a bar on record was changed.
     """
     table, reached = schema.bars, run.place.reached

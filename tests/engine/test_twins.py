@@ -14,7 +14,7 @@ from darwin.core.account import Account
 from darwin.core.agents import AGENTS, KEEP, PASS, SKIP, STAGES, Why
 from darwin.core.candidate import Candidate
 from darwin.core.decision import Reason, Verdict
-from darwin.core.facts import RELEASE, TIMEOUT
+from darwin.core.facts import LATE, RELEASE, TIMEOUT
 from darwin.core.market import FloatArray
 from darwin.engine import twins as twins_module
 from darwin.engine.result import RunResult
@@ -295,6 +295,19 @@ def test_a_person_who_released_the_run_released_its_twins() -> None:
     assert {"reducing", "resumed"} <= {event.kind for event in twin.safety_events}
     assert account(twin) == account(bare.run(inputs=released))
     assert account(twin) != account(bare.run())
+
+
+def test_what_the_run_decided_too_late_its_twins_decided_too_late() -> None:
+    bare = market()
+    late = Script({row: [(LATE, "", "")] for row in range(0, 400, 2)})
+    script = seated(*AGENTS)
+    for row, told in late.by_row.items():
+        script.by_row[row] = [*script.by_row.get(row, []), *told]
+    session, result = acting(script, bare)
+    twin = twins(session, result).without_agents.result
+    assert account(twin) == account(bare.run(inputs=late))
+    assert account(twin) != account(bare.run())
+    assert not {order.row for order in twin.orders} & set(late.by_row)
 
 
 def test_a_time_out_of_the_run_is_one_of_its_twin() -> None:
