@@ -11,7 +11,7 @@ from darwin.engine import report_words as words
 from darwin.engine.report import Report
 from darwin.engine.report_breakdown import funnel_rows
 from darwin.engine.report_curves import LABELS, curves, histograms
-from darwin.engine.report_recording import disturbances, taken_up_again
+from darwin.engine.report_recording import bars_left_out, disturbances, taken_up_again
 from darwin.engine.report_rows import TRADE_COLUMNS, trades_rows
 from darwin.report.shell import own, render
 from darwin.report.svg import curve_svg, histogram_svg
@@ -38,6 +38,7 @@ def page(report: Report) -> str:
         plots,
         m=report.metrics,
         again=taken_up_again(report.metrics["run"]),
+        left_out=bars_left_out(report.metrics["run"]),
         disturbances=disturbances(report.metrics["run"]) if report.metrics["run"] else [],
         key_figures=key_figures(report.metrics),
         rivals=_rivals(report.metrics),

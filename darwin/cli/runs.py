@@ -74,17 +74,19 @@ def show(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> None
       darwin runs show btc-breakout
     """
     from darwin.cli.tables import count, number, print_json, print_table, terminal, when
-    from darwin.store.queries import events_of, find_run, funnel
+    from darwin.store.queries import events_of, find_run, funnel, provenance
 
     with open_database(artifacts_dir, db) as database:
         run = find_run(database, run_id)
         endings = funnel(database, run_id)
         events = events_of(database, run_id)
+        bar_events = provenance(database, run_id).bar_events
     if as_json:
         print_json(
             run._asdict()
             | {"funnel": [end._asdict() for end in endings]}
             | {"safety_events": [event._asdict() for event in events]}
+            | {"bar_events": [event._asdict() for event in bar_events]}
         )
         return
     console = terminal()
@@ -102,6 +104,10 @@ def show(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> None
         console.print()
         event_rows = [(when(event.time), event.kind, event.detail) for event in events]
         print_table(console, ("time", "safety event", "detail"), event_rows)
+    if bar_events:
+        console.print()
+        bar_rows = [(when(one.reached or 0), one.kind, one.detail) for one in bar_events]
+        print_table(console, ("time", "bars of the venue", "detail"), bar_rows)
 
 
 @runs.command()

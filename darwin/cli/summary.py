@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from darwin.engine.report_recording import taken_up_again
+from darwin.engine.report_recording import bars_left_out, taken_up_again
 
 _HEAD_DIGITS = 12
 
@@ -14,7 +14,7 @@ def summary_lines(metrics: Mapping[str, Any]) -> list[str]:
     """The lines that `darwin run` ends with."""
     lines = [f"{metrics['run_id']}: {metrics['verdict'][0]}" if metrics["verdict"] else ""]
     recorded = metrics["run"]
-    sentences = [*metrics["verdict"][1:], taken_up_again(recorded)]
+    sentences = [*metrics["verdict"][1:], taken_up_again(recorded), bars_left_out(recorded)]
     lines += [f"  {sentence}" for sentence in sentences if sentence]
     lines.append(
         f"  {metrics['bars']:,} bars, {metrics['candidates']:,} candidates, "

@@ -195,6 +195,8 @@ class LiveConfig(Block):
 
     poll_seconds: Annotated[float, Field(ge=0.01, le=3600)] = 5.0  # between two looks, at most
     grace_seconds: Annotated[float, Field(ge=0, le=86_400)] = 30.0  # for symbols that lag behind
+    # and so long for those of which something is held or ordered
+    missing_seconds: Annotated[float, Field(ge=0, le=31_536_000)] = 14_400.0
     # a bar or decision that comes later is not acted on; None: 300, or a bar where that is shorter
     max_staleness_seconds: Annotated[float, Field(ge=1, le=3_153_600_000)] | None = None
 

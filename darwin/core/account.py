@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+BARS_LEFT_OUT, NO_BARS = FEED_ALERTS = ("bars left out", "no bars")
+"""Kinds of alerts about the bars of a run on paper: they come from its feed, not from its facts."""
+
 
 class Account(NamedTuple):
     """Marked at the close of the instant; every figure in USD unless it says otherwise."""
@@ -45,6 +48,6 @@ class Alert(NamedTuple):
     """Something that a person should look at; no ruling depends on it."""
 
     time: int  # open time of the bar at which it came up, ms UTC
-    kind: str  # one of `safety.monitor.KINDS`
+    kind: str  # one of `safety.monitor.KINDS`, or of `FEED_ALERTS`
     agent: str  # empty: it is about the run
     detail: str

@@ -28,6 +28,7 @@ class Provenance:
     facts: int  # in its chain
     head: str  # hash of the last of them, 64 hex digits
     events: tuple[RunEvent, ...]
+    bar_events: tuple[RunEvent, ...] = ()  # on paper: bars that did not come, or too late
     expense: Expense | None = None  # None: no model was asked
 
     @property

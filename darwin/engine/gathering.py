@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from darwin.core.market import Bars, Timeframe
+from darwin.core.market import Bars, IntArray, Timeframe
+
+AtStake = Callable[[], Collection[int]]
+"""Numbers of the symbols of which something is held or ordered now."""
+
+
+class Patience(NamedTuple):
+    """How long an instant waits for a symbol that has no bar of it, ms."""
+
+    grace_ms: int  # where nothing is at stake
+    missing_ms: int  # where something is held or ordered
+
+
+class Instant(NamedTuple):
+    """What is fed at once."""
+
+    bars: list[Bars]  # a slice per symbol, empty where it has no bar then
+    without: tuple[int, ...]  # symbols of which something is at stake and no bar came
 
 
 class Gathering:
-    """Waits at each instant for the bars of all symbols, but no longer than `grace_ms`.
+    """Waits at each instant for the bars of all symbols, longest for those with something at stake.
 
-    An instant is the open time of its bars. Times are ms UTC, by the clock of the venue.
+    An instant is the open time of its bars. Times are ms UTC, by the clock of the venue. A symbol
+    is waited for from the close of the instant on, and not before the first look that missed it:
+    after an outage it has the same time to answer.
     """
 
     def __init__(
-        self, symbols: Sequence[str], timeframe: Timeframe, grace_ms: int, fed: int | None = None
+        self,
+        symbols: Sequence[str],
+        timeframe: Timeframe,
+        patience: Patience,
+        fed: int | None = None,
+        seen: Sequence[int | None] | None = None,
     ) -> None:
-        """Go on after the instant `fed`; None: nothing was fed yet."""
-        self._timeframe, self._grace_ms, self._fed = timeframe, grace_ms, fed
+        """Go on after the instant `fed`; None: nothing was fed yet.
+
+        `seen` has the last bar of each symbol that was fed or left out; None: all were at `fed`.
+        """
+        self._timeframe, self._patience, self._fed = timeframe, patience, fed
         self._waiting: list[Bars | None] = [None] * len(symbols)
-        self._seen: list[int | None] = [fed] * len(symbols)
+        self._seen = [fed] * len(symbols) if seen is None else list(seen)
         self._symbols = tuple(symbols)
-        self.came_too_late = 0  # bars of instants that were fed without them
+        self._behind: dict[int, int] = {}  # by symbol: when it was first missed
+        self.held_for: tuple[int, ...] = ()  # symbols at stake that an instant waits for
+        self.missing: tuple[int, ...] = ()  # and those that it waits for no longer
 
     @property
     def fed(self) -> int | None:
@@ -36,32 +66,71 @@ class Gathering:
         seen = self._seen[number]
         return None if seen is None else seen + self._timeframe.ms
 
-    def take(self, number: int, bars: Bars) -> None:
-        """Take closed bars of symbol `number`, later ones than those it has given before."""
-        if not len(bars):
-            return
-        self._seen[number] = int(bars.time[-1])
-        late = 0 if self._fed is None else int(np.searchsorted(bars.time, self._fed, side="right"))
-        self.came_too_late += late
-        bars = bars.slice(late, len(bars))
-        before = self._waiting[number]
-        self._waiting[number] = bars if before is None else _joined(before, bars)
+    def take(self, number: int, bars: Bars) -> IntArray:
+        """Take closed bars of symbol `number`, later ones than those it has given before.
 
-    def ready(self, now: int) -> Iterator[list[Bars]]:
-        """The bars of each instant that is whole or has waited long enough at `now`, in order.
-
-        A slice per symbol, empty where it has no bar then.
+        Gives the open times of those that are left out: their instants were fed without them.
         """
-        while True:
-            opens = [int(one.time[0]) for one in self._waiting if one is not None and len(one)]
-            if not opens:
+        if not len(bars):
+            return bars.time
+        self._seen[number] = int(bars.time[-1])
+        self._behind.pop(number, None)
+        late = 0 if self._fed is None else int(np.searchsorted(bars.time, self._fed, side="right"))
+        before, fresh = self._waiting[number], bars.slice(late, len(bars))
+        self._waiting[number] = fresh if before is None else _joined(before, fresh)
+        return bars.time[:late]
+
+    def ready(self, now: int, at_stake: AtStake) -> Iterator[Instant]:
+        """Each instant that is whole or has waited long enough at `now`, in order.
+
+        `at_stake` is asked anew before each.
+        """
+        self.held_for = self.missing = ()
+        while (instant := self._next()) is not None:
+            lacking = self._lacking(instant, now)
+            close = instant + self._timeframe.ms
+            if any(
+                now < self._since(number, close) + self._patience.grace_ms for number in lacking
+            ):
                 return
-            instant = min(opens)
-            over = now >= instant + self._timeframe.ms + self._grace_ms
-            if not (over or all(seen is not None and seen >= instant for seen in self._seen)):
+            staked = self._weigh(lacking, now, at_stake)
+            if self.held_for:
                 return
             self._fed = instant
-            yield [self._take_one(number, instant) for number in range(len(self._symbols))]
+            bars = [self._take_one(number, instant) for number in range(len(self._symbols))]
+            yield Instant(bars, staked)
+
+    def is_over(self, until: int, now: int, at_stake: AtStake) -> bool:
+        """Whether all bars that close by `until` are fed, or have been waited for long enough."""
+        if self._fed is not None and self._fed + self._timeframe.ms >= until:
+            return True
+        if self._next() is not None or now < until + self._patience.grace_ms:
+            return False
+        self._weigh(self._lacking(until - self._timeframe.ms, now), now, at_stake)
+        return not self.held_for
+
+    def _next(self) -> int | None:
+        """The first instant of which a bar waits here."""
+        opens = [int(one.time[0]) for one in self._waiting if one is not None and len(one)]
+        return min(opens, default=None)
+
+    def _lacking(self, instant: int, now: int) -> list[int]:
+        """Which symbols may still bring a bar of `instant`, missed from now on at the latest."""
+        lacking = [n for n, seen in enumerate(self._seen) if seen is None or seen < instant]
+        for number in lacking:
+            self._behind.setdefault(number, now)
+        return lacking
+
+    def _since(self, number: int, close: int) -> int:
+        return max(close, self._behind[number])
+
+    def _weigh(self, lacking: Sequence[int], now: int, at_stake: AtStake) -> tuple[int, ...]:
+        """Those of them with something at stake; notes which are waited for still."""
+        staked = tuple(sorted(set(lacking) & set(at_stake()))) if lacking else ()
+        held = {n for n in staked if now < self._behind[n] + self._patience.missing_ms}
+        self.held_for = tuple(n for n in staked if n in held)
+        self.missing = tuple(n for n in staked if n not in held)
+        return staked
 
     def _take_one(self, number: int, instant: int) -> Bars:
         waiting = self._waiting[number]

@@ -97,6 +97,10 @@ class Live:
         """How many have come, of all symbols."""
         return self._clock.now.bars
 
+    def at_stake(self) -> frozenset[int]:
+        """Numbers of the symbols of which something is held or ordered."""
+        return self._step.at_stake()
+
     def feed(self, chunk: Sequence[Bars]) -> None:
         """Go on by the bars of all symbols whose open times lie in one range, a slice each.
 

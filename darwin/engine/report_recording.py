@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from darwin.core.account import BARS_LEFT_OUT
 from darwin.core.provenance import Provenance, RunEvent
 from darwin.engine.report_words import iso
 
@@ -24,6 +25,7 @@ def recording(run: Provenance | None) -> dict[str, Any] | None:
         "head": run.head,
         "resumes": [_event(event) for event in run.resumes],
         "storage_events": [_event(event) for event in run.storage_events],
+        "bar_events": [_event(event) for event in run.bar_events],
     }
 
 
@@ -38,8 +40,17 @@ def _event(event: RunEvent) -> dict[str, Any]:
 
 def disturbances(recorded: dict[str, Any]) -> list[dict[str, Any]]:
     """All that happened while the run was recorded, by how many facts were acknowledged then."""
-    every = recorded["resumes"] + recorded["storage_events"]
+    every = recorded["resumes"] + recorded["storage_events"] + recorded["bar_events"]
     return sorted(every, key=lambda event: event["facts"])
+
+
+def bars_left_out(recorded: dict[str, Any] | None) -> str | None:
+    """Say that the run did not see all that its venue gave; None if it did."""
+    times = [e for e in recorded["bar_events"] if e["kind"] == BARS_LEFT_OUT] if recorded else []
+    if not times:
+        return None
+    often = "once" if len(times) == 1 else f"{len(times):,} times"
+    return f"Bars that came after their instant were left out {often}: nothing met them."
 
 
 def taken_up_again(recorded: dict[str, Any] | None) -> str | None:

@@ -108,6 +108,11 @@ class Step:
         """Whether its expert may take its time over each candidate."""
         return self._remembering is not None
 
+    def at_stake(self) -> frozenset[int]:
+        """Numbers of the symbols of which something is held or ordered."""
+        both = zip(self.ledger.count, self._waiting, strict=True)
+        return frozenset(symbol for symbol, (held, sent) in enumerate(both) if held or sent)
+
     def attend(self, door: Door, witness: Witness | None = None) -> None:
         """Let agents take part, through this door; `witness` sees what they decide."""
         self.door, self._witness = door, witness

@@ -65,6 +65,8 @@ class Database:
             if isinstance(fault.orig, sqlite3.Error):
                 raise explain(fault.orig, self.path) from fault
             raise
+        except sqlite3.Error as fault:  # of whoever reads past SQLAlchemy
+            raise explain(fault, self.path) from fault
         except UnicodeDecodeError as fault:  # the driver cannot even read SQLite's complaint
             raise damaged(self.path) from fault
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Table
 
-from darwin.core.account import Alert, EquityMark
+from darwin.core.account import FEED_ALERTS, Alert, EquityMark
 from darwin.core.facts import TABLES, Facts
 from darwin.core.market import IntArray
 from darwin.errors import IntegrityError
@@ -34,7 +34,10 @@ BATCH_FACTS = 20_000
 """The most facts of one transaction."""
 CHECKPOINT_S = 0.5
 """How long a replay lets facts wait; the promise is a checkpoint a second at least."""
-_TOLD_BESIDE = (schema.equity_marks, schema.alerts)
+_TOLD_BESIDE: Mapping[Table, Sequence[str]] = {
+    schema.equity_marks: (), schema.alerts: FEED_ALERTS,
+}  # fmt: skip
+"""What is kept beside the chain, without the kinds that somebody else writes."""
 _SLOW_S = 0.25  # waiting longer for the database is worth an event
 
 
@@ -79,7 +82,8 @@ class Journal:
         self._stored = StoredFacts(database, run)
         with database.read() as connection:  # a feed may keep marks before its first fact
             self._to_skip = {
-                table.name: count_beside(connection, table, run.number) for table in _TOLD_BESIDE
+                table.name: count_beside(connection, table, run.number, others)
+                for table, others in _TOLD_BESIDE.items()
             }
         self._now = Place(head=run.identity.genesis())
         self._last_checkpoint: Tail | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
@@ -15,6 +15,7 @@ from darwin.core.provenance import Provenance, RunEvent
 from darwin.errors import ConfigError, IntegrityError
 from darwin.store.db import Database
 from darwin.store.expense import expense_of
+from darwin.store.fed_alerts import feed_alerts
 from darwin.store.schema import (
     candidates,
     checkpoints,
@@ -150,7 +151,17 @@ def provenance(database: Database, run_id: str) -> Provenance:
                 for event in events
             ),
             expense=expense_of(connection, run_id),
+            bar_events=tuple(_of_the_feed(connection, run.number, kept)),
         )
+
+
+def _of_the_feed(
+    connection: Connection, number: int, kept: Sequence[Row[Any]]
+) -> Iterator[RunEvent]:
+    """What happened to the bars of a run on paper; `kept` are its checkpoints, in order."""
+    for alert in feed_alerts(connection, number):
+        facts = max((row.facts for row in kept if (row.reached or 0) <= alert.time), default=0)
+        yield RunEvent(alert.kind, facts, alert.time, alert.detail)
 
 
 def _told(event: Row[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 
 from sqlalchemy import Connection, Table, func, insert, select
@@ -47,10 +48,14 @@ def newest_seal(connection: Connection, table: Table, number: int) -> bytes:
     return _newest(connection, table, number)[1]
 
 
-def count_beside(connection: Connection, table: Table, number: int) -> int:
-    """How many rows run `number` has there."""
-    mine = table.c.id.between(*id_range(number))
-    return connection.execute(select(func.count()).select_from(table).where(mine)).scalar_one()
+def count_beside(
+    connection: Connection, table: Table, number: int, but_for: Sequence[str] = ()
+) -> int:
+    """How many rows run `number` has there, `but_for` some kinds."""
+    mine = [table.c.id.between(*id_range(number))]
+    if but_for:
+        mine.append(table.c.kind.not_in(but_for))
+    return connection.execute(select(func.count()).select_from(table).where(*mine)).scalar_one()
 
 
 def _newest(connection: Connection, table: Table, number: int) -> Tail:

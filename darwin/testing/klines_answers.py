@@ -59,6 +59,14 @@ class Venue(Protocol):
         """The virtual time."""
         ...
 
+    def told_ms(self, request: Request) -> int:
+        """What time it says it is."""
+        ...
+
+    def shown(self, name: str) -> Bars | None:
+        """The bars of a symbol, by the name it is asked for, that may be shown; None: no such."""
+        ...
+
     def take(self, path: str, query: dict[str, str]) -> Request:
         """Note a request, with the instant at which it is answered and its fault."""
         ...
@@ -105,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif request.fault == "reset":
             self._reset()
         elif parts.path == "/api/v3/time":
-            self._send(HTTPStatus.OK, {"serverTime": request.now_ms})
+            self._send(HTTPStatus.OK, {"serverTime": self.server.venue.told_ms(request)})
         elif parts.path == "/api/v3/exchangeInfo":
             self._send(HTTPStatus.OK, _exchange_info(self.server.venue))
         elif parts.path == "/api/v3/klines":
@@ -114,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.NOT_FOUND, {"code": -1, "msg": "No such path."})
 
     def _klines(self, request: Request) -> None:
-        bars = self.server.venue.markets.get(request.query.get("symbol", ""))
+        bars = self.server.venue.shown(request.query.get("symbol", ""))
         if bars is None:
             return self._refuse("symbol")
         if request.query.get("interval") != bars.timeframe.name:

@@ -40,7 +40,9 @@ class KlinesServer:
 
     The virtual clock begins when bar `start_bar` of the first market opens (None: when its last
     one has closed) and runs `speed` times as fast as time; 0: it stands until `now_ms` is set.
-    Each request takes the first word of `faults`, if there is one; "" is a proper answer.
+    Each request takes the first word of `faults`, if there is one; "" is a proper answer. Each
+    answer about the time takes the first of `clock_errors_ms` and is so far off. Of a symbol in
+    `silent_from_ms` no bar that opens then or later is shown.
     """
 
     def __init__(
@@ -58,6 +60,8 @@ class KlinesServer:
             start_ms + (first.timeframe.ms if start_bar is None else 0), speed
         )
         self.faults: list[str] = []
+        self.clock_errors_ms: list[int] = []
+        self.silent_from_ms: dict[str, int] = {}
         self.outages: list[Outage] = []
         self.requests: list[Request] = []
         self.stopping = threading.Event()
@@ -101,6 +105,20 @@ class KlinesServer:
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()
+
+    def told_ms(self, request: Request) -> int:
+        """What time it says it is."""
+        with self._lock:
+            return request.now_ms + (self.clock_errors_ms.pop(0) if self.clock_errors_ms else 0)
+
+    def shown(self, name: str) -> Bars | None:
+        """The bars of a symbol, by the name it is asked for, that may be shown; None: no such."""
+        bars, until = self.markets.get(name), None
+        for symbol, from_ms in self.silent_from_ms.items():
+            until = from_ms if plain_name(symbol) == name else until
+        if bars is None or until is None:
+            return bars
+        return bars.slice(0, int(bars.time.searchsorted(until)))
 
     def take(self, path: str, query: dict[str, str]) -> Request:
         """Note a request, with the instant at which it is answered and its fault."""

@@ -97,7 +97,12 @@ FULL: dict[str, Any] = {
         "timeout_ms": 20,
         "on_model_error": "baseline",
     },
-    "live": {"poll_seconds": 2.0, "grace_seconds": 20.0, "max_staleness_seconds": 600.0},
+    "live": {
+        "poll_seconds": 2.0,
+        "grace_seconds": 20.0,
+        "missing_seconds": 60.0,
+        "max_staleness_seconds": 600.0,
+    },
     "artifacts_dir": "artifacts",
 }
 

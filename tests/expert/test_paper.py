@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from darwin.data.convert import bar_frame, write_whole
@@ -98,3 +100,46 @@ def test_a_config_that_holds_the_key_is_refused(desk: Desk, server: LlmServer) -
     assert "CANARY" not in done.stderr
     assert not server.requests
     assert desk.ask("SELECT count(*) FROM runs") == [(0,)]
+
+
+def test_a_run_that_was_killed_while_the_model_thought_makes_no_order_after_an_outage(
+    desk: Desk,
+) -> None:
+    asked, go = threading.Event(), threading.Event()
+
+    def thinks(request):
+        asked.set()
+        go.wait(60)
+        return steady(takes=1.0)(request)
+
+    bars = replace(make_bars(BARS, seed=1, volatility=0.005), symbol="BTC/USDT")
+    with KlinesServer([bars], start_bar=440) as venue, LlmServer(thinks) as server:
+        market = {
+            "provider": "klines", "base_url": venue.url, "symbols": ["BTC/USDT"],
+            "start": "2024-01-01", "bars": 10_000, "seed": 0, "edge": 0.0,
+        }  # fmt: skip
+        live = {"poll_seconds": 0.02, "grace_seconds": 0, "max_staleness_seconds": 300}
+        config(desk, server, mode="paper", market=market, live=live)
+        process = begin(desk, "config.json")
+        while not (desk.run_dir() / "heartbeat.json").exists():
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.01)
+        for opened in bars.time[440:].tolist():
+            venue.now_ms = opened + 3_600_000
+            while desk.ask(f"SELECT count(*) FROM bars WHERE time = {opened}") == [(0,)]:
+                assert process.poll() is None, process.communicate()[1]
+                time.sleep(0.01)
+            if asked.wait(0.2):
+                break
+        process.kill()
+        process.communicate()
+        go.set()
+        assert desk.ask("SELECT count(*) FROM verdicts") == [(0,)]
+        venue.now_ms = opened + 3_600_000 + 301_000  # a second more than it may take
+        end = str(np.datetime64(opened + 3_600_000, "ms"))[:19] + "Z"
+        run(desk, "config.json", "--resume", "--until", end)
+    at = f"FROM candidates JOIN endings e USING (run_id, candidate_id) WHERE bar_time = {opened}"
+    assert desk.ask(f"SELECT DISTINCT e.reason {at}") == [("stale",)]
+    assert desk.ask("SELECT count(*) FROM orders") == [(0,)]
+    assert desk.ask(f"SELECT stale FROM bars WHERE time = {opened}") == [(1,)]
+    assert desk.darwin("replay", "small", **NO_KEYS).returncode == 0

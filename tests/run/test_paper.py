@@ -5,107 +5,28 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from darwin.core.market import Bars
-from darwin.data.convert import bar_frame, write_whole
-from darwin.testing.builders import make_bars
 from darwin.testing.klines_server import KlinesServer
-from tests.run.command import Desk, clean_environment
+from tests.run.command import Desk
+from tests.run.papers import (
+    BARS,
+    BEGUN,
+    FOREVER,
+    HOUR_MS,
+    Start,
+    fed,
+    kill,
+    paper,
+    replayed,
+    stepped,
+    wait_for,
+)
 
 pytestmark = pytest.mark.slow
-
-SYMBOLS = ["BTC/USDT", "ETH/USDT", "SOL/USDT"]
-BARS, BEGUN, HOUR_MS = 2_000, 450, 3_600_000
-NO_LIMITS = {"max_drawdown_fraction": None, "max_daily_loss_fraction": None}
-FOREVER = 1e9
-EXITS = {"stop_atr": 2.0, "target_atr": 3.0, "time_stop_bars": 6}
-
-
-@pytest.fixture(scope="module")
-def markets() -> list[Bars]:
-    return [
-        replace(make_bars(BARS + 20, seed=seed, volatility=0.005), symbol=symbol)
-        for seed, symbol in enumerate(SYMBOLS)
-    ]
-
-
-def paper(desk: Desk, server: KlinesServer, staleness_s: float, **more: object) -> str:
-    return desk.config(
-        "paper.json",
-        run_id="paper",
-        mode="paper",
-        market={
-            "provider": "klines", "base_url": server.url, "symbols": SYMBOLS, "bars": 10_000,
-            "seed": 0, "edge": 0.0, "start": "2024-01-01",
-        },
-        playbooks=[{"name": name, "exits": EXITS} for name in ("breakout", "mean_reversion")],
-        limits=NO_LIMITS,
-        live={"poll_seconds": 0.02, "grace_seconds": 0, "max_staleness_seconds": staleness_s},
-        **more,
-    )  # fmt: skip
-
-
-Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def start(desk: Desk) -> Iterator[Start]:
-    """Starts the run in the background; what is left of it at the end is killed."""
-    begun = []
-
-    def start(*words: str) -> subprocess.Popen[str]:
-        begun.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "darwin.cli.main", "run", "paper.json", *words],
-                cwd=desk.folder, env=clean_environment(), stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE, text=True,
-            )
-        )  # fmt: skip
-        return begun[-1]
-
-    yield start
-    for process in begun:
-        if process.returncode is None:
-            kill(process)
-
-
-def fed(desk: Desk) -> int:
-    """The last bar on record, by its open time."""
-    return int(desk.ask("SELECT coalesce(max(time), 0) FROM bars")[0][0])
-
-
-def wait_for(desk: Desk, process: subprocess.Popen[str], time_ms: int) -> None:
-    log = desk.run_dir("paper") / "run.log"
-    while not (log.exists() and "begins" in log.read_text() and fed(desk) >= time_ms):
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-
-
-def replayed(desk: Desk, markets: list[Bars], bars: int) -> str:
-    """The export of a plain replay of the first so many bars."""
-    for one in markets:
-        name = one.symbol.replace("/", "")
-        write_whole(bar_frame(one.slice(0, bars)), desk.folder / f"{name}-1h.parquet")
-    tree = json.loads((desk.folder / "paper.json").read_text())
-    tree |= {"run_id": "plain", "mode": "replay"}
-    tree["market"] |= {"provider": "files", "path": "."}
-    (desk.folder / "plain.json").write_text(json.dumps(tree))
-    done = desk.darwin("run", "plain.json")
-    assert done.returncode == 0, done.stderr
-    return desk.export("plain")
 
 
 @pytest.mark.parametrize("bars", [950, pytest.param(BARS, marks=pytest.mark.sweep)])
@@ -136,15 +57,6 @@ def test_killed_five_times_at_speed_and_shown_half_a_candle_it_is_the_plain_repl
     assert desk.darwin("verify", "paper").returncode == 0
     beat = json.loads((desk.run_dir("paper") / "heartbeat.json").read_text())
     assert (beat["state"], beat["bars"]) == ("finished", 3 * bars)
-
-
-def stepped(
-    desk: Desk, server: KlinesServer, process: subprocess.Popen[str], markets: list[Bars], *to: int
-) -> None:
-    """Let bars close one by one, each once the one before was fed."""
-    for place in range(*to):
-        server.now_ms = int(markets[0].time[place]) + HOUR_MS + 1_000
-        wait_for(desk, process, int(markets[0].time[place]))
 
 
 @pytest.fixture
@@ -253,3 +165,21 @@ def test_what_cannot_be_meant_is_refused_in_three_lines(
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
     assert len(done.stderr.splitlines()) <= 3
+
+
+def test_an_end_before_the_first_bar_is_refused_though_the_start_is_the_venues(
+    desk: Desk, markets: list[Bars]
+) -> None:
+    with KlinesServer(markets, start_bar=BEGUN) as server:
+        paper(desk, server, FOREVER)
+        tree = json.loads((desk.folder / "paper.json").read_text())
+        tree["market"]["start"] = None  # then it begins with the warm-up before now
+        (desk.folder / "paper.json").write_text(json.dumps(tree))
+        done = desk.darwin("run", "paper.json", "--until", "2023-06-01")
+        assert done.returncode == 2, done.stderr
+        assert "would end before its first bar" in done.stderr
+        assert "  mend: " in done.stderr
+        assert len(done.stderr.splitlines()) == 3
+        end = str(markets[0].time[BEGUN].astype("datetime64[ms]"))[:19] + "Z"
+        done = desk.darwin("run", "paper.json", "--resume", "--until", end)
+        assert done.returncode == 0, done.stderr

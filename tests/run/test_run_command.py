@@ -185,7 +185,7 @@ def test_the_report_names_the_head_of_the_chain_and_all_that_made_the_run(finish
     manifest = json.loads((finished.run_dir() / "manifest.json").read_text())
     assert set(told) == {
         "mode", "code_version", "config_digest", "data_digest", "facts", "head", "resumes",
-        "storage_events",
+        "storage_events", "bar_events",
     }  # fmt: skip
     [(mode, config, data, code)] = finished.ask(
         "SELECT mode, config_digest, data_digest, code_version FROM runs WHERE run_id = 'small'"

@@ -41,11 +41,12 @@ def _run(command: click.Command) -> int:
     except (BrokenPipeError, SystemExit):  # the latter is click's answer to a closed pipe alone
         code = _pipe_closed()
     except OSError as fault:
-        where = f" ({fault.filename})" if fault.filename else ""
+        where = [f"  at: {fault.filename}"] if fault.filename else []
         code = _refused(
             fault,
             4,
-            f"error: the system refused: {fault.strerror or fault}{where}",
+            f"error: the system refused: {fault.strerror or fault}",
+            *where,
             "  mend: check that the disk has room and that output and folders may be written",
         )
     except Exception as bug:  # noqa: BLE001  the one door: a bug must not look like a result
