@@ -45,19 +45,19 @@ def test_another_model_is_named_and_what_it_says_otherwise_is_signal(desk: Desk)
     tree, page = compared(desk, "one", "other")
     assert tree["expert"] == {"differs_by": ["model"], "cause": "signal"}
     assert tree["a"]["expert"] == {
-        "provider": "llm", "kind": "openai", "model": "rehearsal", "prompt_versions": ["1"],
+        "provider": "llm", "kind": "openai", "model": "rehearsal", "prompt_versions": ["2"],
     }  # fmt: skip
     assert tree["b"]["expert"]["model"] == "practice"
     assert "expert: not the same (model)" in page
-    assert "llm, rehearsal by openai, prompt 1" in page
-    assert "llm, practice by openai, prompt 1" in page
+    assert "llm, rehearsal by openai, prompt 2" in page
+    assert "llm, practice by openai, prompt 2" in page
 
 
 def test_another_version_of_the_prompt_is_named_though_no_config_has_it(desk: Desk) -> None:
     path = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
-    newer = "UPDATE llm_calls SET text = json_set(text, '$.prompt_version', '2')"
+    older = "UPDATE llm_calls SET text = json_set(text, '$.prompt_version', '1')"
     with closing(sqlite3.connect(path)) as database:
-        database.execute(f"{newer} WHERE run_id = 'noted' AND kind = 'charged'")
+        database.execute(f"{older} WHERE run_id = 'noted' AND kind = 'charged'")
         database.commit()
     tree, page = compared(desk, "one", "noted")
     assert tree["expert"]["differs_by"] == ["prompt versions"]
