@@ -30,6 +30,18 @@ class ConfigError(DarwinError):
     exit_code = 2
 
 
+class ExpertError(DarwinError):
+    """The expert cannot be asked as config and environment stand."""
+
+    exit_code = 2
+
+
+class ExpertAwayError(ExpertError):
+    """Nobody is there who could be the expert; somebody may be later."""
+
+    exit_code = 3
+
+
 class DataError(DarwinError):
     """Market data that no careful person would trade on."""
 

@@ -1,7 +1,8 @@
 """The desk at which a model is really asked: record first, then budget, charge, question, answer.
 
 Whatever a crash interrupts, the server was never sent a request that is not charged, and what is on
-record is never asked again.
+record is never asked again. What the server refuses for good stops the run with its question open,
+so that nothing is skipped for a wrong key or address.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from darwin.deciders.llm.decider import LlmDecider
 from darwin.deciders.llm.pacing import RateLimit
 from darwin.deciders.llm.parse import SCHEMA, Fault, parse_answer
 from darwin.deciders.llm.prompt import Prompt
-from darwin.deciders.llm.question import Failure, Reply, Request
+from darwin.deciders.llm.question import Cause, Failure, Reply, Request
+from darwin.deciders.llm.refusals import is_from_the_model, refusal
 from darwin.deciders.llm.transport import Model
 from darwin.store.calls import Calls, End, Question
 from darwin.store.expense import Budget
@@ -34,12 +36,20 @@ class Asking:
     """Asks the model of one run. Implements `deciders.llm.desk.Desk`."""
 
     def __init__(
-        self, decider: LlmDecider, calls: Calls, run_id: str, warn: Callable[[str], None]
+        self,
+        decider: LlmDecider,
+        calls: Calls,
+        run_id: str,
+        warn: Callable[[str], None],
+        *,
+        on_paper: bool = False,
     ) -> None:
         """Nothing is asked yet. Raises ConfigError without a key or an SDK.
 
-        `warn` hears why there was no answer, once for each cause until there is one again.
+        `warn` hears why there was no answer, once for each cause until there is one again. A run
+        `on_paper` is never stopped once it has been told anything: it may hold positions.
         """
+        self._on_paper, self._heard = on_paper, False
         self._decider, self._calls, self._run_id = decider, calls, run_id
         self._warn, self._warned = warn, set[str]()
         self._model, self._price = model_of(decider), decider.price
@@ -51,7 +61,10 @@ class Asking:
         )
 
     def told(self, candidate_id: int, prompt: Prompt) -> Asked:
-        """What is on record, else what the model answers now."""
+        """What is on record, else what the model answers now.
+
+        Raises ExpertError where the server refuses what only config or environment can mend.
+        """
         question = Question(
             self._run_id, candidate_id, prompt.sha256, prompt.text, self._decider.model
         )
@@ -88,15 +101,35 @@ class Asking:
         began_ns = time.monotonic_ns()
         came = self._model.ask(request, decider.timeout_s, may_leave)
         latency_us = (time.monotonic_ns() - began_ns) // 1000
+        usd = lost_usd + self._cost_usd(came, most_usd)
+        self._stop_if_refused(came, question, usd)
         end = End(
             *_said(came),
             came.input_tokens,
             came.output_tokens,
-            lost_usd + self._cost_usd(came, most_usd),
+            usd,
             latency_us if came.attempts else None,
         )
         self._tell(question, end)
         return self._calls.end(question, end, datetime.now(UTC))
+
+    def _stop_if_refused(self, came: Reply | Failure, question: Question, usd: float) -> None:
+        """Settle what was charged and raise ExpertError, the question left open; or go on."""
+        self._heard = self._heard or is_from_the_model(came)
+        if isinstance(came, Reply):
+            return
+        so_far = self._calls.spent(self._run_id)
+        told = so_far.answered + so_far.from_record + so_far.failed
+        found = refusal(
+            came,
+            self._decider.server,
+            question.model,
+            answered=self._heard,
+            holds=self._on_paper and (told > 0 or came.cause is Cause.NO_CONNECTION),
+        )
+        if found is not None:
+            self._calls.stop(question, came.cause.value, usd, datetime.now(UTC))
+            raise found
 
     def _tell(self, question: Question, end: End) -> None:
         if end.answer is not None:

@@ -86,17 +86,27 @@ def by_record(wired: Wired, database: Database, run_id: str) -> Wired:
     return with_desk(wired, decider, Recorded(database, run_id))
 
 
-def asking(wired: Wired, database: Database, run: Begun, warn: Callable[[str], None]) -> Wired:
+def asking(
+    wired: Wired,
+    database: Database,
+    run: Begun,
+    warn: Callable[[str], None],
+    *,
+    on_paper: bool = False,
+) -> Wired:
     """`wired` with an expert that asks its model; any other expert stays.
 
-    `warn` hears why there was no answer. Raises ConfigError where there is no key for it.
+    `warn` hears why there was no answer; `on_paper` the run may hold positions.
+    Raises ConfigError where there is no key for it.
     """
     decider = wired.session.decider
     if not isinstance(decider, LlmDecider):
         return wired
     from darwin.bootstrap.asking import Asking
 
-    return with_desk(wired, decider, Asking(decider, Calls(database), run.run_id, warn))
+    return with_desk(
+        wired, decider, Asking(decider, Calls(database), run.run_id, warn, on_paper=on_paper)
+    )
 
 
 def require_key(wired: Wired, config_text: str) -> None:

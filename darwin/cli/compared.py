@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from darwin.cli.tables import count, number, print_table, signed, when
+from darwin.store.causes import Cause
 
 if TYPE_CHECKING:
     from darwin.store.comparison import Comparison, Difference
@@ -38,6 +39,9 @@ def _tell_runs(console: Console, found: Comparison) -> None:
         if not side.finished:
             console.print(f"run '{side.run_id}' is not finished: compared as far as it is kept")
     console.print(_data(found))
+    if found.experts_differ_by:
+        what = ", ".join(found.experts_differ_by)
+        console.print(f"expert: not the same ({what}): what it says otherwise is 'signal'")
     if found.config:
         console.print()
         keys = [(key, _short(a), _short(b)) for key, a, b in found.config[:_KEYS_SHOWN]]
@@ -56,7 +60,8 @@ def _glance(side: Side) -> list[tuple[str, str]]:
         ("last bar", until),
         ("bars digest", (side.data_digest or "")[:12]),
         ("code", side.run.code_version),
-        ("models asked", ", ".join(models)),
+        ("expert", side.expert.words),
+        ("agents' models", ", ".join(models)),
         ("candidates", count(len(side.candidates))),
         ("trades", count(len(trades))),
         ("net P&L USD", signed(side.earned_usd)),
@@ -169,6 +174,10 @@ def comparison_tree(found: Comparison) -> dict[str, Any]:
             "told_by_digests": found.digests_tell,
             "first_seen_at": found.parted_at,
         },
+        "expert": {
+            "differs_by": list(found.experts_differ_by),
+            "cause": Cause.SIGNAL if found.experts_differ_by else None,
+        },
         "candidates": found.candidates,
         "alike": found.candidates - len(found.differences),
         "causes": [tally._asdict() for tally in found.tallies],
@@ -200,6 +209,7 @@ def _side_tree(side: Side) -> dict[str, Any]:
         "candidates": len(side.candidates),
         "trades": len(side.trades),
         "net_pnl_usd": side.earned_usd,
+        "expert": side.expert._asdict(),
         "expert_cost_usd": side.expert_cost_usd,
         "models": [one._asdict() for one in side.models],
     }

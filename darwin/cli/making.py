@@ -71,7 +71,8 @@ def keep(
 
     A feed is made bar by bar, then made again as a replay, which must give the same facts and
     whose result this is, with the session that it is of. It alone asks an expert that is a model.
-    Raises StorageError when the disk or file refuses: what was announced stays kept.
+    Raises ExpertError where that one cannot be asked as things stand, StorageError when the disk or
+    file refuses: what was announced stays kept.
     """
     from darwin.bootstrap.experts import asking
     from darwin.bootstrap.recorded import as_far_as_fed, wire_here
@@ -101,7 +102,7 @@ def keep(
 
     journal = Journal(database, run, wired.playbooks, announce=announce, alert=alert)
     promoter = _promoter(loaded, wired, database, run)
-    asks = asking(wired, database, run, warn)
+    asks = asking(wired, database, run, warn, on_paper=loaded.config.on_paper)
     mine = [promoter] if promoter is not None else []
     with outside(loaded, wired, database, run, log) as sources:
         every = [*mine, *sources]  # what a promoter writes into the logs is heard by the others

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 if TYPE_CHECKING:
+    from logging import Logger
+
+    from darwin.bootstrap import Wired
     from darwin.config.load import Loaded
     from darwin.engine.report import Report
+    from darwin.store.db import Database
+    from darwin.store.runs import Begun
 
 
 class How(NamedTuple):
@@ -51,7 +59,8 @@ def run(
 
     Every fact is kept while the run goes on: `checkpoint seq=N` says that the first N are safe
     against any crash. A run that was stopped wants --resume and ends as if it had not been. A run
-    that is finished with the same config, data and code is not run again.
+    that is finished with the same config, data and code is not run again. One whose expert is a
+    model that answered none of its questions ends with exit 3.
 
     In mode `paper` bars come from a venue as they close, and orders are simulated. Such a run goes
     on until it is stopped, to be taken up with --resume, or until --until, which ends it.
@@ -64,6 +73,7 @@ def run(
       darwin run paper.json --resume --until 2026-12-31
     """
     from darwin.cli.instants import instant
+    from darwin.cli.report_files import METRICS
     from darwin.config.load import load_config
 
     if speed is not None and not math.isfinite(speed):
@@ -85,16 +95,17 @@ def run(
     if until_ms is not None and begins_ms is not None and until_ms <= begins_ms:
         raise click.UsageError("--until lies before market.start: such a run would have no bar")
     report, folder = execute(loaded, How(resume, accept_code, feed, speed, until_ms))
+    written = (folder / METRICS).read_text("utf-8")
     if as_json:
-        from darwin.cli.report_files import METRICS
-
-        click.echo((folder / METRICS).read_text("utf-8"), nl=False)
+        click.echo(written, nl=False)
     elif report is None:
         click.echo(f"run '{loaded.config.run_id}' is finished already, with the same inputs")
         _point_to(folder)
     else:
         _summarise(report)
         _point_to(folder)
+    expert = json.loads(written)["expert"]
+    _require_answers(expert["model"], expert["calls"], folder)
 
 
 def execute(loaded: Loaded, how: How) -> tuple[Report | None, Path]:
@@ -155,7 +166,8 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
                 begun.place.facts,
                 ", ".join(wired.data_digests),
             )
-            result, wired = keep(loaded, wired, database, begun, log, how.speed, how.until_ms)
+            with _expert_is_asked(wired, database, begun, log):
+                result, wired = keep(loaded, wired, database, begun, log, how.speed, how.until_ms)
         report = report_on(result, loaded, wired, provenance(database, run_id))
     write_run_files(folder, loaded, wired, begun, report)
     if wired.agents is not None:
@@ -167,6 +179,41 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
         figures["run"]["facts"],
     )  # fmt: skip
     return report
+
+
+@contextmanager
+def _expert_is_asked(wired: Wired, database: Database, run: Begun, log: Logger) -> Iterator[None]:
+    """Where the expert cannot be asked as things stand, say how the run goes on once it can.
+
+    A run that has kept nothing yet is taken back, so that a mended config may have its name.
+    """
+    from darwin.errors import ExpertError
+    from darwin.store.withdrawal import withdraw
+
+    try:
+        yield
+    except ExpertError as fault:
+        if wired.agents is None and withdraw(database, run):
+            fault.mend += "; then run it again, nothing of it is kept"
+        else:
+            fault.mend += "; then go on with --resume, or with a changed config as another run_id"
+        log.error("run %s stops: %s", run.run_id, fault)
+        raise
+
+
+def _require_answers(model: dict[str, Any] | None, calls: int, folder: Path) -> None:
+    """Raise ModelError where the run's expert is a model that answered no question of it."""
+    from darwin.cli.report_files import PAGE
+    from darwin.engine.report_model import never_answered, why_not
+    from darwin.errors import ModelError
+
+    if model is not None and never_answered(model, calls):
+        raise ModelError(
+            f"the model '{model['model']}' answered none of {calls:,} questions, all were skipped:"
+            f" {why_not(model)}",
+            where=str(folder / PAGE),
+            mend="mend that and begin it under another run_id: all of them are asked again",
+        )
 
 
 def _complete(folder: Path, *, agents: bool) -> bool:

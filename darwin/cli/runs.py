@@ -129,10 +129,13 @@ def compare(
       darwin runs compare btc-breakout btc-breakout --other-db backup/agent_state.sqlite --json
     """
     from darwin.cli.compared import comparison_tree, tell
+    from darwin.cli.deployment import database_path
     from darwin.cli.tables import print_json, terminal
     from darwin.store.comparison import compare as hold_together
     from darwin.store.sides import side_of
 
+    if other_db is not None and not database_path(artifacts_dir, other_db).exists():
+        raise click.UsageError(f"--other-db: there is no file '{other_db}'; name that of run {b}")
     with (
         open_database(artifacts_dir, db) as one,
         open_database(artifacts_dir, other_db or db) as other,

@@ -32,7 +32,14 @@ class Verdict(NamedTuple):
     @property
     def failed(self) -> bool:
         """Whether it only stands for an answer that did not come."""
-        return bool(self.risk_flags) and self.risk_flags[0].startswith(NO_ANSWER)
+        return self.failure is not None
+
+    @property
+    def failure(self) -> str | None:
+        """Why the answer did not come; None where it did."""
+        if not (self.risk_flags and self.risk_flags[0].startswith(NO_ANSWER)):
+            return None
+        return self.risk_flags[0].removeprefix(NO_ANSWER)
 
 
 class Reason(IntEnum):

@@ -64,9 +64,30 @@ def model_sentences(expert: dict[str, Any]) -> list[str]:
     )
     if not model["failed"]:
         return [said]
-    why = ", ".join(f"{name} {times:,}" for name, times in model["failures"].items())
     share = model["failed"] / expert["calls"]
     return [
         said,
-        f"{model['failed']:,} of them ({share:.0%}) had no answer and were skipped: {why}.",
+        f"{model['failed']:,} of them ({share:.0%}) had no answer and were skipped:"
+        f" {why_not(model)}.",
     ]
+
+
+def never_answered(model: Mapping[str, Any], calls: int) -> bool:
+    """Whether a model was asked `calls` times, and not one sound answer came."""
+    return bool(0 < calls == model["failed"])
+
+
+def why_not(model: Mapping[str, Any]) -> str:
+    """Why there was no answer, each cause with how often it was."""
+    return ", ".join(f"{name} {times:,}" for name, times in model["failures"].items())
+
+
+def silence_sentence(expert: dict[str, Any]) -> str | None:
+    """The headline of a run whose model answered nothing; None for any other run."""
+    model = expert["model"]
+    if model is None or not never_answered(model, expert["calls"]):
+        return None
+    return (
+        f"THE EXPERT NEVER ANSWERED: the model '{model['model']}' gave no sound answer to any of"
+        f" {expert['calls']:,} questions ({why_not(model)}). Nothing here speaks of its judgement."
+    )

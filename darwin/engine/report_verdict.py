@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from darwin.engine.report_agents import agents_sentence
-from darwin.engine.report_model import model_sentences
+from darwin.engine.report_model import model_sentences, silence_sentence
 from darwin.engine.report_twins import twins_sentence
 from darwin.engine.report_words import count, number, percent, usd
 from darwin.engine.report_words import day as day_text
@@ -34,7 +34,8 @@ def stopped(result: RunResult) -> dict[str, Any] | None:
 
 def verdict(metrics: dict[str, Any]) -> list[str]:
     """What the run shows, sentence by sentence; the first is the headline."""
-    sentences = []
+    silent = silence_sentence(metrics["expert"])
+    sentences = [] if silent is None else [silent]
     halt = metrics["stopped"]
     if halt:
         detail = f" ({halt['detail']})" if halt["detail"] else ""

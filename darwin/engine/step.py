@@ -248,6 +248,7 @@ class Step:
                 return share, None
         verdict = self._verdict(candidate, features, account)
         self.verdicts.append((candidate.row, verdict))
+        self.alerts.extend(self.monitor.judged(candidate.bar_time, verdict.failure))
         if door is None or META_LEARNER not in door:
             return (share if verdict.take else 0.0), verdict
         known = self.record.accuracies(candidate)

@@ -21,10 +21,11 @@ KINDS = (
     "drawdown",
     "data gap",
     "stale data",
+    "expert silent",
 )
 (
     DEGRADATION, OVERRIDES, LOW_RATE, BREAKER, CHALLENGER_BREAKER, REFUSED, STALE, REFUTED,
-    DRAWDOWN, GAP, LATE,
+    DRAWDOWN, GAP, LATE, SILENT,
 ) = KINDS  # fmt: skip
 
 SILENCE_MS = DAY_MS
@@ -33,6 +34,11 @@ SILENCE_MS = DAY_MS
 STALE_AFTER_DAYS = 30
 LAST_CONSULTATIONS = 50
 """How many consultations of an agent are looked back on."""
+
+QUESTIONS_IN_A_ROW = 5
+"""So many without an answer are no accident; of some causes one is enough."""
+FOR_A_PERSON = ("key refused", "not found")
+"""The causes that stay until a person mends them."""
 
 
 class Monitor:
@@ -50,6 +56,7 @@ class Monitor:
         self._serving: dict[str, tuple[Model, int]] = {}  # and its training end
         self._found_stale: set[tuple[str, Model]] = set()
         self._refused: dict[str, str] = {}  # by agent: what was said of it
+        self._unanswered = 0  # questions to the expert, in a row
         self._recent: defaultdict[str, _Recent] = defaultdict(_Recent)
 
     def serves(self, agent: str, model: Model | None, training_end_ms: int | None) -> None:
@@ -107,6 +114,18 @@ class Monitor:
         elif event.kind == "fresh":
             self.is_over(LATE, agent)
         return []
+
+    def judged(self, time: int, failure: str | None) -> list[Alert]:
+        """Hear that the expert answered at a bar, or the failure for which it did not."""
+        if failure is None:
+            self._unanswered = 0
+            self.is_over(SILENT)
+            return []
+        self._unanswered += 1
+        if self._unanswered < QUESTIONS_IN_A_ROW and failure not in FOR_A_PERSON:
+            return []
+        detail = f"no answer to the last {self._unanswered:,} questions; the last time: {failure}"
+        return self._raise(time, SILENT, "", detail)
 
     def missed_bars(self, time: int, detail: str) -> list[Alert]:
         """Hear that bars are missing before the one at `time`."""

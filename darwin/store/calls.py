@@ -1,9 +1,10 @@
 """What models were asked, before it is sent, and what came of it: `llm_calls`, folded.
 
 The log is accounts, audit and cache in one. A row `charged` stands before every request that
-leaves; one row `answered` or `failed` ends the matter for its run and candidate. An answer serves
-every run that would send the same request, the first one of it for good: it costs them nothing, and
-each of them writes down that it took it. A failure belongs to its run alone.
+leaves; one row `answered` or `failed` ends the matter for its run and candidate. (One `failed` that
+stopped the run ends the requests alone: the question is put again when the run goes on.) An answer
+serves every run that would send the same request, the first one of it for good: it costs them
+nothing, and each of them writes down that it took it. A failure belongs to its run alone.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from darwin.core.candidate import id_text
-from darwin.core.expert import Asked
+from darwin.core.expert import Asked, Expense
 from darwin.store import logs
 from darwin.store.db import Database
-from darwin.store.expense import ANSWERED, CHARGED, FAILED, About, Accounts, Budget
+from darwin.store.expense import ANSWERED, CHARGED, FAILED, STOPPED, About, Accounts, Budget
 from darwin.store.runs import iso_time
 from darwin.store.schema import llm_calls
 
@@ -72,6 +73,10 @@ class Calls:
         """What a request was answered when it was first sent, as far as was read."""
         return self._first.get(request_sha256)
 
+    def spent(self, run_id: str) -> Expense:
+        """What a run has spent, and how its questions ended, as far as was read."""
+        return self._accounts.of(run_id)
+
     def left_open_usd(self, about: About) -> float:
         """What requests about a candidate cost at most of which nothing is known."""
         return self._accounts.left_open_usd(about) or 0.0
@@ -103,6 +108,15 @@ class Calls:
             self._append(connection, kind, question, at, text=text, usd=end.usd, **measured)
         return self._ended[question.about]
 
+    def stop(self, question: Question, why: str, usd: float, at: datetime) -> None:
+        """Keep that requests about it were refused and stop the run, and that they cost `usd`.
+
+        The question stays open: whoever takes the run up puts it again.
+        """
+        with self._database.write() as connection:
+            self._read(connection)
+            self._append(connection, FAILED, question, at, text=f"{STOPPED}{why}", usd=usd)
+
     def _append(
         self, connection: Connection, kind: str, question: Question, at: datetime, **told: object
     ) -> None:
@@ -127,8 +141,9 @@ class Calls:
 
     def _fold(self, row: Mapping[str, Any]) -> None:
         about = row["run_id"], row["candidate_id"]
-        sent = self._accounts.fold(about, row["kind"], row["usd"], row["at"][:10])
-        if row["kind"] == CHARGED:
+        stops = row["kind"] == FAILED and row["text"].startswith(STOPPED)
+        sent = self._accounts.fold(about, row["kind"], row["usd"], row["at"][:10], stops=stops)
+        if row["kind"] == CHARGED or stops:
             return
         asked = _asked(row, sent=sent)
         if row["kind"] == ANSWERED:

@@ -12,6 +12,7 @@ import numpy as np
 
 from darwin.config.compare import Change, changes
 from darwin.store.causes import Cause, Grounds, Judged, Reach, judge, split
+from darwin.store.experts import differing
 from darwin.store.sides import Side
 from darwin.store.told import Key, Told
 
@@ -75,6 +76,11 @@ class Comparison:
         """The first bar at which the data of a candidate are seen to differ."""
         seen = (one.judged.at for one in self.differences if one.judged.at is not None)
         return min(seen, default=None)
+
+    @property
+    def experts_differ_by(self) -> tuple[str, ...]:
+        """What the experts differ by; whatever they say otherwise for it is `signal`."""
+        return differing(self.a.expert, self.b.expert)
 
     @property
     def by_trades_usd(self) -> float:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from darwin.core.expert import Expense
 from darwin.store.schema import llm_calls
 
 CHARGED, ANSWERED, FAILED = "charged", "answered", "failed"
+
+STOPPED = "stopped the run: "
+"""How the text of a row `failed` begins that settles charges and leaves its question open."""
 
 About = tuple[str, str]
 """A run, and a candidate as the outside writes it."""
@@ -49,8 +52,11 @@ class Accounts:
         self._runs: defaultdict[str, Expense] = defaultdict(Expense)
         self._days: defaultdict[str, _Day] = defaultdict(_Day)
 
-    def fold(self, about: About, kind: str, usd: float, day: str) -> bool:
-        """Take the next row; says of one that ends a question whether a request had left for it."""
+    def fold(self, about: About, kind: str, usd: float, day: str, *, stops: bool = False) -> bool:
+        """Take the next row; says of one that ends a question whether a request had left for it.
+
+        One that `stops` the run settles what was charged, and its question counts as not put.
+        """
         left = self._open.get(about)
         if kind == CHARGED:
             self._open[about] = _Open(usd + (left.usd if left else 0.0), day)
@@ -58,6 +64,8 @@ class Accounts:
             return True
         self._open.pop(about, None)
         self._spend(about[0], left.day if left else day, 0, usd - (left.usd if left else 0.0))
+        if stops:
+            return left is not None
         how = "failed" if kind == FAILED else "answered" if left else "from_record"
         run = self._runs[about[0]]
         self._runs[about[0]] = run._replace(**{how: getattr(run, how) + 1})
@@ -90,10 +98,14 @@ class Accounts:
 def expense_of(connection: Connection, run_id: str) -> Expense | None:
     """What a run has spent, as the log says; None where it asked nobody. No seal is looked at."""
     c = llm_calls.c
+    stops = (c.kind == FAILED) & (func.substr(c.text, 1, len(STOPPED)) == STOPPED)
     rows = connection.execute(
-        select(c.candidate_id, c.kind, c.usd, c.at).where(c.run_id == run_id).order_by(c.id)
+        select(c.candidate_id, c.kind, c.usd, c.at, stops.label("stops"))
+        .where(c.run_id == run_id)
+        .order_by(c.id)
     ).all()
     accounts = Accounts()
     for row in rows:
-        accounts.fold((run_id, row.candidate_id), row.kind, row.usd, row.at[:10])
+        about = (run_id, row.candidate_id)
+        accounts.fold(about, row.kind, row.usd, row.at[:10], stops=bool(row.stops))
     return accounts.of(run_id) if rows else None

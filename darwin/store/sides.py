@@ -17,6 +17,7 @@ from darwin.core.decision import Reason
 from darwin.errors import IntegrityError, RecordError
 from darwin.store import schema
 from darwin.store.db import Database
+from darwin.store.experts import Expert, expert_of
 from darwin.store.queries import require_run
 from darwin.store.runs import Begun, Standing, standing_of
 from darwin.store.sound_rows import SoundRows
@@ -41,6 +42,7 @@ class Side:
     config: Mapping[str, Any]  # resolved
     since: int | None  # the UTC day of its first bar, ms; None: no day is marked
     earned_usd: float  # by its account: the last equity that is marked, less the starting one
+    expert: Expert
     expert_cost_usd: float
     models: tuple[Served, ...]  # that served, by agent and version
     candidates: Mapping[Key, Told]  # in the order of events
@@ -108,6 +110,7 @@ class _Reading:
             config=config,
             since=since,
             earned_usd=0.0 if equity is None else equity - start,
+            expert=expert_of(self._connection, self._run, config),
             expert_cost_usd=float(
                 self._connection.execute(asked.where(self._mine(schema.verdicts))).scalar_one()
             ),

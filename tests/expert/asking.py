@@ -48,10 +48,12 @@ def config(
     return desk.config(name, **{**BUSY, **changes, "decider": decider})
 
 
-def run(desk: Desk, file: str = "config.json", *words: str, **environment: str) -> str:
-    """Run it without a key; gives what was said on stderr."""
+def run(
+    desk: Desk, file: str = "config.json", *words: str, code: int = 0, **environment: str
+) -> str:
+    """Run it without a key, to end with `code`; gives what was said on stderr."""
     done = desk.darwin("run", file, *words, **(NO_KEYS | environment))
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return done.stderr
 
 

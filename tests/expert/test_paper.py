@@ -14,6 +14,7 @@ from darwin.data.convert import bar_frame, write_whole
 from darwin.testing.builders import make_bars
 from darwin.testing.klines_server import KlinesServer
 from darwin.testing.llm_answers import steady
+from darwin.testing.llm_faults import status
 from darwin.testing.llm_server import LlmServer
 from tests.expert.asking import BROKEN_KEYS, NO_KEYS, begin, config, export, flags, run
 from tests.run.command import Desk
@@ -49,6 +50,49 @@ def test_a_run_on_paper_is_the_replay_of_its_bars_and_answers(
     run(desk, "plain.json")
     assert len(server.requests) == count
     assert export(desk, "plain") == export(desk, "small")
+
+
+def on_paper(desk: Desk, server: LlmServer, venue: KlinesServer) -> tuple[str, ...]:
+    """Write the config of a run on paper; gives the words that end it."""
+    market = {
+        "provider": "klines", "base_url": venue.url, "symbols": ["BTC/USDT"],
+        "start": "2024-01-01", "bars": 10_000, "seed": 0, "edge": 0.0,
+    }  # fmt: skip
+    live = {"poll_seconds": 0.02, "grace_seconds": 0, "max_staleness_seconds": 1e9}
+    config(desk, server, mode="paper", market=market, live=live)
+    return "config.json", "--until", "2024-01-21T00:00:00Z"
+
+
+def test_a_key_refused_while_positions_may_be_open_stops_nothing_and_is_an_alert(
+    desk: Desk, server: LlmServer
+) -> None:
+    says = server.answer
+    server.answer = lambda one: (
+        says(one) if len(server.requests) <= 3 else status("401 Unauthorized")
+    )
+    bars = replace(make_bars(BARS, seed=1, volatility=0.005), symbol="BTC/USDT")
+    with KlinesServer([bars]) as venue:
+        said = run(desk, *on_paper(desk, server, venue))
+    assert ": key refused; it is skipped" in said
+    assert ("no answer: key refused",) in flags(desk)
+    [(kind, detail), *_] = desk.ask("SELECT kind, detail FROM alerts WHERE kind = 'expert silent'")
+    assert detail == "no answer to the last 1 questions; the last time: key refused"
+    assert f"alert: {kind} at" in (desk.run_dir() / "run.log").read_text()
+    assert desk.darwin("replay", "small", **NO_KEYS).returncode == 0
+
+
+def test_a_key_refused_at_the_first_question_on_paper_stops_before_anything_is_held(
+    desk: Desk, server: LlmServer
+) -> None:
+    server.script(status("401 Unauthorized"))
+    bars = replace(make_bars(BARS, seed=1, volatility=0.005), symbol="BTC/USDT")
+    with KlinesServer([bars]) as venue:
+        words = on_paper(desk, server, venue)
+        said = run(desk, *words, code=2)
+        assert "then go on with --resume" in said
+        run(desk, *words, "--resume")
+    assert len(server.requests) == len(flags(desk)) + 1
+    assert not any(one and one[0].startswith("no answer") for one in flags(desk))
 
 
 def test_a_decision_that_takes_too_long_makes_no_order(desk: Desk) -> None:

@@ -39,7 +39,7 @@ FAILURES: tuple[str | ServerFault, ...] = (
     "take",
     "[" * 5_000,
     status("500 Internal Server Error"),
-    status("401 Unauthorized"),
+    status("418 I'm a teapot"),
     status("429 Too Many Requests", retry_after="3600"),
     status("302 Found", location="http://127.0.0.1:9/v1/chat/completions"),
     changed("cut off", lambda one: one["choices"][0].update(finish_reason="length")),
@@ -52,7 +52,7 @@ FAILURES: tuple[str | ServerFault, ...] = (
 
 
 def test_what_is_no_answer_is_a_skip_that_says_why(desk: Desk, server: LlmServer) -> None:
-    four_at_most = (*FAILURES[:12], TAKE, *FAILURES[12:15], TAKE, *FAILURES[15:], TAKE)
+    four_at_most = (TAKE, *FAILURES[:12], TAKE, *FAILURES[12:15], TAKE, *FAILURES[15:], TAKE)
     turns = itertools.cycle(four_at_most)  # in a row fail as servers do; five open the breaker
     server.answer = lambda one: next(turns)
     run(desk, config(desk, server))
@@ -68,7 +68,7 @@ def test_what_is_no_answer_is_a_skip_that_says_why(desk: Desk, server: LlmServer
     assert {
         "malformed: not json", "malformed: not one object", "malformed: out of range",
         "malformed: wrong type", "malformed: unknown action", "malformed: unknown key",
-        "server error", "key refused", "too many requests", "redirected", "cut off",
+        "server error", "request refused", "too many requests", "redirected", "cut off",
         "several answers",
     } <= set(told["failures"])  # fmt: skip
     assert f"{len(failed)} of them" in " ".join(desk.metrics()["verdict"])
@@ -77,7 +77,7 @@ def test_what_is_no_answer_is_a_skip_that_says_why(desk: Desk, server: LlmServer
 
 def test_a_server_that_only_fails_is_left_alone(desk: Desk, server: LlmServer) -> None:
     server.answer = lambda one: status("503 Service Unavailable")
-    said = run(desk, config(desk, server))
+    said = run(desk, config(desk, server), code=3)
     assert said.count("warning: no answer from model 'rehearsal'") == 2  # of each cause one
     assert said.count(": server error; it is skipped") == said.count(": breaker open;") == 1
     assert ": breaker open; it is skipped" in (desk.run_dir() / "run.log").read_text()
@@ -153,7 +153,8 @@ def test_a_model_that_obeys_every_injection_breaks_no_limit(
     """At worst it takes everything: then it trades as rules that take everything, in all limits."""
     run_id, notes = f"told-{number}", ORDERS[number]
     server.answer = reading_notes(obedient(lambda one: TAKE))
-    run(greedy, config(greedy, server, run_id=run_id, limits=LIMITS, decider={"notes": notes}))
+    file = config(greedy, server, run_id=run_id, limits=LIMITS, decider={"notes": notes})
+    run(greedy, file, code=0 if number < 2 else 3)
     if number < 2:
         assert traded(greedy, run_id) == traded(greedy, "greedy")
     else:  # it obeys in its answer, which is none then
@@ -186,7 +187,6 @@ def test_a_key_is_nowhere(desk: Desk, server: LlmServer) -> None:
         [
             lambda one: answer_text("take", reason=one.headers["authorization"]),
             lambda one: one.headers["authorization"],
-            lambda one: status(f"401 {one.headers['authorization']}"),
             lambda one: status(f"400 {one.headers['authorization']}"),
             lambda one: answer_text("skip"),
             lambda one: RESET,

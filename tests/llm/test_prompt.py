@@ -40,7 +40,7 @@ odd_text = st.text(min_size=1, max_size=400) | st.sampled_from(
 def test_the_text_of_a_version_is_what_it_was() -> None:
     """Change the text and raise PROMPT_VERSION with it; then this digest too."""
     said = SYSTEM + request_of(brief(), SETTING._replace(notes="mind the gap")).user
-    pinned = {"1": "dbc1f7f6d5fe3c7b"}
+    pinned = {"2": "791e9b4d49059c7d"}
     assert hashlib.sha256(said.encode()).hexdigest()[:16] == pinned[PROMPT_VERSION]
 
 
@@ -60,10 +60,23 @@ def test_it_says_all_of_its_parts() -> None:
     assert "- signal: 2024-01-01, Monday 04:00 UTC" in user
     assert "- stop distance: 69 bps (1.20 ATR), which is 1 R" in user
     assert "- costs of a round trip: 14.0 bps, 0.20 R" in user
-    assert "- verdicts with a known outcome: 12, right: 58%" in user
-    assert '- earlier: take at 0.6, ended -1.0 R <flags>"thin volume"</flags>' in user
+    assert "- verdicts with a known outcome: 12, right: 58 %" in user
+    assert (
+        '- earlier: take at confidence 0.6, its bracket ended -1.0 R <flags>"thin volume"</flags>'
+        in user
+    )
     assert "- below its peak by: 3 %" in user
+    assert "- equity against the start: +4 %" in user
     assert "43210" not in user  # no price
+
+
+def test_every_number_has_a_unit_or_bounds() -> None:
+    for line in request_of(brief(), SETTING).user.partition("Setup:")[0].splitlines():
+        if line.startswith("- "):
+            assert re.search(r"\(\+?-?[0-9.]+( ATR| sd|x)\)$", line) or re.search(
+                r"as (-1|0)\.\.1: .*\([+-]?[0-9.]+\)$",
+                line,
+            ), line
 
 
 def test_every_feature_it_wants_is_one() -> None:

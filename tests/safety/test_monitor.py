@@ -35,7 +35,7 @@ def test_the_kinds_are_those_that_were_promised():
     assert KINDS == (
         "performance degradation", "excessive overrides", "low decision rate", "breaker opened",
         "challenger breaker opened", "model refused", "model stale", "evidence refuted",
-        "drawdown", "data gap", "stale data",
+        "drawdown", "data gap", "stale data", "expert silent",
     )  # fmt: skip
 
 
@@ -75,6 +75,21 @@ def test_an_alert_is_raised_once_a_day_until_its_cause_is_gone(raised_by, kind, 
     assert raised_by(monitor, late + HOUR_MS, "again") == []
     monitor.is_over(kind, agent)
     assert raised_by(monitor, late + HOUR_MS, "new") == [Alert(late + HOUR_MS, kind, agent, "new")]
+
+
+def test_an_expert_that_does_not_answer_is_an_alert_at_the_fifth_question_and_anew_after_a_word():
+    monitor = Monitor()
+    said = [kinds(monitor.judged(START, "server error")) for _ in range(6)]
+    assert said == [[]] * 4 + [["expert silent"]] + [[]]
+    assert monitor.judged(START, None) == []
+    assert [kinds(monitor.judged(START, "malformed: empty")) for _ in range(5)][4] != []
+    [late] = monitor.judged(START + DAY_MS, "malformed: empty")
+    assert late.detail == "no answer to the last 6 questions; the last time: malformed: empty"
+
+
+@pytest.mark.parametrize("cause", ["key refused", "not found"])
+def test_what_only_a_person_can_mend_is_an_alert_at_once(cause):
+    assert kinds(Monitor().judged(START, cause)) == ["expert silent"]
 
 
 def test_what_is_over_is_about_the_run_unless_an_agent_is_named():

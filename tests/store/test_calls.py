@@ -138,3 +138,21 @@ def test_a_changed_row_is_no_answer(database: Database) -> None:
         outside.execute("UPDATE llm_calls SET text = 'skip' WHERE kind = 'answered'")
     with pytest.raises(RecordError, match="row 2 of llm_calls was changed"):
         Calls(database).refresh()
+
+
+def test_what_stopped_a_run_is_settled_and_its_question_is_put_again(database: Database) -> None:
+    calls = Calls(database)
+    two = Budget(calls=2, usd=0.3)
+    assert calls.charge(question(), 0.25, two, NOW)
+    calls.stop(question(), "key refused", 0.0, NOW)
+    assert rows(database)[-1] == ("failed", "one", "stopped the run: key refused", 0.0)
+    for log in (calls, Calls(database)):
+        log.refresh()
+        assert log.ended(question().about) is None
+        assert log.left_open_usd(question().about) == 0.0
+        assert log.spent("one") == expense(database) == Expense(sent=1)
+    assert calls.charge(question(), 0.25, two, NOW)  # the dollars are there again,
+    assert [text for _, _, text, _ in rows(database)][-1] == "what?"
+    calls.end(question(), End("{}", "", 10, 2, 0.125, 7), NOW)
+    assert expense(database) == Expense(sent=2, answered=1, usd=0.125)
+    assert not calls.charge(question(2), 0.0, two, NOW)  # the requests are not

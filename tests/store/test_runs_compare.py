@@ -216,7 +216,8 @@ def test_runs_of_two_databases_are_compared(recorded: Path, darwin: Darwin, tmp_
         (["one", "onn"], 2, "did you mean 'one'?"),
         (["zebra", "one"], 2, "no run called 'zebra'"),
         (["one"], 2, "Missing argument 'B'"),
-        (["one", "one", "--other-db", "nowhere.sqlite"], 4, "there is no database yet"),
+        (["one", "one", "--other-db", "nowhere.sqlite"], 2, "--other-db: there is no file"),
+        (["one", "one", "--db", "nowhere.sqlite"], 4, "there is no database yet"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_a_few_plain_lines(
