@@ -45,6 +45,7 @@ def _scene(config: RunConfig, setups: Sequence[Setup], rules: Rules) -> Scene:
     return Scene(
         symbols=tuple(config.market.symbols),
         playbooks=tuple(setup.name for setup in setups),
+        rules=tuple(setup.said() for setup in setups),
         exits=tuple(setup.exits for setup in setups),
         timeframe=config.market.timeframe,
         round_trip_bps=paid_bps,

@@ -38,6 +38,14 @@ class Setup:
         params = asdict(rule) if is_dataclass(rule) and not isinstance(rule, type) else {}
         return json.dumps([kind, params, asdict(self.exits)], sort_keys=True)
 
+    def said(self) -> str:
+        """The rule in words: what its author wrote of it, then its parameters."""
+        rule: Any = self.playbook
+        words = " ".join((type(rule).__doc__ or "").split())
+        params = asdict(rule) if is_dataclass(rule) and not isinstance(rule, type) else {}
+        values = ", ".join(f"{name}={json.dumps(value)}" for name, value in params.items())
+        return " ".join(part for part in (words, f"Here: {values}." if values else "") if part)
+
 
 @dataclass(frozen=True, slots=True)
 class Quiet:

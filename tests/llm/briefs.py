@@ -14,6 +14,7 @@ from darwin.deciders.llm.words import NEEDS
 SCENE = Scene(
     symbols=("BTC/USDT", "ETH/USDT:USDT"),
     playbooks=("breakout", "pullback"),
+    rules=("Long above the channel. Here: lookback=32.", "Long after a fall in an uptrend."),
     exits=(Exits(), Exits(2.0, None, None, Trailing(1.0, 1.5))),
     timeframe="1h",
     round_trip_bps=14.0,

@@ -22,6 +22,7 @@ class Scene:
 
     symbols: tuple[str, ...] = ()
     playbooks: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()  # per playbook, in words; empty: they are not told
     exits: tuple[Exits, ...] = ()  # per playbook
     timeframe: str = "1h"
     round_trip_bps: float = 0.0  # fees, half-spread and slippage of an entry and a stopped exit
