@@ -49,6 +49,11 @@ class AllocatorPage:
     warmup: int = SLOW
 
     @property
+    def is_continuous(self) -> bool:
+        """Its actions are weights instead of codes."""
+        return True
+
+    @property
     def outputs(self) -> int:
         """How many numbers a model of it gives before its head: one for each asset, then cash."""
         return self.assets + 1
@@ -113,6 +118,10 @@ class AllocatorPage:
     def target(self, action: tuple[float, ...]) -> FloatArray:
         """The weights of the assets, shape (n,)."""
         return np.array(action[: self.assets], dtype=np.float64)
+
+    def targets(self, actions: FloatArray) -> FloatArray:
+        """The same of many, shape (e, n), of weights and cash (e, n + 1)."""
+        return actions[:, : self.assets]
 
     def baseline(self, book: BookState) -> FloatArray:
         """The same weight for each asset, and no cash, shape (n,)."""

@@ -50,6 +50,11 @@ class MarketPage:
     scales: tuple[Scale, ...] = (WEIGHT, RETURN, FALL)
 
     @property
+    def is_continuous(self) -> bool:
+        """Its actions are codes."""
+        return False
+
+    @property
     def outputs(self) -> int:
         """How many numbers a model of it gives before its head."""
         return len(ACTIONS)
@@ -107,6 +112,10 @@ class MarketPage:
     def target(self, action: tuple[float, ...]) -> FloatArray:
         """The weight that is asked for, shape (1,)."""
         return np.array([WEIGHTS[int(action[0])]])
+
+    def targets(self, actions: FloatArray) -> FloatArray:
+        """The same of many codes, shape (e, 1), of codes (e,)."""
+        return np.take(WEIGHTS, actions.astype(np.int64))[:, None]
 
     def baseline(self, book: BookState) -> FloatArray:
         """Flat, shape (1,)."""
