@@ -13,12 +13,15 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from darwin.core.agents import AGENTS
 from darwin.core.market import FloatArray
 from darwin.core.panel import Panel
 
 ALLOCATOR, MARKET = "allocator", "market"
 BOOK_AGENTS = (ALLOCATOR, MARKET)
 """Agents that decide about a book: target weights of many assets, the position in one."""
+ALL_AGENTS = (*AGENTS, *BOOK_AGENTS)
+"""All that may have models."""
 
 
 def rebalance_id(symbols: Sequence[str], bar_time: int) -> int:
