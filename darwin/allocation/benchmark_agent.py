@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from darwin.allocation.strategies import Plan, Strategy
-from darwin.core.market import IntArray
+from darwin.core.agents import FURTHEST_SD
+from darwin.core.market import FloatArray, IntArray
 from darwin.core.panel import Panel
 from darwin.core.rebalance import BookPage, BookPolicy, BookState
 from darwin.trading.book import step
@@ -14,8 +15,8 @@ from darwin.trading.book import step
 def followed(page: BookPage, policy: BookPolicy, cost_rate: float) -> Strategy:
     """Do at every row what `policy` advises.
 
-    Where it sees what is not finite, or asks for what its page does not allow, the weights of the
-    page's baseline are taken. The peak of the book is that at the rows.
+    Where the door would not let it act, the weights of the page's baseline are taken: it sees what
+    is not known yet or too far from its training, or asks for what its page does not allow.
     """
 
     def strategy(panel: Panel, rows: IntArray, book: BookState) -> Plan:
@@ -24,7 +25,7 @@ def followed(page: BookPage, policy: BookPolicy, cost_rate: float) -> Strategy:
         for at, row in enumerate(rows.tolist()):
             seen = np.concatenate([columns[row], page.moment(book)]).astype(np.float32)
             targets[at] = page.baseline(book)
-            if np.isfinite(seen).all():
+            if policy.strangeness(seen) <= FURTHEST_SD:
                 action = policy.advise(seen).action
                 if page.is_legal(action):
                     targets[at] = page.target(action)
@@ -36,10 +37,10 @@ def followed(page: BookPage, policy: BookPolicy, cost_rate: float) -> Strategy:
 
 
 def _carried_on(
-    panel: Panel, row: int, until: int, book: BookState, target: np.ndarray, cost_rate: float
+    panel: Panel, row: int, until: int, book: BookState, target: FloatArray, cost_rate: float
 ) -> BookState:
     """The book at the close of `until`, after a decision at that of `row`."""
     gap, body, carry = panel.holding(np.array([row]), until - row)
     moved = step(np.array([book.weights]), target[None], gap, body, carry, cost_rate)
     value = book.value * float(moved.growth[0])
-    return BookState(tuple(moved.weights[0].tolist()), value, max(book.peak, value))
+    return book.after(target.tolist(), moved.weights[0].tolist(), value)

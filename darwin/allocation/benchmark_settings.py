@@ -17,7 +17,7 @@ TEST_SHARE = 0.4
 class BenchmarkSettings:
     """Under what all books are walked; everything drawn comes from `seed` alone."""
 
-    cost_bps: float = 6.0  # of what is traded
+    cost_bps: float = 5.0  # of what is traded
     every: int = 24  # bars from one possible decision to the next
     windows: int = 4  # tests that follow each other, each with a training before it
     test_from: int | None = None  # ms UTC; None: the last TEST_SHARE of the bars

@@ -80,7 +80,7 @@ class Course:
 
     def plan(self, strategy: Strategy) -> Plan:
         """Ask a strategy that needs no training once for the whole test."""
-        return strategy(self.panel, self.rows, _new(self.panel))
+        return strategy(self.panel, self.rows, BookState.start(self.panel.assets))
 
 
 def judged_plans(course: Course, judged: Judged) -> list[Plan]:
@@ -175,15 +175,14 @@ def _require_sound(plan: Plan, rows: IntArray, name: str) -> None:
 
 def _standing(course: Course, done: Plan, row: int) -> BookState:
     """The book at the close of `row`, after what was decided before."""
+    book = BookState.start(course.panel.assets)
     if not len(done.rows):
-        return _new(course.panel)
-    walked, at = course.follow(done), row - course.start
-    weights = tuple(walked.weights[at].tolist())
-    return BookState(weights, float(walked.value[at]), float(walked.value[: at + 1].max()))
-
-
-def _new(panel: Panel) -> BookState:
-    return BookState((0.0,) * panel.assets, 1.0, 1.0)
+        return book
+    walked = course.follow(done)
+    for target, until in zip(done.targets, [*done.rows[1:], row], strict=True):
+        at = int(until) - course.start
+        book = book.after(target.tolist(), walked.weights[at].tolist(), float(walked.value[at]))
+    return book
 
 
 def _first(panel: Panel, test_from: int) -> int:

@@ -36,11 +36,13 @@ class Page:
 
 
 class Model:
-    def __init__(self, actions):
-        self.actions, self.asked = iter(actions), []
+    def __init__(self, actions, strange=()):
+        self.actions, self.asked, self.strange = iter(actions), [], set(strange)
 
     def strangeness(self, observation):
-        return 0.0
+        if not np.isfinite(observation).all():
+            return float("nan")
+        return 10.5 if len(self.asked) in self.strange else 9.5
 
     def advise(self, observation):
         self.asked.append(observation)
@@ -48,7 +50,7 @@ class Model:
 
 
 ROWS = np.arange(20, 99, 8)
-NEW = BookState((0.0, 0.0), 1.0, 1.0)
+NEW = BookState.start(2)
 
 
 def test_it_is_asked_with_the_book_that_the_walk_comes_to():
@@ -74,6 +76,14 @@ def test_until_all_is_known_and_where_it_may_not_the_baseline_stands():
     assert plan.targets[:2].tolist() == [[0.25, 0.25]] * 2  # rows 20 and 28: before 30
     assert plan.targets[2:4].tolist() == [[0.25, 0.25]] * 2  # illegal
     assert plan.targets[4:].tolist() == [[1.0, 0.0]] * (len(ROWS) - 4)
+
+
+def test_what_is_too_strange_for_the_door_is_not_asked():
+    panel = null_panel(1, 100, 2, HOUR)
+    model = Model([(1.0, 0.0)] * 20, strange=[3])  # from the fourth on, for it is asked no more
+    plan = followed(Page(), model, 0.0)(panel, ROWS, NEW)
+    assert len(model.asked) == 3
+    assert plan.targets[2:].tolist() == [[1.0, 0.0]] * 3 + [[0.25, 0.25]] * (len(ROWS) - 5)
 
 
 def test_it_goes_on_from_the_book_that_it_is_given():

@@ -25,7 +25,7 @@ EACH = {
 
 
 def plan(strategy, panel, rows=ROWS):
-    return strategy(panel, rows, BookState((0.0,) * panel.assets, 1.0, 1.0))
+    return strategy(panel, rows, BookState.start(panel.assets))
 
 
 @pytest.mark.parametrize("name", EACH)
