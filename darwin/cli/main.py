@@ -11,6 +11,7 @@ from darwin.cli.lazy import LazyGroup
 from darwin.rl.cli.door import leave_through
 
 COMMANDS = {
+    "allocation": "darwin.cli.allocation:allocation",
     "benchmark": "darwin.cli.report:benchmark",
     "config": "darwin.cli.config:config",
     "data": "darwin.cli.data:data",
