@@ -121,13 +121,6 @@ class Ground:
         return self.page.baseline(BookState.start(self.page.assets))
 
     @cached_property
-    def of_baseline(self) -> FloatArray:
-        """What one step with those weights gives before costs, shape (m,)."""
-        gap, body, carry = self.holding
-        paid: FloatArray = (gap * (body - carry) - 1.0) @ self.baseline
-        return paid
-
-    @cached_property
     def digest(self) -> str:
         """SHA-256 over prices, page and terms, 64 hex digits."""
         panel = self.panel
