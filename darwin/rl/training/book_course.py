@@ -19,6 +19,7 @@ from darwin.rl.training.book_ground import (
     Terms,
     TrainedPage,
     cut,
+    digest_of,
     ground_of,
 )
 from darwin.rl.training.book_judge import Judged, is_led, judged, verdict
@@ -133,7 +134,7 @@ def _files(
         mean=tuple(ground.normaliser.mean.tolist()),
         sd=tuple(ground.normaliser.sd.tolist()),
         training_end=instant_of(int(panel.time[last]) + panel.timeframe.ms),
-        data_digest=ground.digest,
+        data_digest=digest_of(page, panel, plan.terms),
         config_digest=plan.digest(),
         metrics={
             "test.daily_lead": found.lead.value,

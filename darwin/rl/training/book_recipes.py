@@ -16,7 +16,7 @@ ALGORITHMS = {ALLOCATOR: (PPO, SAC), MARKET: (PPO, DQN)}
 """What each can be trained with: SAC gives weights, DQN codes."""
 
 HIDDEN = (256, 256)
-STEADY_STEPS = 16
+STEADY_STEPS = 32
 """How long PPO keeps one perturbation of the weights it tries: see decision 0052."""
 LOG_STD = -1.5
 """Of the perturbation at first."""
