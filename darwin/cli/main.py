@@ -19,6 +19,7 @@ COMMANDS = {
     "kill": "darwin.cli.kill:kill",
     "ledger": "darwin.cli.ledger:ledger",
     "lifecycle": "darwin.cli.lifecycle:lifecycle",
+    "market": "darwin.cli.market:market",
     "release": "darwin.cli.release:release",
     "replay": "darwin.cli.verify:replay",
     "report": "darwin.cli.report:report",

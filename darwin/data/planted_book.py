@@ -15,12 +15,12 @@ from darwin.core.market import SYNTHETIC_VENUE, FloatArray, Timeframe
 from darwin.core.panel import Panel
 from darwin.errors import ConfigError
 
-SIGMA = 0.0075
-"""Standard deviation of a bar's log-return, about 70 % a year for hours."""
+SIGMA = 0.005
+"""Standard deviation of a bar's log-return, about 47 % a year for hours."""
 SHARED = 0.4  # of each asset's variance, through a common factor
 FREEDOM = 5.0  # of Student's t, scaled to a variance of 1
-DRIFT = 0.06  # of the drifting asset, per bar and in SIGMA, at edge 1
-PULL = 0.03  # of a difference back to its mean, per bar, at edge 1; half of it is gone in 23 bars
+DRIFT = 0.2  # of the drifting asset, per bar and in SIGMA, at edge 1
+PULL = 0.1  # of a difference back to its mean, per bar, at edge 1; half of it is gone in 7 bars
 HOURS = Timeframe("1h", 3_600_000)
 FEWEST_BARS, MOST_BARS = 500, 1_000_000
 

@@ -120,22 +120,14 @@ class Ground:
         """The weights that stand where the agent is not asked, shape (n,)."""
         return self.page.baseline(BookState.start(self.page.assets))
 
-    @cached_property
-    def of_baseline(self) -> FloatArray:
-        """What one step with those weights gives before costs, shape (m,)."""
-        gap, body, carry = self.holding
-        paid: FloatArray = (gap * (body - carry) - 1.0) @ self.baseline
-        return paid
 
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 over prices, page and terms, 64 hex digits."""
-        panel = self.panel
-        digest = hashlib.sha256(repr((self.page.schema, panel.symbols, self.terms)).encode())
-        digest.update(panel.time.astype("<i8").tobytes())
-        for prices in (panel.open, panel.high, panel.low, panel.close, panel.funding):
-            digest.update(np.ascontiguousarray(prices, dtype="<f8").tobytes())
-        return digest.hexdigest()
+def digest_of(page: TrainedPage, panel: Panel, terms: Terms) -> str:
+    """SHA-256 over prices, page and terms, 64 hex digits."""
+    digest = hashlib.sha256(repr((page.schema, panel.symbols, terms)).encode())
+    digest.update(panel.time.astype("<i8").tobytes())
+    for prices in (panel.open, panel.high, panel.low, panel.close, panel.funding):
+        digest.update(np.ascontiguousarray(prices, dtype="<f8").tobytes())
+    return digest.hexdigest()
 
 
 def cut(page: TrainedPage, panel: Panel, every: int, test_from: int | None = None) -> Stretches:

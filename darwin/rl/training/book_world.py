@@ -30,21 +30,33 @@ LENGTH = 252
 class Bent(NamedTuple):
     """What a trainer does to rewards so that they are learned from; neither moves the best policy.
 
-    What a book of the baseline earns is taken out, which is most of the noise, and the rest is put
-    on a scale of about 1.
+    What a book that follows the baseline is paid for the same step, from the start of the same
+    episode on, is taken out, which is most of the noise; the rest is put on a scale of about 1.
     """
 
-    of_baseline: FloatArray | None = None  # by row
+    beside_baseline: bool = False
     scale: float = 1.0
 
 
 AS_PAID = Bent()
 
 
+class Made(NamedTuple):
+    """What the last step made of each book, whether it ended or not."""
+
+    growth: FloatArray  # (e,)
+    weights: FloatArray  # (e, n)
+    turnover: FloatArray  # (e,)
+    cost: FloatArray  # over value, (e,)
+
+
 class _Books(Chance, ABC):
     """What books on any ground have in common."""
 
-    _STATE = ("_at", "_step", "_weights", "_value", "_peak", "_entry", "_recent", "_end")
+    _STATE = (
+        "_at", "_step", "_end", "_weights", "_value", "_peak", "_entry", "_recent",
+        "_base_weights", "_base_value", "_base_peak", "_base_recent",
+    )  # fmt: skip
     _at: IntArray  # where each decides next
     _step: IntArray  # of its episode
     _end: IntArray  # the row at which its episode must have ended
@@ -53,6 +65,11 @@ class _Books(Chance, ABC):
     _peak: FloatArray
     _entry: FloatArray
     _recent: FloatArray  # returns of the last steps, (e, steps)
+    _base_weights: FloatArray  # the same of the book that follows the baseline
+    _base_value: FloatArray
+    _base_peak: FloatArray
+    _base_recent: FloatArray
+    made: Made
 
     def __init__(
         self, page: TrainedPage, reward: Reward, size: int, length: int, seed: int, bent: Bent
@@ -86,10 +103,14 @@ class _Books(Chance, ABC):
         wanted = np.where(self._asked(at)[:, None], targets, self._baseline)
         turned = (np.sign(wanted) != np.sign(self._weights)).any(axis=1)
         self._entry = np.where(turned, self._value, self._entry)
-        growth, self._weights, cost = self._hold(at, wanted)
+        self.made = self._hold(at, self._weights, wanted)
+        growth, self._weights = self.made.growth, self.made.weights.copy()
         self._value = self._value * growth
         self._peak = np.maximum(self._peak, self._value)
-        rewards = self._paid(at, growth - 1.0, cost)
+        rewards = self._paid(self.made, self._recent, self._value / self._peak - 1.0)
+        if self._bent.beside_baseline:
+            rewards = rewards - self._paid_beside(at)
+        rewards = rewards * self._bent.scale
         self._step = self._step + 1
         self._at = self._next(at)
         ruined: BoolArray = growth <= 0.0
@@ -106,16 +127,20 @@ class _Books(Chance, ABC):
         market = self._market(self._at)
         return np.concatenate([market, moments], axis=1, dtype=np.float32, casting="same_kind")
 
-    def _paid(self, at: IntArray, returns: FloatArray, cost: FloatArray) -> FloatArray:
-        steps = self._recent.shape[1]
-        self._recent[np.arange(self.size), self._step % steps] = returns
+    def _paid(self, made: Made, recent: FloatArray, drawdown: FloatArray) -> FloatArray:
+        steps, returns = recent.shape[1], made.growth - 1.0
+        recent[np.arange(self.size), self._step % steps] = returns
         known = np.minimum(self._step + 1, steps).astype(np.float64)
-        volatility = recent_volatility(self._recent, known)
-        paid = self._reward.pay(returns, volatility, self._value / self._peak - 1.0, cost)
-        if self._bent.of_baseline is not None:
-            paid = paid - self._bent.of_baseline[at]
-        scaled: FloatArray = paid * self._bent.scale
-        return scaled
+        return self._reward.pay(returns, recent_volatility(recent, known), drawdown, made.cost)
+
+    def _paid_beside(self, at: IntArray) -> FloatArray:
+        """What the book that follows the baseline is paid."""
+        base = np.broadcast_to(self._baseline, self._base_weights.shape)
+        made = self._hold(at, self._base_weights, base)
+        self._base_weights = made.weights
+        self._base_value = self._base_value * made.growth
+        self._base_peak = np.maximum(self._base_peak, self._base_value)
+        return self._paid(made, self._base_recent, self._base_value / self._base_peak - 1.0)
 
     def _begin_all(self) -> None:
         e = self.size
@@ -123,6 +148,9 @@ class _Books(Chance, ABC):
         self._value, self._peak, self._entry = np.ones(e), np.ones(e), np.ones(e)
         self._weights = np.zeros((e, self._page.assets))
         self._recent = np.zeros((e, self._reward.steps))
+        self._base_value, self._base_peak = np.ones(e), np.ones(e)
+        self._base_weights = np.zeros((e, self._page.assets))
+        self._base_recent = np.zeros((e, self._reward.steps))
 
     def _renew(self, which: BoolArray) -> None:
         count = int(np.count_nonzero(which))
@@ -131,6 +159,9 @@ class _Books(Chance, ABC):
         self._weights[which] = self._baseline
         self._value[which], self._peak[which], self._entry[which] = 1.0, 1.0, 1.0
         self._recent[which] = 0.0
+        self._base_weights[which] = self._baseline
+        self._base_value[which], self._base_peak[which] = 1.0, 1.0
+        self._base_recent[which] = 0.0
 
     @property
     @abstractmethod
@@ -146,8 +177,8 @@ class _Books(Chance, ABC):
         """Standardised columns of the market, (e, k)."""
 
     @abstractmethod
-    def _hold(self, at: IntArray, targets: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Growth (e,), weights afterwards (e, n), cost over value (e,)."""
+    def _hold(self, at: IntArray, held: FloatArray, targets: FloatArray) -> Made:
+        """Trade from what is held to `targets`, both (e, n), and hold them to the next decision."""
 
     @abstractmethod
     def _next(self, at: IntArray) -> IntArray:
@@ -187,10 +218,10 @@ class BookWorld(_Books):
     def _market(self, at: IntArray) -> NDArray[np.float32]:
         return self._ground.seen[at]
 
-    def _hold(self, at: IntArray, targets: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _hold(self, at: IntArray, held: FloatArray, targets: FloatArray) -> Made:
         gap, body, carry = self._ground.holding
-        moved = book.step(self._weights, targets, gap[at], body[at], carry[at], self._cost_rate)
-        return moved.growth, moved.weights, moved.cost
+        moved = book.step(held, targets, gap[at], body[at], carry[at], self._cost_rate)
+        return Made(*moved)
 
     def _next(self, at: IntArray) -> IntArray:
         return at + self._every
@@ -249,12 +280,12 @@ class RecordedWorld(_Books):
     def _market(self, at: IntArray) -> NDArray[np.float32]:
         return self._seen[at]
 
-    def _hold(self, at: IntArray, targets: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _hold(self, at: IntArray, held: FloatArray, targets: FloatArray) -> Made:
         code = np.abs(targets - self._codes).argmin(axis=1)
-        turnover = np.abs(targets - self._weights).sum(axis=1)
+        turnover = np.abs(targets - held).sum(axis=1)
         cost = np.minimum(self._cost_rate * turnover, 1.0)
         growth = np.maximum((1.0 - cost) * (1.0 + self._told.earned[at, code]), 0.0)
-        return growth, np.where(growth[:, None] > 0.0, targets, 0.0), cost
+        return Made(growth, np.where(growth[:, None] > 0.0, targets, 0.0), turnover, cost)
 
     def _next(self, at: IntArray) -> IntArray:
         return at + 1
