@@ -11,7 +11,7 @@ from darwin.core.panel import Panel
 from darwin.core.rebalance import ALLOCATOR, BOOK_AGENTS
 from darwin.errors import ModelError
 from darwin.rl.cli.options import resolved
-from darwin.rl.registry.files import SPEC, WEIGHTS, read_whole
+from darwin.rl.registry.files import MANIFEST, SPEC, WEIGHTS, ZIP, read, whole
 from darwin.rl.registry.folders import Home
 from darwin.rl.serving.book_policy import BookNumpyPolicy, book_policy_of
 from darwin.rl.serving.spec_file import BookTerms
@@ -60,7 +60,7 @@ def book_model(path: Path, version: str, models_dir: Path) -> BookModel:
     Raises ModelError where it is no model of a book.
     """
     folder = resolved(path) if path.is_dir() else _folder(version, models_dir)
-    files = read_whole(folder)
+    files = whole(read(folder, (SPEC, WEIGHTS), (MANIFEST, ZIP)))
     policy = book_policy_of(files[SPEC], files[WEIGHTS])
     if policy.spec.book is None:
         raise ModelError(f"{version} is a model of no book", mend="train one of a book")

@@ -16,7 +16,7 @@ from darwin.core.market import FloatArray
 from darwin.stats.stationary import mean_stretch
 
 REPS = 2_000
-HOW_TO_HAVE_IT = "the test needs the package arch: pip install 'darwin[report]'"
+HOW_TO_HAVE_IT = 'the test needs the package arch: pip install -e ".[report]"'
 FEWEST_ROWS = 10
 _SAME = 1e-12  # standard deviation of a difference below which two series are one
 
@@ -58,23 +58,23 @@ def best_of_all_p_values(
 ) -> FloatArray:
     """For each column of `gains`, shape (n, k): how likely this is if it is not the best of all.
 
-    To be the best means two things of every other: that it is not the best of the field, by the
-    test of the other against all, and that this one gains more, by the test of the two alone. All
-    of them must be refuted, so the answer is the largest p-value among them (Berger 1982). Shape
-    (k,); NaN where the test is not to be had, and for one column alone.
+    Of each other the test must refute that it is the best of the field itself: then it is beaten
+    by one that gains more, that one by another, and in the end by the only one that is left, as in
+    a model confidence set of one (Hansen, Lunde and Nason 2011). All of them must be refuted, so
+    the answer is the largest of their p-values (Berger 1982); 1 for all columns but the one that
+    gains most. Shape (k,); NaN where the test is not to be had, and for one column alone.
     """
     k = gains.shape[1]
     if k < 2:
         return np.full(k, np.nan)
-    best = np.ones(k)
     means = gains.mean(axis=0)
-    at = int(means.argmax())  # to every other column a better one is there: they cannot be best
     if not np.isfinite(means).all() or len(gains) < FEWEST_ROWS or not is_installed():
         return np.full(k, np.nan)
-    rivals = [other for other in range(k) if other != at]
-    best[at] = max(
-        superior_p_value(gains[:, rival], field, rng, reps)
-        for rival in rivals
-        for field in (gains[:, [at]], np.delete(gains, rival, axis=1))
+    first = int(means.argmax())
+    best = np.ones(k)
+    best[first] = max(
+        superior_p_value(gains[:, rival], np.delete(gains, rival, axis=1), rng, reps)
+        for rival in range(k)
+        if rival != first
     )
     return best

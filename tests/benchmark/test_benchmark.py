@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -66,6 +68,24 @@ def test_who_does_the_same_as_a_rival_wins_nothing():
     assert told.standing("agent").p_value == told.standing("equal_weight").p_value == 1.0
     assert told.winner != "agent"
     assert told.verdict is not Verdict.PASSED
+
+
+def test_the_best_of_losers_is_no_winner():
+    moved = 0.02 * np.random.default_rng(13).standard_normal((600, 4)) - 0.02
+    moved[:, 0] += 0.019
+    after_a_rise = replace(QUICK, fast=1, slow=2)
+    told = benchmark_of(returning(moved), judged(holding([1, 0, 0, 0])), after_a_rise)
+    assert told.standing("agent").figures.sharpe_ratio.value < 0.5
+    assert told.standing("agent").p_value < 0.05
+    assert told.winner is None and "not above zero" in told.why
+
+
+def test_who_rises_as_all_others_do_is_no_winner():
+    rng = np.random.default_rng(12)
+    rising = returning(0.004 + 0.01 * rng.standard_normal((600, 1)) * np.ones((1, 4)))
+    told = benchmark_of(rising, judged(holding([1, 0, 0, 0])), QUICK)
+    assert told.standing("agent").figures.sharpe_ratio.low > 0.0
+    assert told.winner is None and "is it shown" in told.why
 
 
 def test_alone_the_benchmarks_are_judged_among_themselves():
@@ -195,7 +215,7 @@ def test_without_the_package_no_winner_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     told = benchmark_of(drifting(), judged(holding([1, 0, 0, 0])), QUICK)
     assert told.winner is None
-    assert "pip install 'darwin[report]'" in told.why
+    assert 'pip install -e ".[report]"' in told.why
     assert tree_of(told)["strategies"]["agent"]["p_value"] is None
     assert told.verdict is Verdict.UNDECIDED
 

@@ -111,7 +111,8 @@ def model(folder: Path, agent: str = ALLOCATOR, end: str | None = "2020-03-12T00
         WEIGHTS: write_weights([(matrix, bias)], probes, np.tile(bias, (16, 1))),
     })  # fmt: skip
     folder.mkdir(parents=True)
-    for name in (SPEC, WEIGHTS, MANIFEST, ZIP):
+    deployed = agent == MARKET  # as a version lies in the registry, or as a training leaves it
+    for name in (SPEC, WEIGHTS, *((MANIFEST, ZIP) if deployed else ())):
         (folder / name).write_bytes(files[name])
     return folder
 

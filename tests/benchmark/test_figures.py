@@ -71,6 +71,12 @@ def test_in_their_own_order_days_make_up_the_whole_curve(seed, frame, size):
         assert_allclose(books.returns[0], daily, atol=1e-12)
 
 
+def test_a_decision_at_the_last_close_trades_on_no_day():
+    panel = null_panel(1, 10, 1)
+    books, _, _ = days_of(panel, np.array([0, 9]), np.array([[1.0], [0.0]]))
+    assert books.turnover[0].tolist() == [1.0] + [0.0] * 8
+
+
 def test_a_day_without_bars_changes_nothing():
     panel = null_panel(1, 100, 1, HOUR)
     late = panel.time.copy()

@@ -32,7 +32,7 @@ def plan(strategy, panel, rows=ROWS):
 def test_no_decision_changes_when_the_future_arrives(name):
     panel = null_panel(3, 300)
     whole = plan(EACH[name], panel)
-    for seen in (1, 12, len(ROWS) - 1):
+    for seen in range(1, len(ROWS)):
         rows = ROWS[:seen]
         early = plan(EACH[name], panel.slice(0, int(rows[-1]) + 1), rows)
         assert_array_equal(early.rows, whole.rows[: len(early.rows)])

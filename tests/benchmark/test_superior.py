@@ -46,6 +46,14 @@ def test_the_best_of_all_must_be_better_than_each():
     assert (best_of_all_p_values(twin, chance(), REPS) > 0.05).all()
 
 
+def test_the_more_there_are_the_more_a_lead_must_show():
+    two = noise(8, k=2) - noise(8, k=2).mean(axis=0) + np.array([0.0028, 0.0])
+    others = noise(9, k=8) - noise(9, k=8).mean(axis=0) - 0.0005
+    alone = superior_p_value(two[:, 1], two[:, :1], chance(), REPS)
+    assert 0.002 <= alone < 0.05
+    assert best_of_all_p_values(np.hstack([two, others]), chance(), REPS)[0] > 2 * alone
+
+
 def test_the_same_seed_gives_the_same_answer():
     one, two = (best_of_all_p_values(noise(6), chance(3), REPS) for _ in range(2))
     assert list(one) == list(two)
