@@ -2,7 +2,7 @@
 
 FOLDER holds `BTCUSDT_PERP-1h.parquet`, its funding and their sisters. Hourly bars, known to the end
 of 2023, judged from 2024 on, whatever comes out. With `--model VERSION|DIR` an allocator that was
-trained on bars before 2024 is judged as well; `--train` trains one first.
+trained on bars before 2024 is judged as well; `--train` trains one first, a day of embargo before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from darwin.cli.benchmark_books import panel_of
 from darwin.report import benchmark_words as said
 
 SYMBOLS = tuple(f"{coin}USDT_PERP" for coin in ("AVAX", "BNB", "BTC", "DOGE", "ETH", "LINK", "SOL"))
-TEST_FROM, END = "2024-01-01", "2026-01-01"
+TRAIN_TO, TEST_FROM, END = "2023-12-31", "2024-01-01", "2026-01-01"
 LOOKBACK = 1_440
 
 
@@ -64,7 +64,7 @@ def _told(*words: str) -> dict[str, Any]:
 def _train(market: str, folder: Path) -> str:
     """Train an allocator on what came before the test; the folder of its model."""
     _told(
-        "allocation", "train", *_bars(market, TEST_FROM), "--every", "24", "--output-dir",
+        "allocation", "train", *_bars(market, TRAIN_TO), "--every", "24", "--output-dir",
         str(folder / "trained"), "--artifacts-dir", str(folder / "artifacts"), "--json",
     )  # fmt: skip
     return str(folder / "trained" / "model")
