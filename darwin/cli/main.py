@@ -11,6 +11,7 @@ from darwin.cli.lazy import LazyGroup
 from darwin.rl.cli.door import leave_through
 
 COMMANDS = {
+    "allocation": "darwin.cli.allocation:allocation",
     "benchmark": "darwin.cli.report:benchmark",
     "config": "darwin.cli.config:config",
     "data": "darwin.cli.data:data",
@@ -18,6 +19,7 @@ COMMANDS = {
     "kill": "darwin.cli.kill:kill",
     "ledger": "darwin.cli.ledger:ledger",
     "lifecycle": "darwin.cli.lifecycle:lifecycle",
+    "market": "darwin.cli.market:market",
     "release": "darwin.cli.release:release",
     "replay": "darwin.cli.verify:replay",
     "report": "darwin.cli.report:report",

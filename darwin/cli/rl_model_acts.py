@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from darwin.core.agents import AGENTS
+from darwin.core.rebalance import ALL_AGENTS
 from darwin.rl.cli.options import (
     Deployment,
     Finite,
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from darwin.rl.registry.versions import Version
 
-an_agent = click.argument("agent", type=click.Choice(AGENTS))
-perhaps_an_agent = click.argument("agent", required=False, type=click.Choice(AGENTS))
+an_agent = click.argument("agent", type=click.Choice(ALL_AGENTS))
+perhaps_an_agent = click.argument("agent", required=False, type=click.Choice(ALL_AGENTS))
 
 
 @click.command()
@@ -159,7 +159,7 @@ def _pin(
 
 def those(agent: str | None) -> tuple[str, ...]:
     """The agent that was named, else all."""
-    return (agent,) if agent else AGENTS
+    return (agent,) if agent else ALL_AGENTS
 
 
 def told(agent: str, one: Version) -> dict[str, Any]:

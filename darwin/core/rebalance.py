@@ -13,12 +13,15 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from darwin.core.agents import AGENTS
 from darwin.core.market import FloatArray
 from darwin.core.panel import Panel
 
 ALLOCATOR, MARKET = "allocator", "market"
 BOOK_AGENTS = (ALLOCATOR, MARKET)
 """Agents that decide about a book: target weights of many assets, the position in one."""
+ALL_AGENTS = (*AGENTS, *BOOK_AGENTS)
+"""All that may have models."""
 
 
 def rebalance_id(symbols: Sequence[str], bar_time: int) -> int:
@@ -33,11 +36,30 @@ class BookState(NamedTuple):
     weights: tuple[float, ...]  # of the assets, in order; what they leave of 1 is cash
     value: float  # over that at the start
     peak: float  # the highest value so far, over the same
+    entry: float = 1.0  # at the decision that last turned a holding, over the same
+
+    @classmethod
+    def start(cls, assets: int) -> BookState:
+        """A book of cash alone."""
+        return cls((0.0,) * assets, 1.0, 1.0)
+
+    def after(self, target: Sequence[float], weights: Sequence[float], value: float) -> BookState:
+        """The book at a later close, where it asked for `target` and came to `weights`, `value`.
+
+        A holding is turned where its target has another sign than the weight before.
+        """
+        turned = [_sign(new) != _sign(old) for new, old in zip(target, self.weights, strict=True)]
+        entry = self.value if any(turned) else self.entry
+        return BookState(tuple(weights), value, max(self.peak, value), entry)
 
     @property
     def drawdown(self) -> float:
         """Value over its peak, minus 1: zero or below."""
         return self.value / self.peak - 1.0
+
+
+def _sign(weight: float) -> int:
+    return (weight > 0.0) - (weight < 0.0)
 
 
 class BookPage(Protocol):

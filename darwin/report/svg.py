@@ -126,6 +126,30 @@ def errors_svg(points: Sequence[dict[str, Any]], *, ends: tuple[str, str], label
     return "".join([*parts, "</svg>"])
 
 
+def shares_svg(shares: np.ndarray[Any, np.dtype[np.float64]], label: str) -> str:
+    """Draw shares of one whole, (k, t), stacked from below; the last one is left blank."""
+    k, t = shares.shape
+    if t < 2:
+        return ""
+    across = LEFT + np.arange(t) / (t - 1) * (WIDTH - LEFT - RIGHT)
+    edges = np.vstack([np.zeros((1, t)), np.cumsum(shares, axis=0)])
+    down = HEIGHT - BOTTOM - edges * (HEIGHT - TOP - BOTTOM)
+    parts = [_open(WIDTH, HEIGHT, label)]
+    for at in range(k - 1):
+        there, back = _points(across, down[at + 1]), _points(across[::-1], down[at][::-1])
+        faint = 0.9 - 0.8 * at / max(k - 2, 1)
+        parts.append(
+            f'<path style="fill:var(--accent);fill-opacity:{faint:.2f}" d="M{there}L{back}Z"/>'
+        )
+    for share in (0.0, 0.5, 1.0):
+        y = HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+        parts.append(f'<path class="grid" d="M{LEFT:.0f} {y:.1f}H{WIDTH - RIGHT:.0f}"/>')
+        parts.append(
+            f'<text x="{LEFT - 8:.0f}" y="{y + 4:.1f}" text-anchor="end">{100 * share:.0f} %</text>'
+        )
+    return "".join([*parts, "</svg>"])
+
+
 class _Scale:
     """Values to pixels, downwards; linear or logarithmic."""
 

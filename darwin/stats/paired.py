@@ -13,12 +13,14 @@ DAYS_THAT_HANG_TOGETHER = 7
 """Days that are drawn together: a position lives on into the days after."""
 
 
-def daily_lead(ours: FloatArray, theirs: FloatArray, rng: np.random.Generator) -> Interval:
-    """Mean of our simple daily return less theirs, with its 95 % interval.
+def daily_lead(
+    ours: FloatArray, theirs: FloatArray, rng: np.random.Generator, level: float = 0.95
+) -> Interval:
+    """Mean of our simple daily return less theirs, with its interval.
 
     `ours` and `theirs`: equity at the end of each day, (n + 1,), the first of them the start. Weeks
     are drawn with replacement (`block_bootstrap`). NaN bounds below five weeks.
     """
     lead = simple_returns(ours[1:], ours[0]) - simple_returns(theirs[1:], theirs[0])
     weeks = np.arange(len(lead)) // DAYS_THAT_HANG_TOGETHER
-    return mean_by(lead, weeks, rng)
+    return mean_by(lead, weeks, rng, level=level)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from darwin.core.market import FloatArray
+from darwin.core.market import FloatArray, IntArray
 from darwin.stats.bootstrap import DRAWS
 from darwin.stats.intervals import Interval
 
@@ -61,6 +61,20 @@ def resampled_sums(
         for done in range(0, draws, at_once)
     ]
     return np.concatenate(pieces)
+
+
+def drawn_days(n: int, stretch: float, rng: np.random.Generator, draws: int = DRAWS) -> IntArray:
+    """Days drawn again as `resampled_sums` does, one by one in the order drawn; (draws, n).
+
+    For figures that hang on the order of days, as a drawdown does. Wants a day.
+    """
+    begins = rng.random((draws, n)) * stretch < 1.0
+    begins[:, 0] = True
+    at = np.flatnonzero(begins)
+    lasts = np.diff(at, append=draws * n)
+    shifted = np.repeat(rng.integers(0, n, len(at)) - at, lasts) + np.arange(draws * n)
+    days: IntArray = shifted.reshape(draws, n) % n
+    return days
 
 
 def _first_of_quiet(told: NDArray[np.bool_], quiet: int) -> int:

@@ -6,12 +6,12 @@ import json
 
 import click
 
-from darwin.core.agents import AGENTS
+from darwin.core.rebalance import ALL_AGENTS
 from darwin.rl.cli.options import Deployment, act_options, model_options, open_registry
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("agent", type=click.Choice(AGENTS))
+@click.argument("agent", type=click.Choice(ALL_AGENTS))
 @click.option("--version", required=True, metavar="VERSION", help="The one that is to serve again.")
 @act_options
 @model_options

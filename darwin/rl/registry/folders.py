@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from darwin.core.agents import AGENTS
+from darwin.core.rebalance import ALL_AGENTS
 from darwin.errors import ConfigError, ModelError, StorageError
 from darwin.rl.registry.files import ZIP, Files
 
@@ -40,8 +40,10 @@ class Home:
     @classmethod
     def of(cls, models_dir: Path, agent: str) -> Home:
         """Raises ConfigError for an unknown agent, StorageError where a link leads elsewhere."""
-        if agent not in AGENTS:
-            raise ConfigError(f"no agent called '{agent}'", mend=f"there are {', '.join(AGENTS)}")
+        if agent not in ALL_AGENTS:
+            raise ConfigError(
+                f"no agent called '{agent}'", mend=f"there are {', '.join(ALL_AGENTS)}"
+            )
         home = cls(models_dir / agent)
         for folder in (home.root, home.versions):
             if folder.is_symlink():

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from darwin.core.agents import AGENTS
+from darwin.core.rebalance import ALL_AGENTS
 from darwin.errors import DarwinError, IntegrityError, ModelError
 from darwin.rl.registry import files, folders
 from darwin.rl.registry.adoption import unknown
@@ -70,7 +70,7 @@ def _shelves(registry: Registry) -> list[Shelf] | Finding:
     """The shelf of every agent, or why there is none."""
     try:
         told = sound_events(registry.database)
-        return [fold(agent, told) for agent in AGENTS]
+        return [fold(agent, told) for agent in ALL_AGENTS]
     except IntegrityError as fault:
         mend = fault.mend or "put a backup of the database in its place"
         return Finding("", Weight.BROKEN, fault.what, str(registry.database.path), mend)

@@ -94,6 +94,15 @@ class Fields:
             found.append(self._numbers(self._list(values, inner, *lengths), inner, low, high))
         return tuple(found)
 
+    def one_text(self, key: str, pattern: re.Pattern[str]) -> str:
+        """A text that `pattern` matches as a whole."""
+        return self._text(self._tree[key], key, pattern)
+
+    def texts(self, key: str, pattern: re.Pattern[str], most: int) -> tuple[str, ...]:
+        """A list of 1 to `most` such texts."""
+        values = self._list(self._tree[key], key, 1, most)
+        return tuple(self._text(value, f"{key}[{i}]", pattern) for i, value in enumerate(values))
+
     def digest(self, key: str) -> str:
         """A SHA-256 as 64 lower-case hex digits."""
         value = self._tree[key]
@@ -138,6 +147,11 @@ class Fields:
     def _list(self, value: object, key: str, least: int, most: int) -> list[Any]:
         if not (isinstance(value, list) and least <= len(value) <= most):
             raise self.fault(key, "is no list of fitting length", f"write one of {least} to {most}")
+        return value
+
+    def _text(self, value: object, key: str, pattern: re.Pattern[str]) -> str:
+        if not (isinstance(value, str) and pattern.fullmatch(value)):
+            raise self.fault(key, f"is {quoted(value)}", f"write it as {pattern.pattern}")
         return value
 
     def _numbers(

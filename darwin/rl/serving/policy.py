@@ -24,10 +24,10 @@ _Product: TypeAlias = Callable[[FloatArray], FloatArray]
 _InPlace: TypeAlias = Callable[[FloatArray, FloatArray], object]
 
 
-class NumpyPolicy:
-    """A model ready to be asked. Implements `core.ports.Policy`; any number of threads may ask."""
+class Forward:
+    """The layers of a model; any number of threads may ask."""
 
-    __slots__ = ("_head", "_layers", "_mean", "_sd", "_shape", "spec")
+    __slots__ = ("_layers", "_mean", "_sd", "_shape", "spec")
 
     def __init__(self, spec: ModelSpec, weights: Weights) -> None:
         """Take what `read_spec` and `read_weights` have read."""
@@ -40,7 +40,6 @@ class NumpyPolicy:
                 spec.layers, weights.matrices, weights.biases, strict=True
             )
         ]
-        self._head = head(spec.head, spec.outputs, PAGES[spec.agent].baseline, spec.threshold)
 
     def strangeness(self, observation: NDArray[np.float32]) -> float:
         """The largest |x − mean| / sd over the columns of a row; NaN where it is not finite."""
@@ -59,11 +58,6 @@ class NumpyPolicy:
                 activation(x, x)
         return x
 
-    def advise(self, observation: NDArray[np.float32]) -> Advice:
-        """What the agent would do, seeing `observation`. Raises ModelError for another shape."""
-        advice: Advice = self._head(self.outputs(observation).tolist())
-        return advice
-
     def _standardised(self, observation: NDArray[np.float32]) -> FloatArray:
         if observation.shape != self._shape:
             raise ModelError(
@@ -75,6 +69,26 @@ class NumpyPolicy:
         x -= self._mean
         x /= self._sd
         return x
+
+
+class NumpyPolicy(Forward):
+    """A model ready to be asked. Implements `core.ports.Policy`."""
+
+    __slots__ = ("_head",)
+
+    def __init__(self, spec: ModelSpec, weights: Weights) -> None:
+        """Take what was read. Raises ModelError for the model of an agent of books."""
+        super().__init__(spec, weights)
+        if spec.agent not in PAGES:
+            raise ModelError(
+                f"a model of {spec.agent} judges no candidates", mend="serve it on its book"
+            )
+        self._head = head(spec.head, spec.outputs, PAGES[spec.agent].baseline, spec.threshold)
+
+    def advise(self, observation: NDArray[np.float32]) -> Advice:
+        """What the agent would do, seeing `observation`. Raises ModelError for another shape."""
+        advice: Advice = self._head(self.outputs(observation).tolist())
+        return advice
 
 
 def policy_of(spec: bytes, weights: bytes) -> NumpyPolicy:

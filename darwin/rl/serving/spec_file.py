@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from darwin.allocation.allocator import MOST_ASSETS
+from darwin.allocation.market import MARKET_PAGE
+from darwin.core.market import SYMBOL
+from darwin.core.rebalance import ALL_AGENTS, ALLOCATOR
 from darwin.errors import ModelError
 from darwin.rl.agents.pages import PAGES
 from darwin.rl.serving.fields import Fields, instant
@@ -18,7 +23,10 @@ FILE = "spec.json"
 FORMAT = 1
 LARGEST_FILE = 1 << 20
 MOST_LAYERS = 8
-WIDEST = 1024
+WIDEST = 2048
+MOST_EVERY = 100_000
+"""Bars from one decision of a book to the next."""
+_TIMEFRAME = re.compile(r"[1-9][0-9]{0,3}[mhdw]")
 MOST_METRICS = 256
 SMALLEST_SD, LARGEST_SCALE = 1e-9, 1e9
 """Bounds of the normaliser; with those of the weights no sum of a forward pass can overflow."""
@@ -28,8 +36,10 @@ SUM_OF_SHARES = 1e-6
 
 CATEGORICAL, ARGMAX_Q = "categorical", "argmax_q"
 CLIPPED_GAUSSIAN, TANH_GAUSSIAN = "clipped_gaussian", "tanh_gaussian"
+SOFTMAX, TANH_SOFTMAX = "softmax", "tanh_softmax"
 HEADS_OF_CODES = (CATEGORICAL, ARGMAX_Q)
 HEADS_OF_FRACTIONS = (CLIPPED_GAUSSIAN, TANH_GAUSSIAN)
+HEADS_OF_WEIGHTS = (SOFTMAX, TANH_SOFTMAX)
 TANH, RELU, LINEAR = "tanh", "relu", "linear"
 ACTIVATIONS = (TANH, RELU, LINEAR)
 
@@ -50,6 +60,14 @@ class HeldOut(NamedTuple):
     baseline: float
 
 
+class BookTerms(NamedTuple):
+    """What an agent of a book was trained on, and must be served on."""
+
+    symbols: tuple[str, ...]
+    timeframe: str
+    every: int  # bars from one decision to the next
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """All that spec.json says."""
@@ -67,6 +85,7 @@ class ModelSpec:
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     held_out: HeldOut | None = None
     reference: Reference | None = None  # how the rows of training were distributed
+    book: BookTerms | None = None  # of agents of a book, and of no others
 
     @property
     def width(self) -> int:
@@ -106,6 +125,8 @@ def write_spec(spec: ModelSpec) -> bytes:
         "held_out": None if spec.held_out is None else spec.held_out._asdict(),
         "reference": None if spec.reference is None else spec.reference._asdict(),
     }
+    if spec.book is not None:
+        tree["book"] = spec.book._asdict()
     raw = json.dumps(tree, sort_keys=True, indent=1).encode() + b"\n"
     read_spec(raw)
     return raw
@@ -115,12 +136,12 @@ def read_spec(raw: bytes) -> ModelSpec:
     """Read spec.json. Raises ModelError naming the key at fault, and how to mend it."""
     if len(raw) > LARGEST_FILE:
         raise refusal(FILE, f"is larger than {LARGEST_FILE >> 20} MiB", "is it the right file?")
-    tree = Fields(read_object(raw, FILE), _KEYS, FILE, may_lack=("reference",))
+    tree = Fields(read_object(raw, FILE), _KEYS, FILE, may_lack=("reference", "book"))
     tree.whole("format", FORMAT, FORMAT)
     normaliser = tree.table("normaliser", ("mean", "sd"))
     spec = ModelSpec(
-        agent=tree.one_of("agent", tuple(PAGES)),
-        head=tree.one_of("head", HEADS_OF_CODES + HEADS_OF_FRACTIONS),
+        agent=tree.one_of("agent", ALL_AGENTS),
+        head=tree.one_of("head", HEADS_OF_CODES + HEADS_OF_FRACTIONS + HEADS_OF_WEIGHTS),
         layers=tuple(
             Layer(
                 layer.whole("in", 1, WIDEST),
@@ -141,6 +162,7 @@ def read_spec(raw: bytes) -> ModelSpec:
         reference=tree.optional(
             "reference", lambda key: _reference(tree.table(key, Reference._fields))
         ),
+        book=tree.optional("book", lambda key: _book(tree.table(key, BookTerms._fields))),
     )
     _refuse_contradictions(spec)
     return spec
@@ -157,16 +179,25 @@ def _reference(table: Fields) -> Reference:
     )
 
 
+def _book(table: Fields) -> BookTerms:
+    symbols = table.texts("symbols", SYMBOL, MOST_ASSETS)
+    if len(set(symbols)) < len(symbols):
+        raise _fault("book.symbols", "names one twice", "write each once")
+    return BookTerms(
+        symbols, table.one_text("timeframe", _TIMEFRAME), table.whole("every", 1, MOST_EVERY)
+    )
+
+
 _KEYS = (
     "format", "agent", "head", "layers", "threshold", "observation_schema", "normaliser",
     "training_end", "data_digest", "config_digest", "metrics", "held_out", "reference",
+    "book",
 )  # fmt: skip
 
 
 def _refuse_contradictions(spec: ModelSpec) -> None:
     """Raise ModelError where the parts of a spec do not fit each other, or not its agent."""
-    page = PAGES[spec.agent]
-    heads = HEADS_OF_FRACTIONS if page.is_continuous else HEADS_OF_CODES
+    heads, outputs = _heads_and_outputs(spec)
     if spec.head not in heads:
         raise _fault("head", f"is {spec.head} for {spec.agent}", f"use {' or '.join(heads)}")
     if len(spec.sd) != len(spec.mean):
@@ -176,17 +207,32 @@ def _refuse_contradictions(spec: ModelSpec) -> None:
         if layer.inputs != width:
             raise _fault(f"layers[{i}].in", f"is {layer.inputs} where {width} come", "chain them")
         width = layer.outputs
-    if width != page.outputs:
-        raise _fault("layers", f"end in {width}", f"{spec.agent} has {page.outputs} outputs")
+    if width != outputs:
+        raise _fault("layers", f"end in {width}", f"{spec.agent} has {outputs} outputs")
     _refuse_threshold(spec)
     if spec.reference is not None:
         _refuse_reference(spec.reference, spec.width)
 
 
+def _heads_and_outputs(spec: ModelSpec) -> tuple[tuple[str, ...], int]:
+    """What the agent of a spec may end in."""
+    if (spec.book is None) != (spec.agent in PAGES):
+        what, mend = ("is missing", "write it") if spec.book is None else ("is no", "leave it out")
+        raise _fault("book", f"{what} part of a model of {spec.agent}", mend)
+    if spec.book is None:
+        page = PAGES[spec.agent]
+        return HEADS_OF_FRACTIONS if page.is_continuous else HEADS_OF_CODES, page.outputs
+    if spec.agent == ALLOCATOR:
+        return HEADS_OF_WEIGHTS, len(spec.book.symbols) + 1
+    if len(spec.book.symbols) != 1:
+        raise _fault("book.symbols", f"are {len(spec.book.symbols)}", "a market agent has one")
+    return HEADS_OF_CODES, MARKET_PAGE.outputs
+
+
 def _refuse_threshold(spec: ModelSpec) -> None:
     if spec.threshold is None:
         return
-    if spec.head in HEADS_OF_FRACTIONS:
+    if spec.head in HEADS_OF_FRACTIONS + HEADS_OF_WEIGHTS:
         raise _fault("threshold", "means nothing for fractions", "write null")
     if spec.head == CATEGORICAL and not (0.0 < spec.threshold < 1.0):
         raise _fault("threshold", "is no probability", "write a number between 0 and 1, or null")

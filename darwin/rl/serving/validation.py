@@ -7,14 +7,16 @@ from datetime import datetime
 
 import numpy as np
 
+from darwin.core.rebalance import BOOK_AGENTS
 from darwin.errors import ModelError
 from darwin.rl.agents.pages import PAGES
 from darwin.rl.agents.spec import AgentSpec
 from darwin.rl.serving import spec_file, weights_file
+from darwin.rl.serving.book_policy import BookNumpyPolicy
 from darwin.rl.serving.card import ModelCard
 from darwin.rl.serving.fields import instant
-from darwin.rl.serving.policy import NumpyPolicy, refuse_other_page
-from darwin.rl.serving.spec_file import HeldOut, read_spec
+from darwin.rl.serving.policy import Forward, NumpyPolicy, refuse_other_page
+from darwin.rl.serving.spec_file import HeldOut, ModelSpec, read_spec
 from darwin.rl.serving.weights_file import Weights, read_weights
 
 PARITY = 1e-6
@@ -39,13 +41,28 @@ def validate(page: AgentSpec, spec: bytes, weights: bytes) -> ModelCard:
     _refuse_other_outputs(policy, tensors)
     distinct = _distinct_actions(page, policy, tensors)
     _refuse_a_loser(read.held_out)
-    return ModelCard(
-        spec=read,
-        parameters=sum(x.size for x in (*tensors.matrices, *tensors.biases)),
-        probes=len(tensors.observations),
-        distinct_actions=distinct,
-        observe_only=read.held_out is None,
-    )
+    return _card(read, tensors, distinct)
+
+
+def validate_book(agent: str, spec: bytes, weights: bytes) -> ModelCard:
+    """The same checks of a model of an agent that decides about a book. Raises ModelError."""
+    read = read_spec(spec)
+    tensors = read_weights(weights, read)
+    if read.agent != agent:
+        raise ModelError(
+            f"a model of {read.agent} where one of {agent} is wanted",
+            mend=f"deploy it as {read.agent}",
+        )
+    policy = BookNumpyPolicy(read, tensors)
+    _refuse_other_outputs(policy, tensors)
+    actions = [policy.advise(observation).action for observation in tensors.observations]
+    for row, action in enumerate(actions):
+        if not policy.page.is_legal(action):
+            raise _illegal(row, action, agent)
+    rounded = {tuple(round(one, DECIMALS_THAT_TELL) for one in action) for action in actions}
+    _refuse_one_action(len(rounded), str(actions[0]), len(actions))
+    _refuse_a_loser(read.held_out)
+    return _card(read, tensors, len(rounded))
 
 
 def validate_files(agent: str, files: Mapping[str, bytes]) -> ModelCard:
@@ -53,7 +70,10 @@ def validate_files(agent: str, files: Mapping[str, bytes]) -> ModelCard:
     for name in (spec_file.FILE, weights_file.FILE):
         if name not in files:
             raise ModelError(f"the model has no {name}", mend="export it again")
-    return validate(PAGES[agent], files[spec_file.FILE], files[weights_file.FILE])
+    spec, weights = files[spec_file.FILE], files[weights_file.FILE]
+    if agent in BOOK_AGENTS:
+        return validate_book(agent, spec, weights)
+    return validate(PAGES[agent], spec, weights)
 
 
 def refuse_the_future(card: ModelCard, now: datetime) -> None:
@@ -80,7 +100,7 @@ def may_do_more_than_watch(agent: str, files: Mapping[str, bytes]) -> bool:
     return not card.observe_only and card.spec.training_end is not None
 
 
-def _refuse_other_outputs(policy: NumpyPolicy, tensors: Weights) -> None:
+def _refuse_other_outputs(policy: Forward, tensors: Weights) -> None:
     for row, (observation, told) in enumerate(
         zip(tensors.observations, tensors.outputs.astype(np.float64), strict=True)
     ):
@@ -98,19 +118,37 @@ def _distinct_actions(page: AgentSpec, policy: NumpyPolicy, tensors: Weights) ->
     actions = [policy.advise(observation).action for observation in tensors.observations]
     for row, action in enumerate(actions):
         if not page.is_legal(action):
-            raise ModelError(
-                f"the model advises {action!r}, which {page.name} may not do",
-                where=f"probe row {row}",
-                mend="train it again",
-            )
+            raise _illegal(row, action, page.name)
     distinct = len({round(action, DECIMALS_THAT_TELL) for action in actions})
+    _refuse_one_action(distinct, f"{actions[0]:g}", len(actions))
+    return distinct
+
+
+def _illegal(row: int, action: object, agent: str) -> ModelError:
+    return ModelError(
+        f"the model advises {action!r}, which {agent} may not do",
+        where=f"probe row {row}",
+        mend="train it again",
+    )
+
+
+def _refuse_one_action(distinct: int, action: str, rows: int) -> None:
     if distinct < FEWEST_ACTIONS:
         raise ModelError(
-            f"the model advises {actions[0]:g} whatever it sees",
-            where=f"all {len(actions)} probe rows",
+            f"the model advises {action} whatever it sees",
+            where=f"all {rows} probe rows",
             mend="train it longer, or take rows on which it differs as probes",
         )
-    return distinct
+
+
+def _card(read: ModelSpec, tensors: Weights, distinct: int) -> ModelCard:
+    return ModelCard(
+        spec=read,
+        parameters=sum(x.size for x in (*tensors.matrices, *tensors.biases)),
+        probes=len(tensors.observations),
+        distinct_actions=distinct,
+        observe_only=read.held_out is None,
+    )
 
 
 def _refuse_a_loser(held_out: HeldOut | None) -> None:

@@ -15,8 +15,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from darwin.errors import IntegrityError
-from darwin.rl.agents.spec import AgentSpec
-from darwin.rl.training.network import Network, flat, head_of
+from darwin.rl.training.network import Headed, Network, flat, head_of
 from darwin.rl.training.worlds import World
 
 FILE = "checkpoint.pt"
@@ -87,7 +86,7 @@ def restore(model: BaseAlgorithm, world: World, kept: dict[str, Any]) -> dict[st
     return told
 
 
-def network(kept: dict[str, Any], name: str, page: AgentSpec, algo: str) -> Network | None:
+def network(kept: dict[str, Any], name: str, page: Headed, algo: str) -> Network | None:
     """One of the networks that were kept."""
     arrays = [one.numpy() for one in kept[name]]
     if not arrays:

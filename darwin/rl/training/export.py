@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,7 +12,7 @@ from darwin.core.market import FloatArray
 from darwin.errors import ModelError
 from darwin.rl.agents.spec import AgentSpec
 from darwin.rl.serving import spec_file, weights_file
-from darwin.rl.serving.policy import policy_of
+from darwin.rl.serving.policy import Forward, policy_of
 from darwin.rl.serving.spec_file import HeldOut, Layer, ModelSpec
 from darwin.rl.training.network import Network
 from darwin.rl.training.rows import Normaliser, Rows
@@ -64,26 +64,50 @@ def files_of(
     `probes` are rows on which the registry will try the model before it serves; `trained_on`,
     (n, k), is what later observations will be compared with.
     """
-    widths = [len(page.names), *(len(bias) for _, bias in network.layers)]
     spec = ModelSpec(
         agent=page.name,
         head=network.head,
-        layers=tuple(
-            Layer(widths[at], widths[at + 1], activation)
-            for at, activation in enumerate(network.activations())
-        ),
+        layers=layers_of(network, len(page.names)),
         threshold=threshold,
         observation_schema=page.schema,
         mean=tuple(normaliser.mean.tolist()),
         sd=tuple(normaliser.sd.tolist()),
-        training_end=f"{datetime.fromtimestamp(training_end_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}",
+        training_end=instant_of(training_end_ms),
         data_digest=data_digest,
         config_digest=config_digest,
         metrics=metrics,
         held_out=held_out,
         reference=reference_of(trained_on.astype(np.float64)),
     )
-    shown = probes.observations[:: max(1, len(probes) // PROBES)][:PROBES]
+    return exported(spec, network, normaliser, probes.observations, policy_of)
+
+
+def layers_of(network: Network, width: int) -> tuple[Layer, ...]:
+    """The layers of a network that takes `width` columns, as a spec has them."""
+    widths = [width, *(len(bias) for _, bias in network.layers)]
+    return tuple(
+        Layer(widths[at], widths[at + 1], activation)
+        for at, activation in enumerate(network.activations())
+    )
+
+
+def instant_of(ms: int) -> str:
+    """An instant as a spec has it."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def exported(
+    spec: ModelSpec,
+    network: Network,
+    normaliser: Normaliser,
+    probes: NDArray[np.float32],
+    read: Callable[[bytes, bytes], Forward],
+) -> dict[str, bytes]:
+    """The files of a model; `read` is how they will be read to serve.
+
+    Raises ModelError where, read so, they give other outputs than the network on `probes` (n, k).
+    """
+    shown = probes[:: max(1, len(probes) // PROBES)][:PROBES]
     layers = [
         (matrix.astype(np.float64), bias.astype(np.float64)) for matrix, bias in network.layers
     ]
@@ -92,7 +116,7 @@ def files_of(
         spec_file.FILE: spec_file.write_spec(spec),
         weights_file.FILE: weights_file.write_weights(layers, shown.astype(np.float64), outputs),
     }
-    _require_parity(files, network, normaliser, probes.observations[:PARITY_ROWS])
+    _require_parity(files, network, normaliser, probes[:PARITY_ROWS], read)
     return files
 
 
@@ -101,8 +125,9 @@ def _require_parity(
     network: Network,
     normaliser: Normaliser,
     rows: NDArray[np.float32],
+    read: Callable[[bytes, bytes], Forward],
 ) -> None:
-    policy = policy_of(files[spec_file.FILE], files[weights_file.FILE])
+    policy = read(files[spec_file.FILE], files[weights_file.FILE])
     served = np.array([policy.outputs(row) for row in rows])
     given = network.outputs(_exact(normaliser, rows))
     away = float(np.max(np.abs(served - given) / np.maximum(1.0, np.abs(given)), initial=0.0))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darwin.core.market import FloatArray, IntArray
+from darwin.core.rebalance import ALLOCATOR
 from darwin.rl.agents.spec import AgentSpec
 from darwin.rl.serving.heads import DECIMALS, head
 from darwin.rl.serving.spec_file import (
@@ -18,13 +19,30 @@ from darwin.rl.serving.spec_file import (
     CLIPPED_GAUSSIAN,
     LINEAR,
     RELU,
+    SOFTMAX,
     TANH,
     TANH_GAUSSIAN,
+    TANH_SOFTMAX,
 )
 from darwin.rl.training.recipes import A2C, DQN, PPO, SAC
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
+
+
+class Headed(Protocol):
+    """What of a page says how its networks decide."""
+
+    @property
+    def name(self) -> str:
+        """The agent."""
+        ...
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether its actions are fractions or weights instead of codes."""
+        ...
+
 
 _ACTIVATIONS = {PPO: TANH, A2C: TANH, DQN: RELU, SAC: RELU}
 
@@ -52,14 +70,16 @@ class Network:
         return (*(self.activation for _ in self.layers[1:]), LINEAR)
 
 
-def head_of(page: AgentSpec, algo: str) -> str:
+def head_of(page: Headed, algo: str) -> str:
     """How a network of that algorithm decides."""
+    if page.name == ALLOCATOR:
+        return TANH_SOFTMAX if algo == SAC else SOFTMAX
     if not page.is_continuous:
         return ARGMAX_Q if algo == DQN else CATEGORICAL
     return TANH_GAUSSIAN if algo == SAC else CLIPPED_GAUSSIAN
 
 
-def network_of(model: BaseAlgorithm, page: AgentSpec, algo: str) -> Network:
+def network_of(model: BaseAlgorithm, page: Headed, algo: str) -> Network:
     """The acting part of a model of stable-baselines3, copied."""
     import torch  # noqa: PLC0415  the file is read by what needs no torch
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,17 +13,17 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, configure
 
 from darwin.core.market import FloatArray
-from darwin.rl.training import checkpoint, recipes
+from darwin.rl.training import recipes
 from darwin.rl.training.gains import departs, learned_gain
-from darwin.rl.training.network import Network, averaged, become, network_of, scores
+from darwin.rl.training.network import Network, become, scores
 from darwin.rl.training.recipes import Recipe
 from darwin.rl.training.rows import Normaliser, Rows
 from darwin.rl.training.supervised import leave_at_rate
 from darwin.rl.training.vec_env import ReplayVecEnv
+from darwin.rl.training.watch import Watch, Watched
 from darwin.rl.training.worlds import AccountWorld, BudgetWorld, TableWorld, World
 
 
@@ -170,128 +169,54 @@ def logger_of(job: Job) -> Logger:
     return configure(str(job.tensorboard), ["tensorboard"])
 
 
-class _Watch(BaseCallback):
-    """Averages weights, evaluates, keeps checkpoints."""
+class _Watch(Watch[Evaluation]):
+    """Looks at the learned gain on validation."""
 
     def __init__(self, job: Job, world: World, tell: Tell) -> None:
-        super().__init__()
-        self.history: list[Evaluation] = []
-        self.best: tuple[Network, Evaluation] | None = None
-        self._job, self._world, self._tell = job, world, tell
+        recipe = job.recipe
+        super().__init__(
+            Watched(
+                job.train.page, recipe.algo, recipe.averaging, job.eval_freq, job.patience,
+                job.folder,
+            ),
+            world, tell,
+        )  # fmt: skip
+        self._job = job
         self._seen = job.normaliser(job.validation.observations)
-        self._mean: Network | None = None
-        self._due, self._rewards, self._count = job.eval_freq, 0.0, 0
+        self._departures = 0.0  # of the last look
 
-    @property
-    def _resumes(self) -> bool:
-        return self._job.folder is not None and self._job.recipe.algo in (recipes.PPO, recipes.A2C)
-
-    def take_up(self, model: BaseAlgorithm) -> int:
-        """Go on from the checkpoint of this very job, if there is one; gives the steps done."""
-        folder = self._job.folder
-        if folder is None or not self._resumes:
-            return 0
-        kept = checkpoint.read(folder)
-        if kept is None:
-            return 0
-        told = checkpoint.restore(model, self._world, kept)
-        self._due, self._rewards, self._count = told["due"], told["rewards"], told["count"]
-        self.history = [Evaluation(*one) for one in told["history"]]
-        self._mean = checkpoint.network(kept, "mean", self._job.train.page, self._job.recipe.algo)
-        best = checkpoint.network(kept, "best", self._job.train.page, self._job.recipe.algo)
-        if best is not None:
-            self.best = best, Evaluation(*told["best"])
-        return model.num_timesteps
-
-    def begin_with(self, network: Network) -> None:
-        """Look at validation before anything is learned: only what does better is kept."""
-        self._mean = network
-        found, _ = self._look(network)
-        self.history.append(found)
-        self.best = network, found
-
-    def _on_step(self) -> bool:
-        rewards = self.locals.get("rewards")
-        if rewards is not None:
-            self._rewards += float(np.sum(rewards))
-            self._count += len(rewards)
-        return not self._is_hopeless()
-
-    def _is_hopeless(self) -> bool:
-        patience = self._job.patience
-        if patience is None or self.best is None:
-            return False
-        since = sum(one.steps > self.best[1].steps for one in self.history)
-        return since >= patience
-
-    def _on_rollout_start(self) -> None:
-        if self.num_timesteps == 0 or self._just_taken_up():
-            return
-        latest = network_of(self.model, self._job.train.page, self._job.recipe.algo)
-        self._mean = averaged(self._mean, latest, self._job.recipe.averaging)
-        self._tell(self.num_timesteps, None)
-        if self.num_timesteps >= self._due:
-            self._due += self._job.eval_freq
-            self.evaluate()
-
-    def _just_taken_up(self) -> bool:
-        """The checkpoint was written after this update was seen."""
-        return bool(self.history) and self.history[-1].steps == self.num_timesteps
-
-    def evaluate(self, *, last: bool = False) -> None:
-        """Look at validation; keep the network if it is the best so far."""
-        page, algo = self._job.train.page, self._job.recipe.algo
-        if last:
-            if self._just_taken_up():
-                return
-            latest = network_of(self.model, page, algo)
-            self._mean = averaged(self._mean, latest, self._job.recipe.averaging)
-        assert self._mean is not None
-        found, actions = self._look(self._mean)
-        self._rewards, self._count = 0.0, 0
-        self.history.append(found)
-        if self.best is None or found.learned_gain > self.best[1].learned_gain:
-            self.best = self._mean, found
-        self._write_down(found, float(departs(self._job.validation, actions).mean()))
-        self._keep()
-        self._tell(self.num_timesteps, found)
-
-    def _look(self, network: Network) -> tuple[Evaluation, FloatArray]:
-        """How a network does on validation at the rate that is aimed at, and what it does."""
+    def look(self, network: Network) -> Evaluation:
+        """How a network does on validation at the rate that is aimed at."""
         rows, rate = self._job.validation, self._job.recipe.departure_rate or 0.0
         page = rows.page
         score = scores(page, network, self._seen)
         actions = at_rate(rows, network, self._seen, score, rate)
+        self._departures = float(departs(rows, actions).mean())
         own = score if page.is_continuous else (score >= 0.5).astype(float)
-        found = Evaluation(
+        return Evaluation(
             self.num_timesteps,
             learned_gain(rows, actions),
-            self._rewards / max(self._count, 1),
+            self.mean_reward,
             float((1.0 - own).mean() if page.is_continuous else own.mean()),
         )
-        return found, actions
 
-    def _write_down(self, found: Evaluation, departures: float) -> None:
-        record = self.model.logger.record
-        record("eval/learned_gain_r", found.learned_gain)
-        record("eval/departure_rate", departures)
-        record("eval/own_departure_rate", found.departures)
-        record("rollout/mean_reward_r", found.mean_reward)
-        for name, gain in self._job.baselines.items():
-            record(f"eval/{name}", gain)
-        self.model.logger.dump(self.num_timesteps)
+    def worth(self, found: Evaluation) -> float:
+        """The learned gain."""
+        return found.learned_gain
 
-    def _keep(self) -> None:
-        folder = self._job.folder
-        if folder is None or not self._resumes or self.best is None:
-            return
-        told = {
-            "due": self._due, "rewards": self._rewards, "count": self._count,
-            "history": self.history, "best": self.best[1],
-        }  # fmt: skip
-        checkpoint.write(
-            folder, self.model, self._world, json.dumps(told), self._mean, self.best[0]
-        )
+    def figures(self, found: Evaluation) -> dict[str, float]:
+        """What TensorBoard shows of a look."""
+        shown = {
+            "eval/learned_gain_r": found.learned_gain,
+            "eval/departure_rate": self._departures,
+            "eval/own_departure_rate": found.departures,
+            "rollout/mean_reward_r": found.mean_reward,
+        }
+        return shown | {f"eval/{name}": gain for name, gain in self._job.baselines.items()}
+
+    def read(self, told: list[Any]) -> Evaluation:
+        """A look as a checkpoint keeps it."""
+        return Evaluation(*told)
 
 
 def at_rate(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -30,19 +32,30 @@ def in_own_unit(page: AgentSpec, actions: np.ndarray[Any, Any]) -> np.ndarray[An
     return (np.clip(flat, -1.0, 1.0) + 1.0) / 2.0 if page.is_continuous else flat
 
 
-class ReplayVecEnv(VecEnv):
-    """Recorded candidates, any number of environments in one call of numpy.
+class WorldVecEnv(VecEnv):
+    """A world, any number of environments in one call of numpy.
 
     Episodes that a stretch cuts off are truncated, not terminated: what would have come next
     stands in `terminal_observation`, as stable-baselines3 wants it.
     """
 
-    def __init__(self, page: AgentSpec, world: World, *, truncates: bool) -> None:
-        """Wrap `world`; `truncates`: its episodes end by their length alone."""
-        self._page, self._world, self._truncates = page, world, truncates
+    def __init__(
+        self,
+        world: World,
+        spaces: tuple[gym.spaces.Box, gym.Space[Any]],
+        unit: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]],
+        *,
+        truncates: bool,
+    ) -> None:
+        """Wrap `world`; `truncates`: its episodes end by their length, but for ruin.
+
+        `spaces` are what is seen and what may be done; `unit` turns what was done into what the
+        world takes.
+        """
+        self._world, self._truncates, self._unit = world, truncates, unit
         self._actions = np.zeros(world.size)
         self._quiet: list[dict[str, Any]] = [{} for _ in range(world.size)]
-        super().__init__(world.size, *spaces_of(page))
+        super().__init__(world.size, *spaces)
 
     @property
     def world(self) -> World:
@@ -58,17 +71,17 @@ class ReplayVecEnv(VecEnv):
 
     def step_async(self, actions: np.ndarray[Any, Any]) -> None:
         """Take the actions of the next step."""
-        self._actions = in_own_unit(self._page, actions)
+        self._actions = self._unit(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Do them."""
         moved = self._world.step(self._actions)
         infos = self._quiet
         if self._truncates and moved.ended.any():
-            infos = [
-                {"terminal_observation": moved.last[i], "TimeLimit.truncated": True} if over else {}
-                for i, over in enumerate(moved.ended.tolist())
-            ]
+            infos = [dict(one) for one in self._quiet]
+            for i in np.flatnonzero(moved.ended).tolist():
+                cut = moved.ruined is None or not moved.ruined[i]
+                infos[i] = {"terminal_observation": moved.last[i], "TimeLimit.truncated": cut}
         return moved.observations, moved.rewards.astype(np.float32), moved.ended, infos
 
     def close(self) -> None:
@@ -93,3 +106,11 @@ class ReplayVecEnv(VecEnv):
     ) -> list[bool]:
         """None is."""
         return [False] * len(list(self._get_indices(indices)))
+
+
+class ReplayVecEnv(WorldVecEnv):
+    """Recorded candidates as `page` sees them."""
+
+    def __init__(self, page: AgentSpec, world: World, *, truncates: bool) -> None:
+        """Wrap `world`; `truncates`: its episodes end by their length alone."""
+        super().__init__(world, spaces_of(page), partial(in_own_unit, page), truncates=truncates)

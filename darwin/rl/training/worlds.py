@@ -28,6 +28,7 @@ class Moved(NamedTuple):
     rewards: FloatArray  # R
     ended: BoolArray
     last: Observations  # what would have come next in an episode that ended
+    ruined: BoolArray | None = None  # those that ended for good instead of being cut off
 
 
 class World(Protocol):
@@ -61,8 +62,8 @@ class World(Protocol):
         ...
 
 
-class _Chance:
-    """A generator that a seed begins anew, and a state that can be kept."""
+class Chance:
+    """What worlds share: a generator that a seed begins anew, and a state that can be kept."""
 
     _STATE: tuple[str, ...] = ()
 
@@ -87,7 +88,7 @@ class _Chance:
             self._rng = np.random.default_rng(seed)
 
 
-class TableWorld(_Chance):
+class TableWorld(Chance):
     """One decision, one reward: an episode is one candidate, taken in an order by chance.
 
     Each pass over the rows shows every candidate once.
@@ -129,7 +130,7 @@ class TableWorld(_Chance):
         return drawn
 
 
-class BudgetWorld(_Chance):
+class BudgetWorld(Chance):
     """The gate with so many calls for each stretch of candidates; further passes are skips.
 
     An episode is a stretch of candidates in the order of time.
@@ -181,7 +182,7 @@ class BudgetWorld(_Chance):
             self._left[which], self._step[which] = self._calls, 0
 
 
-class AccountWorld(_Chance):
+class AccountWorld(Chance):
     """Sizing on a running account: an episode is a stretch of orders in the order of time.
 
     A position earns what its bracket is known to come to, when it is known; until then its worth is
