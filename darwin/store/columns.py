@@ -18,7 +18,7 @@ from darwin.core.book_facts import BookFacts
 from darwin.core.candidate import SIDE_NAME, id_text
 from darwin.core.columns import column
 from darwin.core.decision import Reason
-from darwin.core.facts import ORDERED, TABLES, Facts, Input
+from darwin.core.facts import ORDERED, Facts, Input
 from darwin.core.market import BoolArray, FloatArray, IntArray
 from darwin.core.trade import Exit, Status
 from darwin.errors import IntegrityError
@@ -39,12 +39,12 @@ class Names(NamedTuple):
 
 
 def columns_of(
-    facts: Facts | BookFacts, names: Names, tables: Iterable[str] = TABLES
+    facts: Facts | BookFacts, names: Names, tables: Iterable[str] | None = None
 ) -> dict[str, Columns]:
-    """The columns of chained tables, by name, of those that such facts may have."""
+    """The columns of chained tables, by name; of all that such facts may have, unless told."""
     if isinstance(facts, BookFacts):
-        return {table: _BOOK_COLUMNS[table](facts) for table in tables}
-    return {table: _COLUMNS[table](facts, names) for table in tables}
+        return {table: _BOOK_COLUMNS[table](facts) for table in tables or _BOOK_COLUMNS}
+    return {table: _COLUMNS[table](facts, names) for table in tables or _COLUMNS}
 
 
 def _input_columns(facts: Facts, names: Names) -> Columns:
