@@ -129,3 +129,25 @@ def test_each_command_helps_with_an_example(word: str) -> None:
     for command in ("train", "evaluate"):
         shown = CliRunner().invoke(darwin, (word, command, "--help"))
         assert shown.exit_code == 0 and f"darwin {word} {command} --" in shown.output
+
+
+@pytest.mark.slow
+def test_what_learned_is_handed_over_listed_and_rolled_back(tmp_path: Path) -> None:
+    words = ("market", "train", "--bars", "7000", "--edge", "3", "--world-seed", "3",
+             "--episodes", "60", "--length", "100", "--by", "Ada", "--json")  # fmt: skip
+    first = told(ran(*words))
+    assert first["learned"] is True
+    second = told(ran(*words, "--output-dir", "other", "--seed", "1"))
+    names = [first["version"], second["version"]]
+    listed = told(ran("rl", "models", "list", "market", "--json"))
+    assert [(one["version"], one["place"]) for one in listed] == [
+        (names[0], "archived"), (names[1], "serving"),
+    ]  # fmt: skip
+    ran("rl", "models", "rollback", "market", "--version", names[0], "--by", "Ada")
+    again = told(ran("rl", "models", "list", "market", "--json"))
+    assert [one["place"] for one in again] == ["serving", "archived"]
+    current = "artifacts/rl_models/market/current"
+    found = ran("market", "evaluate", "--model", current, "--bars", "7000", "--edge", "3",
+                "--world-seed", "3", "--json")  # fmt: skip
+    assert found.return_value == 0
+    assert told(found)["daily_lead"]["value"] == pytest.approx(first["daily_lead"]["value"])
