@@ -18,9 +18,10 @@ from darwin.rl.serving import spec_file, weights_file
 from darwin.rl.serving.book_policy import book_policy_of
 from darwin.rl.serving.validation import validate_files
 from darwin.rl.training.book_ground import Terms
-from darwin.rl.training.book_judge import judged
+from darwin.rl.training.book_judge import Figures, Judged, is_led, judged, verdict
 from darwin.rl.training.book_recipes import ALGORITHMS, book_recipe
 from darwin.rl.training.book_served import ground_of_model, served_targets
+from darwin.stats.intervals import Interval
 from tests.rl.books.test_experiences import recorded
 
 pytest.importorskip("stable_baselines3")
@@ -125,3 +126,25 @@ def test_a_position_learns_from_experiences_alone() -> None:
     plan = BookPlan(recipe, 20, TERMS, length=50)
     found = run_book_course(MARKET_PAGE, panel, plan, experiences=told)
     assert found.trained.history[-1].steps >= plan.timesteps
+
+
+def test_a_lead_that_95_percent_lets_pass_is_none_yet() -> None:
+    nothing = np.zeros(0)
+    lead, wide = Interval(0.001, 0.0001, 0.0019), Interval(0.001, -0.0001, 0.0021)
+    figures = (Figures(MARKET, 0.1, 1.0, -0.1, 0.0, 0.0), Figures("flat", *[0.0] * 5))
+    found = Judged(figures, lead, wide, 100, 1.0, nothing.astype(np.int64), (), nothing.astype(int))
+    assert not is_led(found)
+    assert verdict(found).startswith("Nothing learnable found: +10.00 bps a day beyond flat")
+    assert is_led(replace(found, decisive=lead))
+    unknown = replace(found, decisive=Interval(0.001, float("nan"), float("nan")))
+    assert not is_led(unknown) and "too few for an interval" in verdict(unknown)
+
+
+@pytest.mark.slow
+def test_an_allocator_beats_equal_weights_where_assets_can_be_told_apart() -> None:
+    recipe = replace(book_recipe(ALLOCATOR), hidden=(32,), batch=256, learning_rate=2e-3)
+    panel = PlantedBook(3, 7_000, 2, 1.0).panel()
+    plan = BookPlan(recipe, 200, TERMS, length=100)
+    found = run_book_course(allocator_page(3), panel, plan)
+    assert found.learned and found.judged.lead.low > 0.0
+    assert found.judged.figures[0].total_return > found.judged.figures[1].total_return
