@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +31,14 @@ END = Phase.DECIDE + 1
 
 TABLES = (
     "inputs", "candidates", "verdicts", "orders", "fills", "outcomes", "safety_events",
-    "agent_decisions",
+    "agent_decisions", "rebalances", "holdings",
 )  # fmt: skip
-"""The kinds of facts that are chained; their place here is their code in `Facts.order`."""
-_INPUT, _CANDIDATE, _VERDICT, _ORDER, _FILL, _OUTCOME, _SAFETY, _DECISION = range(len(TABLES))
+"""The kinds of facts that are chained; their place here is their code in `Facts.order`.
+
+A run of a book has inputs, safety events, rebalances and holdings (`core.book_facts`), any other
+run has all but the last two.
+"""
+_INPUT, _CANDIDATE, _VERDICT, _ORDER, _FILL, _OUTCOME, _SAFETY, _DECISION = range(8)
 _RANK_INPUT, _RANK_EXIT, _RANK_ENTRY, _RANK_CANDIDATE = range(4)
 _RANK_GATE, _RANK_VERDICT, _RANK_META_LEARNER, _RANK_PORTFOLIO = range(4, 8)
 _RANK_ORDER, _RANK_SAFETY, _RANK_OUTCOME = range(8, 11)
@@ -52,6 +56,25 @@ RELEASE, KILLED, ALLOWED, STANDING, TIMEOUT, LATE = (
     "late",  # on paper: the decision on this candidate came too late to act on
 )  # fmt: skip
 INPUTS = (RELEASE, KILLED, ALLOWED, STANDING, TIMEOUT, LATE)
+
+
+class Subject(Protocol):
+    """What a decision is about: a candidate, or a rebalance."""
+
+    @property
+    def row(self) -> int:
+        """Its number in the run."""
+        ...
+
+    @property
+    def id(self) -> int:
+        """The same in every run."""
+        ...
+
+    @property
+    def bar_time(self) -> int:
+        """Open time of the bar at whose close it is decided, ms UTC."""
+        ...
 
 
 class Input(NamedTuple):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from darwin.core.candidate import Candidate
-from darwin.core.facts import Input
+from darwin.core.facts import Input, Subject
 
 
 class Journaled:
@@ -19,7 +18,7 @@ class Journaled:
         for one in inputs:
             self._before.setdefault(one.candidate_id, []).append(one)
 
-    def before(self, candidate: Candidate) -> list[Input]:
+    def before(self, candidate: Subject) -> list[Input]:
         """What took effect from the decision on this candidate on."""
         found = self._before.pop(candidate.id, ()) if self._before else ()
         return [one._replace(row=candidate.row) for one in found]

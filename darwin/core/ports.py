@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from darwin.core.account import Account, SafetyEvent
 from darwin.core.agents import Advice, Decision, Model
+from darwin.core.book_facts import BookFacts
 from darwin.core.candidate import Candidate, CandidateTable, Scan
 from darwin.core.decision import Verdict
 from darwin.core.expert import Record
-from darwin.core.facts import Facts, Input
+from darwin.core.facts import Facts, Input, Subject
 from darwin.core.features import FeatureFrame
 from darwin.core.market import Bars, FloatArray, Timeframe
 from darwin.core.trade import Cancel, Fill, Order
@@ -140,11 +141,26 @@ class Journal(Protocol):
         ...
 
 
+class BookJournal(Protocol):
+    """Keeps facts of a book for good."""
+
+    def due(self) -> bool:
+        """See `Journal`."""
+        ...
+
+    def append(self, facts: BookFacts) -> None:
+        """See `Journal`."""
+        ...
+
+
 class Inputs(Protocol):
     """What comes from outside the bars and changes rulings."""
 
-    def before(self, candidate: Candidate) -> Iterable[Input]:
-        """What takes effect from the decision on this candidate on; each once, in order."""
+    def before(self, candidate: Subject) -> Iterable[Input]:
+        """What takes effect from the decision on this candidate on; each once, in order.
+
+        A book has rebalances in the place of candidates.
+        """
         ...
 
 
@@ -248,8 +264,28 @@ class Policy(Protocol):
         ...
 
 
+class AnyPolicy(Protocol):
+    """A model of any agent: of candidates, or of a book (`core.rebalance.BookPolicy`)."""
+
+    def strangeness(self, observation: NDArray[np.float32]) -> float:
+        """How far a row lies from those of training."""
+        ...
+
+    def advise(self, observation: NDArray[np.float32]) -> object:
+        """What the agent would do. May raise anything."""
+        ...
+
+
+class AnyPolicies(Protocol):
+    """Where models of any agents come from."""
+
+    def policy(self, agent: str, model: Model) -> AnyPolicy:
+        """The model, checked against its digest. Raises ModelError where it is not to be had."""
+        ...
+
+
 class Policies(Protocol):
-    """Where models come from."""
+    """Where models of agents of candidates come from."""
 
     def policy(self, agent: str, model: Model) -> Policy:
         """The model, checked against its digest. Raises ModelError where it is not to be had."""

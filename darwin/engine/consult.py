@@ -1,5 +1,7 @@
 """The door: the one place where an agent is asked, and where safety says whether it is heard.
 
+What it is asked about is a matter (`engine.matter`): a candidate, or a whole book.
+
 Advise, rule, record, return what stands. The questions come in one order, and the first "no" is the
 ruling: kill switch, agent enabled, model there, breaker, observation finite, within the range of
 training, inference sound, mode, override limit, capital, audit. On any "no" the baseline stands.
@@ -8,12 +10,11 @@ Whatever happens in here, the walk gets a ruling, and every consultation leaves 
 
 from __future__ import annotations
 
-import math
 import re
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,10 @@ from numpy.typing import NDArray
 from darwin.core.account import Alert, SafetyEvent
 from darwin.core.agents import (
     FURTHEST_SD,
-    GATE,
-    SKIP,
     Advice,
     Decision,
     Mode,
+    Model,
     Role,
     Ruling,
     Standing,
@@ -33,8 +33,10 @@ from darwin.core.agents import (
 )
 from darwin.core.candidate import Candidate, CandidateTable
 from darwin.core.facts import ALLOWED, KILLED, STANDING, TIMEOUT, Input
-from darwin.core.ports import Moment, Page, Policies, Policy
-from darwin.engine.seat import AgentTerms, Chair, Seat
+from darwin.core.ports import AnyPolicies, AnyPolicy, Moment, Page, Policies
+from darwin.core.rebalance import BookAdvice, BookPage
+from darwin.engine.matter import CandidateMatter, Matter, book_flaw, candidate_flaw
+from darwin.engine.seat import AgentTerms, BookTerms, Chair, Seat
 from darwin.safety.breaker import BreakerSettings
 from darwin.safety.circuit import Transition
 from darwin.safety.monitor import Monitor
@@ -67,13 +69,27 @@ class Terms:
         return tuple(dict.fromkeys(key for one in self.agents for key in one.page.needs))
 
 
-class _Question(NamedTuple):
-    """What is asked of an agent: about whom, when, and what it sees."""
+@dataclass(frozen=True, slots=True)
+class TermsOfBook:
+    """The same for a run of a book; no expert is there to be overridden."""
 
-    candidate: Candidate
-    now_ms: int  # the run's clock: the close of the candidate's bar
-    take: bool  # what the expert said; True where it was not asked yet
-    observation: NDArray[np.float32]
+    agents: tuple[BookTerms, ...]
+    policies: AnyPolicies
+    max_override_rate: float = 1.0
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
+    stopwatch_ns: Callable[[], int] = _no_watch
+
+
+class Asked(NamedTuple):
+    """One consultation, as it went."""
+
+    matter: Matter
+    role: Role
+    mode: Mode
+    model: Model | None
+    advice: Any  # Advice or BookAdvice, whichever the matter wants; None: no sound one
+    ruling: Ruling
+    latency_us: int
 
 
 class Door:
@@ -81,7 +97,7 @@ class Door:
 
     def __init__(
         self,
-        terms: Terms,
+        terms: Terms | TermsOfBook,
         playbooks: Sequence[str],
         bar_ms: int,
         tell: Callable[[SafetyEvent], None],
@@ -132,24 +148,33 @@ class Door:
     def consult(self, agent: str, candidate: Candidate, moment: Moment) -> Ruling:
         """Ask `agent` about `candidate`; what comes back stands."""
         seat = self._seats[agent]
-        question = _Question(
-            candidate,
-            candidate.bar_time + self._bar_ms,
-            moment.verdict is None or moment.verdict.take,
-            seat.sight.observe(candidate.row, moment),
-        )
-        advice, why, latency_us = self._ask(seat, seat.serving, question)
-        if advice is not None:
-            why = self._rule(seat, advice, question)
-        ruling = _ruling(seat.page, seat.standing.stage, advice, why, question.take)
-        self._record(seat, Role.SERVING, question, advice, ruling, latency_us)
-        if seat.challenger is not None:
-            self._shadow(seat, seat.challenger, question)
-        return ruling
+        sight = seat.sight
+        take = moment.verdict is None or moment.verdict.take
+        matter = CandidateMatter(sight.page, candidate, take, sight.observe(candidate.row, moment))
+        asked = self.ask(agent, lambda model: matter)
+        for one in asked:
+            self.decisions.append(matter.decision(one.role, one.mode, one.model, one[4:]))
+        return asked[0].ruling
 
-    def _ask(
-        self, seat: Seat, chair: Chair | None, question: _Question
-    ) -> tuple[Advice | None, Why, int]:
+    def ask(self, agent: str, look: Callable[[Model | None], Matter]) -> list[Asked]:
+        """Ask the model that serves, then its challenger, if it has one; only the first may stand.
+
+        `look` says what a model sees of the matter; None: there is no model.
+        """
+        seat = self._seats[agent]
+        matter = look(seat.standing.serving)
+        advice, why, latency_us = self._advice(seat, seat.serving, matter)
+        if advice is not None:
+            why = self._rule(seat, advice, matter)
+        ruling = _ruling(matter, seat.standing.stage, advice, why)
+        self._alerts.extend(self._monitor.consulted(matter.bar_time, agent, why))
+        serving = seat.standing.serving
+        asked = [Asked(matter, Role.SERVING, seat.mode, serving, advice, ruling, latency_us)]
+        if seat.challenger is not None:
+            asked.append(self._shadow(seat, seat.challenger, look(seat.challenger.model)))
+        return asked
+
+    def _advice(self, seat: Seat, chair: Chair | None, matter: Matter) -> tuple[Any, Why, int]:
         """Sound advice, or why there is none; and what inference took, in µs."""
         if self._killed:
             return None, Why.KILLED, 0
@@ -157,139 +182,126 @@ class Door:
             return None, Why.DISABLED, 0
         if chair is None:
             return None, Why.NO_MODEL, 0
-        if not chair.breaker.admits(question.now_ms):
+        if not chair.breaker.admits(self._now_ms(matter)):
             return None, Why.BREAKER_OPEN, 0
         policy = chair.policy(seat.page.name, self._policies)
         began_ns = self._now_ns()
-        advice, why, said = advise(seat.page, policy, question.observation)
+        advice, why, said = _asked(policy, matter.observation, matter.flaw)
         latency_ns = self._now_ns() - began_ns
-        if advice is not None and self._too_slow(seat, chair, question.candidate, latency_ns):
+        if advice is not None and self._too_slow(seat, chair, matter, latency_ns):
             advice, why = None, Why.TIMED_OUT
         if why.is_failure:
-            told = chair.breaker.failed(question.now_ms, said or why.value)
-            self._note(seat, question, told, chair.role)
+            told = chair.breaker.failed(self._now_ms(matter), said or why.value)
+            self._note(seat, matter, told, chair.role)
         elif advice is None:
             chair.breaker.abandoned()
         else:
-            self._note(seat, question, chair.breaker.succeeded(question.now_ms), chair.role)
+            self._note(seat, matter, chair.breaker.succeeded(self._now_ms(matter)), chair.role)
         return advice, why, latency_ns // 1000
 
-    def _too_slow(self, seat: Seat, chair: Chair, candidate: Candidate, latency_ns: int) -> bool:
+    def _now_ms(self, matter: Matter) -> int:
+        """The run's clock: the close of the bar of the matter."""
+        return matter.bar_time + self._bar_ms
+
+    def _too_slow(self, seat: Seat, chair: Chair, matter: Matter, latency_ns: int) -> bool:
         """Whether inference was too slow, as measured now or as it is on record."""
         if chair.role is Role.CHALLENGER:
             return False
-        if seat.too_slow_for == candidate.id:
+        if seat.too_slow_for == matter.id:
             return True
         if self._overdue is None or not self._overdue(latency_ns):
             return False
         why = "inference took too long"
-        at = (candidate.row, candidate.id, candidate.bar_time)
+        at = (matter.row, matter.id, matter.bar_time)
         self._journal(Input(*at, TIMEOUT, "door", why, seat.page.name))
         return True
 
-    def _rule(self, seat: Seat, advice: Advice, question: _Question) -> Why:
+    def _rule(self, seat: Seat, advice: Any, matter: Matter) -> Why:
         """Whether sound advice stands; what was requested counts against the override limit."""
-        requested = seat.page.overrides(advice.action, question.take)
-        why = _objection(seat, advice, requested, question)
+        requested, now_ms = matter.overrides(advice), self._now_ms(matter)
+        why = _objection(seat, advice, requested, matter, now_ms)
         if seat.limit is not None:
-            seat.limit.record(question.now_ms, requested, requested and why is Why.ACTIVE)
+            seat.limit.record(now_ms, requested, requested and why is Why.ACTIVE)
             if seat.limit.storm and seat.serving is not None:
                 said = seat.limit.words
-                opened = seat.serving.breaker.tripped(question.now_ms, said)
-                self._note(seat, question, [Transition(STORM, said), *opened] if opened else [])
+                opened = seat.serving.breaker.tripped(now_ms, said)
+                self._note(seat, matter, [Transition(STORM, said), *opened] if opened else [])
         return why
 
-    def _shadow(self, seat: Seat, chair: Chair, question: _Question) -> None:
+    def _shadow(self, seat: Seat, chair: Chair, matter: Matter) -> Asked:
         """Ask the challenger; its advice is recorded and never stands."""
-        advice, why, latency_us = self._ask(seat, chair, question)
+        advice, why, latency_us = self._advice(seat, chair, matter)
         why = why if advice is None else Why.CHALLENGER
-        ruling = _ruling(seat.page, 0.0, advice, why, question.take)
-        self._record(seat, Role.CHALLENGER, question, advice, ruling, latency_us)
-
-    def _record(
-        self,
-        seat: Seat,
-        role: Role,
-        question: _Question,
-        advice: Advice | None,
-        ruling: Ruling,
-        latency_us: int,
-    ) -> None:
-        serves = role is Role.SERVING
-        if serves:
-            at = question.candidate.bar_time
-            self._alerts.extend(self._monitor.consulted(at, seat.page.name, ruling.why))
-        self.decisions.append(
-            Decision(
-                question.candidate.row,
-                seat.page.name,
-                role,
-                seat.mode if serves else Mode.OBSERVE,
-                None if advice is None else advice.action,
-                None if advice is None else advice.probability,
-                seat.page.baseline,
-                ruling.share,
-                ruling.followed,
-                ruling.why,
-                seat.standing.serving if serves else seat.standing.challenger,
-                seat.page.schema,
-                question.observation.tobytes(),
-                latency_us,
-            )
-        )
+        ruling = _ruling(matter, 0.0, advice, why)
+        return Asked(matter, Role.CHALLENGER, Mode.OBSERVE, chair.model, advice, ruling, latency_us)
 
     def _note(
         self,
         seat: Seat,
-        question: _Question,
+        matter: Matter,
         told: Sequence[Transition],
         role: Role = Role.SERVING,
     ) -> None:
-        at = (question.candidate.bar_time, question.candidate.row)
+        at = (matter.bar_time, matter.row)
         for one in told:
             event = one.event(*at, seat.page.name, role)
             self._tell(event)
             self._alerts.extend(self._monitor.happened(event))
 
 
-def _objection(seat: Seat, advice: Advice, requested: bool, question: _Question) -> Why:
+def _objection(seat: Seat, advice: Any, requested: bool, matter: Matter, now_ms: int) -> Why:
     """Why sound advice does not stand, or that it does: mode, override limit, capital, audit."""
     if seat.mode is Mode.OBSERVE:
         return Why.OBSERVE
-    if requested and seat.limit is not None and not seat.limit.permits(question.now_ms):
+    if requested and seat.limit is not None and not seat.limit.permits(now_ms):
         return Why.OVERRIDE_LIMIT
     stage, model = seat.standing.stage, seat.standing.serving
     if not stage > 0.0:
         return Why.STAGE_ZERO
-    would_skip = seat.page.name == GATE and advice.action == SKIP
     if (
-        would_skip
+        matter.would_skip(advice)
         and stage == WHOLE
         and model is not None
-        and is_audited(question.candidate.id, model.sha256)
+        and is_audited(matter.id, model.sha256)
     ):
         return Why.AUDIT
     return Why.ACTIVE
 
 
-def _ruling(page: Page, stage: float, advice: Advice | None, why: Why, take: bool) -> Ruling:
+def _ruling(matter: Matter, stage: float, advice: Any, why: Why) -> Ruling:
     """What stands: the baseline, and on the agent's share of the capital what it advised."""
-    stands = page.share(page.baseline, take)
+    stands = matter.share(None)
     if advice is None or why is not Why.ACTIVE:
         return Ruling(stands, False, why)
-    heard = page.share(advice.action, take)
+    heard = matter.share(advice)
     if heard == stands:
         return Ruling(stands, True, why)
     return Ruling(stage * heard + (1.0 - stage) * stands, True, why)
 
 
 def advise(
-    page: Page, policy: Policy, observation: NDArray[np.float32]
+    page: Page, policy: AnyPolicy, observation: NDArray[np.float32]
 ) -> tuple[Advice | None, Why, str]:
-    """Ask a model. Whatever it does ends here: as sound advice, or as a `Why` with its words.
+    """Ask a model about a candidate. Whatever it does ends here: as advice, or as a `Why`.
 
     Whoever makes a decision again asks in the same way (`rl.serving.audit`).
     """
+    return _asked(policy, observation, lambda advice: candidate_flaw(page, advice))
+
+
+def advise_on_book(
+    page: BookPage, policy: AnyPolicy, observation: NDArray[np.float32]
+) -> tuple[BookAdvice | None, Why, str]:
+    """The same of a model of a book (`rl.serving.book_audit`)."""
+    return _asked(policy, observation, lambda advice: book_flaw(page, advice))
+
+
+def _asked(
+    policy: AnyPolicy,
+    observation: NDArray[np.float32],
+    flaw_of: Callable[[object], Why | None],
+) -> tuple[Any, Why, str]:
+    """Ask a model. Whatever it does ends here: as sound advice, or as a `Why` with its words."""
     if not np.isfinite(observation).all():
         return None, Why.NOT_FINITE, ""
     try:
@@ -297,7 +309,7 @@ def advise(
         if not strangeness <= FURTHEST_SD:
             return None, Why.OUT_OF_RANGE, ""
         advice = policy.advise(observation)
-        flaw = _flaw(page, advice)
+        flaw = flaw_of(advice)
     # the door: whatever a model raises is a failure of it, also that it wants to leave
     except (Exception, SystemExit, GeneratorExit) as fault:  # noqa: BLE001
         return None, Why.RAISED, _said(fault)
@@ -313,19 +325,3 @@ def _said(fault: BaseException) -> str:
     first = next((line for line in lines if not line.startswith(" ")), type(fault).__name__)
     words = _ADDRESS.sub("0x", first.strip()).encode("utf-8", "backslashreplace").decode()
     return words[:_SAID_AT_MOST]
-
-
-def _flaw(page: Page, advice: Advice) -> Why | None:
-    """What is wrong with advice, if anything; a model may have handed out whatever it liked."""
-    if not isinstance(advice, Advice) or len(advice) != 2:
-        return Why.WRONG_SHAPE
-    action, probability = advice
-    if type(action) is not float or not (probability is None or type(probability) is float):
-        return Why.WRONG_SHAPE
-    if not math.isfinite(action):
-        return Why.ADVICE_NOT_FINITE
-    if not page.is_legal(action):
-        return Why.ILLEGAL
-    if probability is not None and not 0.0 <= probability <= 1.0:
-        return Why.ILLEGAL if math.isfinite(probability) else Why.ADVICE_NOT_FINITE
-    return None

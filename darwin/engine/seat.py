@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from darwin.core.agents import META_LEARNER, Mode, Model, Role, Standing
 from darwin.core.candidate import CandidateTable
-from darwin.core.ports import Moment, Page, Policies, Policy
+from darwin.core.ports import AnyPolicies, AnyPolicy, Moment, Page
+from darwin.core.rebalance import BookPage
 from darwin.safety.breaker import Breaker, BreakerSettings
 from darwin.safety.overrides import OverrideLimit
 
@@ -26,12 +27,21 @@ class AgentTerms:
     may_act: bool = False  # mode `active` or `auto`; without a promotion on record it observes
 
 
+@dataclass(frozen=True, slots=True)
+class BookTerms:
+    """The same of an agent of a book."""
+
+    page: BookPage
+    enabled: bool = True
+    may_act: bool = False
+
+
 class Sight:
     """What candidates look like to one page, reckoned some thousand rows at a time."""
 
     def __init__(self, page: Page, playbooks: Sequence[str]) -> None:
         """See nothing yet."""
-        self._page, self._playbooks = page, tuple(playbooks)
+        self.page, self._playbooks = page, tuple(playbooks)
         self._table: CandidateTable | None = None
         self._first = self._start = 0
         self._block: NDArray[np.float32] = np.empty((0, 0), np.float32)
@@ -47,7 +57,7 @@ class Sight:
         if not 0 <= at < len(self._block):
             at = self._turn_to(row)
         columns = self._block[at]
-        rest = self._page.moment(moment)
+        rest = self.page.moment(moment)
         known = len(columns)
         observation = np.empty(known + len(rest), np.float32)
         observation[:known] = columns
@@ -61,7 +71,7 @@ class Sight:
             raise IndexError("no candidates were shown")
         begin = row - self._first
         some = np.arange(begin, min(begin + _ROWS_AT_ONCE, len(self._table)))
-        self._block = self._page.columns(self._table.select(some), self._playbooks)
+        self._block = self.page.columns(self._table.select(some), self._playbooks)
         self._start = row
         return 0
 
@@ -74,9 +84,9 @@ class Chair:
     def __init__(self, role: Role, model: Model, breaker: Breaker) -> None:
         """Nothing of the model is read yet."""
         self.role, self.model, self.breaker = role, model, breaker
-        self._policy: Policy | None = None
+        self._policy: AnyPolicy | None = None
 
-    def policy(self, agent: str, policies: Policies) -> Policy:
+    def policy(self, agent: str, policies: AnyPolicies) -> AnyPolicy:
         """The model, ready to be asked. Raises ModelError where it is not to be had any more."""
         if self._policy is None:
             self._policy = policies.policy(agent, self.model)
@@ -88,14 +98,14 @@ class Seat:
 
     def __init__(
         self,
-        terms: AgentTerms,
+        terms: AgentTerms | BookTerms,
         playbooks: Sequence[str],
         breaker: BreakerSettings,
         max_override_rate: float,
     ) -> None:
         """Start without a model."""
         self.terms, self.page = terms, terms.page
-        self.sight = Sight(terms.page, playbooks)
+        self._sight = Sight(terms.page, playbooks) if isinstance(terms, AgentTerms) else None
         self.standing = Standing(terms.page.name)
         self.mode = Mode.OBSERVE
         self.limit = OverrideLimit(max_override_rate) if self.page.name == META_LEARNER else None
@@ -103,6 +113,13 @@ class Seat:
         self.serving: Chair | None = None
         self.challenger: Chair | None = None
         self._breaker, self._settings = Breaker(breaker), breaker
+
+    @property
+    def sight(self) -> Sight:
+        """What candidates look like to it. An agent of a book sees none: TypeError."""
+        if self._sight is None:
+            raise TypeError(f"{self.page.name} is asked about a book, not about candidates")
+        return self._sight
 
     def stand(self, standing: Standing) -> None:
         """Take what is on record of the agent from now on. The breaker is the agent's: it stays."""

@@ -10,8 +10,7 @@ from typing import Protocol
 
 from sqlalchemy import func, insert, select
 
-from darwin.core.candidate import Candidate
-from darwin.core.facts import RELEASE, Input
+from darwin.core.facts import RELEASE, Input, Subject
 from darwin.core.journaled import Journaled
 from darwin.errors import ConfigError
 from darwin.store import chain, schema
@@ -68,10 +67,10 @@ class Heard:
         """Ask all `sources` before each decision that no earlier attempt has made."""
         inputs = recorded_inputs(database, run)
         self._journaled = Journaled(inputs)
-        self._decided = _candidates_kept(database, run)
+        self._decided = _decided(database, run)
         self._sources = sources
 
-    def before(self, candidate: Candidate) -> Iterable[Input]:
+    def before(self, candidate: Subject) -> Iterable[Input]:
         """What takes effect from the decision on this candidate on."""
         known = self._journaled.before(candidate)
         if known or candidate.row < self._decided:
@@ -82,7 +81,7 @@ class Heard:
 class Source(Protocol):
     """Somewhere that inputs come from."""
 
-    def look(self, candidate: Candidate) -> Sequence[Input]:
+    def look(self, candidate: Subject) -> Sequence[Input]:
         """What came up since the last time; it takes effect before this candidate."""
         ...
 
@@ -97,7 +96,7 @@ class Releases:
         self._taken = sum(one.kind == RELEASE for one in inputs)  # acts that have taken effect
         self._look_at = 0.0
 
-    def look(self, candidate: Candidate) -> Sequence[Input]:
+    def look(self, candidate: Subject) -> Sequence[Input]:
         """Acts since the last time."""
         if time.monotonic() < self._look_at:
             return ()
@@ -139,9 +138,12 @@ def recorded_inputs(database: Database, run: Begun) -> list[Input]:
     ]  # fmt: skip
 
 
-def _candidates_kept(database: Database, run: Begun) -> int:
-    """How many candidates earlier attempts have decided on."""
-    table = schema.candidates
-    mine = table.c.id.between(*schema.id_range(run.number))
+def _decided(database: Database, run: Begun) -> int:
+    """How many candidates, or rebalances of a book, earlier attempts have decided on."""
+    ids = schema.id_range(run.number)
+    candidates, rebalances = schema.candidates, schema.rebalances
+    some = select(func.count()).select_from(candidates).where(candidates.c.id.between(*ids))
+    of_book = select(func.count(func.distinct(rebalances.c.rebalance_id)))
+    others = of_book.select_from(rebalances).where(rebalances.c.id.between(*ids))
     with database.read() as connection:
-        return connection.execute(select(func.count()).select_from(table).where(mine)).scalar_one()
+        return connection.execute(some).scalar_one() + connection.execute(others).scalar_one()

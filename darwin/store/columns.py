@@ -13,14 +13,16 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from darwin.core.account import Alert, EquityMark
+from darwin.core.account import Alert, EquityMark, SafetyEvent
+from darwin.core.book_facts import BookFacts
 from darwin.core.candidate import SIDE_NAME, id_text
 from darwin.core.columns import column
 from darwin.core.decision import Reason
-from darwin.core.facts import ORDERED, TABLES, Facts
+from darwin.core.facts import ORDERED, Facts, Input
 from darwin.core.market import BoolArray, FloatArray, IntArray
 from darwin.core.trade import Exit, Status
 from darwin.errors import IntegrityError
+from darwin.store.book_columns import holding_columns, rebalance_columns
 from darwin.store.features import pack
 
 T = TypeVar("T")
@@ -36,13 +38,21 @@ class Names(NamedTuple):
     playbooks: tuple[str, ...]
 
 
-def columns_of(facts: Facts, names: Names, tables: Iterable[str] = TABLES) -> dict[str, Columns]:
-    """The columns of chained tables, by name."""
-    return {table: _COLUMNS[table](facts, names) for table in tables}
+def columns_of(
+    facts: Facts | BookFacts, names: Names, tables: Iterable[str] | None = None
+) -> dict[str, Columns]:
+    """The columns of chained tables, by name; of all that such facts may have, unless told."""
+    if isinstance(facts, BookFacts):
+        return {table: _BOOK_COLUMNS[table](facts) for table in tables or _BOOK_COLUMNS}
+    return {table: _COLUMNS[table](facts, names) for table in tables or _COLUMNS}
 
 
 def _input_columns(facts: Facts, names: Names) -> Columns:
-    said = facts.inputs
+    return input_columns(facts.inputs)
+
+
+def input_columns(said: Sequence[Input]) -> Columns:
+    """What came from outside."""
     return {
         "kind": [one.kind for one in said],
         "candidate_id": [id_text(one.candidate_id) for one in said],
@@ -170,12 +180,16 @@ def _outcome_columns(facts: Facts, names: Names) -> Columns:
 
 
 def _safety_columns(facts: Facts, names: Names) -> Columns:
-    """What changed what the account may do."""
+    return safety_columns(facts.safety_events)
+
+
+def safety_columns(events: Sequence[SafetyEvent]) -> Columns:
+    """What changed what the account, or an agent, may do."""
     return {
-        "time": [event.time for event in facts.safety_events],
-        "kind": [event.kind for event in facts.safety_events],
-        "detail": [event.detail for event in facts.safety_events],
-        "agent_name": [event.agent or None for event in facts.safety_events],
+        "time": [event.time for event in events],
+        "kind": [event.kind for event in events],
+        "detail": [event.detail for event in events],
+        "agent_name": [event.agent or None for event in events],
     }
 
 
@@ -243,6 +257,12 @@ _COLUMNS: dict[str, Callable[[Facts, Names], Columns]] = {
     "outcomes": _outcome_columns,
     "safety_events": _safety_columns,
     "agent_decisions": _decision_columns,
+}
+_BOOK_COLUMNS: dict[str, Callable[[BookFacts], Columns]] = {
+    "inputs": lambda facts: input_columns(facts.inputs),
+    "safety_events": lambda facts: safety_columns(facts.safety_events),
+    "rebalances": lambda facts: rebalance_columns(facts.rebalances),
+    "holdings": lambda facts: holding_columns(facts.holdings),
 }
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Table
 
 from darwin.core.account import FEED_ALERTS, Alert, EquityMark
+from darwin.core.book_facts import BookFacts
 from darwin.core.facts import TABLES, Facts
 from darwin.core.market import IntArray
 from darwin.errors import IntegrityError
@@ -99,7 +100,7 @@ class Journal:
         """Whether half a second has gone by since the last `append`."""
         return time.monotonic() >= self._due_at
 
-    def append(self, facts: Facts) -> None:
+    def append(self, facts: Facts | BookFacts) -> None:
         """Keep `facts`, in as many transactions as they need; all is acknowledged at the end.
 
         Raises StorageError when the file or disk refuses, and IntegrityError when a fact is none,
@@ -142,7 +143,7 @@ class Journal:
             detail = json.dumps({"head": self._now.head.hex(), **seals}, sort_keys=True)
             self._note(connection, "finished", detail)
 
-    def _batch(self, facts: Facts, parts: Sequence[_Part], *, completes: bool) -> None:
+    def _batch(self, facts: Facts | BookFacts, parts: Sequence[_Part], *, completes: bool) -> None:
         """Chain one batch, compare what is kept of it already, keep the rest."""
         lines = _lines(parts)
         hashes = chain.link(self._now.head, lines)

@@ -39,7 +39,10 @@ from sqlalchemy import (
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
-VERSION = "0006"
+from darwin.core.agents import AGENTS
+from darwin.core.rebalance import ALL_AGENTS, BOOK_AGENTS
+
+VERSION = "0007"
 """The revision this code reads and writes: the newest file in `migrations/versions`."""
 
 metadata = MetaData(
@@ -115,8 +118,9 @@ def _later(name: str, since: str, kind: type[TypeEngine[Any]] = TEXT) -> Column[
     return Column(name, kind, info={"since": since})
 
 
-def _an_agent() -> CheckConstraint:
-    return CheckConstraint("agent_name IN ('gate', 'meta_learner', 'portfolio')", name="agent")
+def _an_agent(names: tuple[str, ...] = ALL_AGENTS) -> CheckConstraint:
+    told = ", ".join(f"'{name}'" for name in sorted(names))
+    return CheckConstraint(f"agent_name IN ({told})", name="agent")
 
 
 def _of_a_candidate() -> ForeignKeyConstraint:
@@ -372,7 +376,7 @@ agent_decisions = _fact(
     Column("prev_hash", BLOB, nullable=False),  # the hash of the fact before
     _of_a_candidate(),
     UniqueConstraint("run_id", "agent_name", "role", "candidate_id"),
-    _an_agent(),
+    _an_agent(AGENTS),
     CheckConstraint("role IN ('serving', 'challenger')", name="role"),
     CheckConstraint("mode IN ('observe', 'active')", name="mode"),
     CheckConstraint("final_action BETWEEN 0 AND 1", name="share"),
@@ -380,6 +384,68 @@ agent_decisions = _fact(
     CheckConstraint("followed IN (0, 1)", name="followed"),
     CheckConstraint("length(observation) % 4 = 0", name="observation"),
 )
+
+rebalances = _fact(
+    "rebalances",
+    Column("rebalance_id", TEXT, nullable=False),  # 16 hex digits
+    Column("agent_name", TEXT, nullable=False),
+    Column("role", TEXT, nullable=False),
+    Column("bar_time", INTEGER, nullable=False),  # at whose close it is decided
+    Column("mode", TEXT, nullable=False),
+    Column("action", BLOB),  # float64 little-endian; NULL: no sound advice, no evidence
+    Column("probability", REAL),  # of that action; NULL also where actions are continuous
+    Column("advised_weights", BLOB),  # like all weights float64 little-endian, in order of symbols
+    Column("baseline_weights", BLOB, nullable=False),  # what stands without the agent
+    Column("final_weights", BLOB, nullable=False),  # what the book trades to at the next open
+    Column("limited_by", TEXT, nullable=False),  # '' where no limit cut what was to stand
+    Column("followed", INTEGER, nullable=False),
+    Column("reason", TEXT, nullable=False),  # core.agents.Why
+    Column("model_version", TEXT),
+    Column("model_sha256", TEXT),
+    Column("feature_schema", TEXT, nullable=False),
+    Column("observation", BLOB, nullable=False),  # float32 little-endian
+    Column("latency_us", INTEGER),  # of the inference, wall clock; in no hash and no export
+    Column("prev_hash", BLOB, nullable=False),
+    ForeignKeyConstraint(["run_id"], ["runs.run_id"]),
+    UniqueConstraint("run_id", "agent_name", "role", "rebalance_id"),
+    _an_agent(BOOK_AGENTS),
+    CheckConstraint("length(rebalance_id) = 16", name="id"),
+    CheckConstraint("role IN ('serving', 'challenger')", name="role"),
+    CheckConstraint("mode IN ('observe', 'active')", name="mode"),
+    CheckConstraint("probability IS NULL OR probability BETWEEN 0 AND 1", name="probability"),
+    CheckConstraint("followed IN (0, 1)", name="followed"),
+    CheckConstraint("(action IS NULL) = (advised_weights IS NULL)", name="advice"),
+    CheckConstraint(
+        "length(baseline_weights) % 8 = 0 AND length(final_weights) = length(baseline_weights)",
+        name="weights",
+    ),
+    CheckConstraint("length(observation) % 4 = 0", name="observation"),
+)
+"""What agents of a book advised, and what stood."""
+
+holdings = _fact(
+    "holdings",
+    Column("rebalance_id", TEXT, nullable=False),
+    Column("agent_name", TEXT, nullable=False),
+    Column("role", TEXT, nullable=False),
+    Column("known_time", INTEGER, nullable=False),  # the bar at whose close it was over
+    Column("advised_return", REAL, nullable=False),  # net, of a book that always does what it says
+    Column("baseline_returns", BLOB, nullable=False),  # net, float64 little-endian
+    Column("asset_returns", BLOB, nullable=False),  # after funding, float64 little-endian
+    Column("book_return", REAL),  # net; NULL, like the two below, beside the serving model
+    Column("turnover", REAL),
+    Column("cost", REAL),
+    ForeignKeyConstraint(
+        ["run_id", "agent_name", "role", "rebalance_id"],
+        [
+            "rebalances.run_id", "rebalances.agent_name", "rebalances.role",
+            "rebalances.rebalance_id",
+        ],
+    ),
+    UniqueConstraint("run_id", "agent_name", "role", "rebalance_id"),
+    CheckConstraint("length(asset_returns) % 8 = 0", name="returns"),
+)  # fmt: skip
+"""What came of a rebalance, once its holding was over."""
 
 alerts = _beside(
     "alerts",
@@ -549,6 +615,7 @@ run_states = table(
 
 FACTS = {one.name: one for one in (
     inputs, candidates, verdicts, orders, fills, outcomes, safety_events, agent_decisions,
+    rebalances, holdings,
 )}  # fmt: skip
 """The chained tables, by name, in the order of `core.facts.TABLES`."""
 

@@ -64,6 +64,33 @@ def step(
     return Moved(growth, np.where(growth[..., None] > 0.0, drifted, 0.0), turnover, cost)
 
 
+class Stretch(NamedTuple):
+    """One book from the close of a decision to a later close, bar by bar."""
+
+    growth: FloatArray  # value at each close over that at the decision, (bars,); 0: ruined
+    weights: FloatArray  # at each close, (bars, n)
+    turnover: float  # of the trade at the first open, over the value then
+    cost: float  # paid for it, over the same
+
+
+def stretch(
+    panel: Panel, row: int, end: int, weights: FloatArray, target: FloatArray, cost_rate: float
+) -> Stretch:
+    """Decide on `target` at the close of `row` where `weights` are held; hold it until `end`."""
+    held = slice(row + 1, end + 1)
+    entry = panel.open[row + 1]
+    growth = panel.close[held] / entry  # (bars, n)
+    carry = np.cumsum(growth * panel.funding[held], axis=0)
+    before, was = drift(weights, entry / panel.close[row])
+    turnover = float(np.abs(target - was).sum())
+    cost = min(cost_rate * turnover, 1.0)
+    at_open = before * (1.0 - cost)
+    book, after = drift(np.broadcast_to(target, growth.shape), growth, carry)
+    alive = np.minimum.accumulate(book * at_open > 0.0)  # what is ruined stays so
+    value = np.where(alive, at_open * book, 0.0)
+    return Stretch(value, np.where(alive[:, None], after, 0.0), turnover, cost)
+
+
 @dataclass(frozen=True, slots=True)
 class Walk:
     """One book over a panel, from the close of its first decision on."""
@@ -88,18 +115,10 @@ def walk(panel: Panel, rows: IntArray, targets: FloatArray, cost_rate: float) ->
         if row + 1 >= t or end <= row:
             continue
         held = slice(row + 1, end + 1)
-        entry = panel.open[row + 1]
-        growth = panel.close[held] / entry  # (bars, n)
-        carry = np.cumsum(growth * panel.funding[held], axis=0)
-        before, was = drift(weights[row], entry / panel.close[row])
-        turnover[i] = np.abs(targets[i] - was).sum()
-        cost[i] = min(cost_rate * turnover[i], 1.0)
-        at_open = value[row] * before * (1.0 - cost[i])
-        book, after = drift(np.broadcast_to(targets[i], growth.shape), growth, carry)
-        alive = np.minimum.accumulate(book * at_open > 0.0)  # what is ruined stays so
-        value[held] = np.where(alive, at_open * book, 0.0)
-        weights[held] = np.where(alive[:, None], after, 0.0)
-        if not alive[-1]:
+        part = stretch(panel, row, end, weights[row], targets[i], cost_rate)
+        turnover[i], cost[i] = part.turnover, part.cost
+        value[held], weights[held] = value[row] * part.growth, part.weights
+        if not part.growth[-1] > 0.0:
             value[end:] = 0.0
             break
     return Walk(value, weights, turnover, cost)

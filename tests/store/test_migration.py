@@ -32,7 +32,7 @@ from tests.store.conftest import IDS, NOW, facts_of, hour, record, worked_out
 from tests.store.outsider import LATER, facts, hashes_by_hand, rows, seals_by_hand, tables, tell
 from tests.store.verified import sound_identity
 
-NEWER = {"trials", "contracts", "llm_calls", "bars"}
+NEWER = {"trials", "contracts", "llm_calls", "bars", "rebalances", "holdings"}
 """Tables that came after schema 0003."""
 MEASURED: dict[str, dict[str, None]] = {"verdicts": {"latency_us": None}}
 """Columns that came later and are in no line."""

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from darwin.core.agents import Model, Standing
-from darwin.core.candidate import Candidate, id_text
+from darwin.core.candidate import id_text
+from darwin.core.facts import Subject
 from darwin.core.market import DAY_MS
 from darwin.rl.graduation import acts
 from darwin.rl.graduation.checklist import Condition
@@ -54,7 +55,7 @@ class Clerk:
         self._place = place
 
     def promote(
-        self, agent: str, standing: Standing, candidate: Candidate, trial: Trial,
+        self, agent: str, standing: Standing, candidate: Subject, trial: Trial,
         passed: tuple[Condition, ...],
     ) -> tuple[str, Standing]:  # fmt: skip
         """Let the version on trial act, on the first stage of capital."""
@@ -76,7 +77,7 @@ class Clerk:
         return said, after
 
     def demote(
-        self, agent: str, standing: Standing, candidate: Candidate, trial: Trial | None,
+        self, agent: str, standing: Standing, candidate: Subject, trial: Trial | None,
         why: str, decay: Decay | None,
     ) -> tuple[str, Standing]:  # fmt: skip
         """Let the version that serves act no longer."""
@@ -94,7 +95,7 @@ class Clerk:
         return f"version {version} observes again: {why}", after
 
     def move(
-        self, agent: str, standing: Standing, candidate: Candidate, trial: Trial | None,
+        self, agent: str, standing: Standing, candidate: Subject, trial: Trial | None,
         stage: float, why: str,
     ) -> tuple[str, Standing]:  # fmt: skip
         """Let the promoted version hold another stage of the capital."""
@@ -107,11 +108,11 @@ class Clerk:
             )  # fmt: skip
         return said, replace(standing, stage=stage)
 
-    def _footing(self, trial: Trial | None, candidate: Candidate) -> dict[str, Any]:
+    def _footing(self, trial: Trial | None, candidate: Subject) -> dict[str, Any]:
         """What an act before the decision on this candidate rests on."""
         return footing(trial, candidate.bar_time, self._place.run_id, id_text(candidate.id))
 
-    def _said(self, agent: str, kind: Kind, model: Model | None, candidate: Candidate) -> bool:
+    def _said(self, agent: str, kind: Kind, model: Model | None, candidate: Subject) -> bool:
         """Whether an attempt that was cut short has written it down already."""
         with self._place.database.read() as connection:
             record = record_in(connection, agent)

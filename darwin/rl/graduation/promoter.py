@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from darwin.core.account import SafetyEvent
 from darwin.core.agents import Decision, Model, Standing, Why
 from darwin.core.candidate import Candidate, id_text
-from darwin.core.facts import KILLED, STANDING, Input
+from darwin.core.facts import KILLED, STANDING, Input, Subject
 from darwin.core.market import DAY_MS
 from darwin.rl.graduation.checklist import Condition, Validation, all_pass, conditions
 from darwin.rl.graduation.contract import Terms, enter
@@ -143,7 +143,7 @@ class Promoter:
             for block in new:
                 decay.add(block)
 
-    def _trial(self, agent: str, model: Model, candidate: Candidate) -> Trial:
+    def _trial(self, agent: str, model: Model, candidate: Subject) -> Trial:
         """The trial of a version; one that is not on trial yet is entered into one."""
         found = self._trials.get((agent, model))
         if found is not None:
@@ -186,7 +186,7 @@ class Promoter:
 
     # -- what it says
 
-    def look(self, candidate: Candidate) -> Sequence[Input]:
+    def look(self, candidate: Subject) -> Sequence[Input]:
         """What takes effect from the decision on this candidate on."""
         told: list[Input] = []
         for agent in self._posts:
@@ -201,7 +201,7 @@ class Promoter:
         return told
 
     def _judge(
-        self, agent: str, standing: Standing, candidate: Candidate
+        self, agent: str, standing: Standing, candidate: Subject
     ) -> Iterator[tuple[str, Standing]]:
         """One change at most: what is said of it, and how the agent stands after it."""
         post = self._posts[agent]
@@ -238,7 +238,7 @@ class Promoter:
         return decay.verdict if decay is not None and self._due.get(agent) else ""
 
     def _earned(
-        self, agent: str, model: Model, post: Post, candidate: Candidate
+        self, agent: str, model: Model, post: Post, candidate: Subject
     ) -> tuple[Condition, ...]:
         """The conditions of a version that has passed them all; empty: it has not."""
         trial = self._trials.get((agent, model))
@@ -248,7 +248,7 @@ class Promoter:
         return every if all_pass(every) else ()
 
     def _conditions(
-        self, agent: str, model: Model, trial: Trial, post: Post, candidate: Candidate
+        self, agent: str, model: Model, trial: Trial, post: Post, candidate: Subject
     ) -> tuple[Condition, ...]:
         breaker = self._breakers.get(agent, BreakerState()).phase(candidate.bar_time)
         latest = Latest(
@@ -258,7 +258,7 @@ class Promoter:
         card = score(agent, told_by(trial), latest)
         return conditions(card, post.validation(model), proof_of(trial))
 
-    def _next(self, agent: str, standing: Standing, candidate: Candidate) -> float | None:
+    def _next(self, agent: str, standing: Standing, candidate: Subject) -> float | None:
         """The stage above, where its dwell is over and its evidence is green."""
         above, decay = next_stage(standing.stage), self._decays.get(agent)
         if above is None or decay is None or not decay.is_green or standing.serving is None:

@@ -12,8 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from darwin.core.agents import Standing
-from darwin.core.candidate import Candidate
-from darwin.core.facts import ALLOWED, KILLED, STANDING, Input
+from darwin.core.facts import ALLOWED, KILLED, STANDING, Input, Subject
 from darwin.errors import IntegrityError, RecordError
 from darwin.rl.serving import kill_file
 from darwin.safety.switch import OFF, KillSwitch, Reading, changed, unreadable
@@ -122,7 +121,7 @@ class Switchboard:
         """Let go of the database."""
         self._watch.close()
 
-    def look(self, candidate: Candidate) -> Sequence[Input]:
+    def look(self, candidate: Subject) -> Sequence[Input]:
         """What changed since the last time, in the order in which it must take effect."""
         grown = self._changed()
         news = grown and self._follows
