@@ -83,7 +83,7 @@ def full_size(
     objection = empty if clipped_by else Reason.MINIMUM_ORDER
     dust = DUST * abs(account.equity) if clipped_by else 0.0
     if lot is not None:
-        whole = _whole_lots(units, lot)
+        whole = whole_lots(units, lot)
         clipped_by = clipped_by or ("lot" if whole < units else "")
         units = whole
     least = max(rule.min_order_usd, dust, math.ulp(0.0))
@@ -96,13 +96,13 @@ def scaled(full: Size, share: float, price: float, least_usd: float, lot: float 
     """The part `share`, 0..1, of a full size, in whole lots; below the minimum order it is none."""
     units = full.units * share
     if lot is not None:
-        units = _whole_lots(units, lot)
+        units = whole_lots(units, lot)
     if not units * price >= max(least_usd, math.ulp(0.0)):
         return Size(0.0, full.clipped_by, Reason.MINIMUM_ORDER)
     return Size(units, full.clipped_by, None)
 
 
-def _whole_lots(units: float, lot: float) -> float:
+def whole_lots(units: float, lot: float) -> float:
     """Round down to lots in decimals, so that 0.3 is three lots of 0.1 and not two."""
     return float(math.floor(units / lot + 1e-9) * Decimal(repr(lot)))
 
