@@ -39,9 +39,7 @@ class HedgingStrategy:
             raise DataError(
                 f"a drawdown of {drawdown!r}", mend="a loss of 5 % from the peak is 0.05"
             )
-        if drawdown <= self.threshold:
-            return 0.0
-        return min(self.part_of_excess * (drawdown - self.threshold), self.cap)
+        return min(self.part_of_excess * max(drawdown - self.threshold, 0.0), self.cap)
 
     def hedge(self, drawdown: float, exposure: float) -> Hedge:
         """The same as an order: `exposure` is what is held, over the book's value."""

@@ -239,6 +239,9 @@ def test_a_cost_of_everything_is_ruin_and_no_more() -> None:
     told = walk(panel, np.array([0]), np.array([[1.0, 1.0]]), 0.9)
     assert told.cost[0] == 1.0
     assert_array_equal(told.value[1:], np.zeros(3))
+    same = np.ones((1, 2))
+    moved = step(np.zeros((1, 2)), same, same, same, 0.0, 0.9)
+    assert (moved.cost.item(), moved.growth.item(), moved.turnover.item()) == (1.0, 0.0, 2.0)
 
 
 def test_a_decision_at_the_last_close_is_never_carried_out() -> None:
