@@ -205,7 +205,7 @@ def asks(
     """
 
     def target(market: MarketState, portfolio: PortfolioState, /) -> list[float]:
-        held = tuple(float(weight) for weight in portfolio.weights.values())
+        held = tuple(portfolio.weights.values())
         if len(held) != page.assets:
             raise DataError(f"{len(held)} assets, and a page of {page.assets}")
         moment = page.moment(BookState(held, 1.0 - float(portfolio.current_drawdown), 1.0))
@@ -235,6 +235,6 @@ def _by_symbol(given: Any, symbols: tuple[str, ...]) -> dict[str, float]:
 def _told(
     book: PortfolioState, weights: Mapping[str, float], decided_by: str, reason: str
 ) -> Rebalance:
-    whole = {symbol: float(weight) for symbol, weight in weights.items()}
+    whole = dict(weights)
     turnover = sum(abs(whole[symbol] - was) for symbol, was in book.weights.items())
-    return Rebalance(whole, 1.0 - sum(whole.values()), float(turnover), decided_by, reason)
+    return Rebalance(whole, 1.0 - sum(whole.values()), turnover, decided_by, reason)

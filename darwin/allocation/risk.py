@@ -86,7 +86,7 @@ class RiskManager:
         if price is None or atr is None:
             stop = float(market.volatility) / math.sqrt(DAYS_PER_YEAR) * self.sizer.atr_multiple
         else:
-            stop = float(atr) / float(price) * self.sizer.atr_multiple
+            stop = atr / price * self.sizer.atr_multiple
         most, clipped_by = self.sizer.fraction(stop)
         if abs(wanted) <= most:
             most, clipped_by = abs(wanted), ""
@@ -94,7 +94,6 @@ class RiskManager:
             clipped_by = clipped_by or "risk"
         fraction = math.copysign(most, wanted)
         if price is None or book.equity is None:
-            distance = None if price is None else stop * float(price)
+            distance = None if price is None else stop * price
             return PositionSize(None, fraction, most * stop, distance, clipped_by)
-        price = float(price)
         return self.sizer.at_price(fraction, clipped_by, float(book.equity), price, stop * price)

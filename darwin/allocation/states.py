@@ -12,6 +12,7 @@ import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
+from types import MappingProxyType
 from typing import Any
 
 from darwin.errors import DataError
@@ -29,7 +30,10 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class MarketState:
-    """The market at one instant. What is known per symbol sharpens position sizes."""
+    """The market at one instant. What is known per symbol sharpens position sizes.
+
+    Mappings are copied: what was checked is what is used.
+    """
 
     volatility: float  # of the book's assets, a year: 0.3 is 30 %
     trend: float = 0.0  # return expected of them in a year
@@ -40,8 +44,8 @@ class MarketState:
         _number("market_state.volatility", self.volatility, 0.0, MOST_VOLATILITY)
         _number("market_state.trend", self.trend, -MOST_TREND, MOST_TREND)
         for name, values in (("prices", self.prices), ("atr", self.atr)):
-            for symbol, value in _symbols(f"market_state.{name}", values).items():
-                _number(f"market_state.{name}[{symbol!r}]", value, LEAST_MONEY, MOST_MONEY)
+            kept = _kept(f"market_state.{name}", values, LEAST_MONEY, MOST_MONEY)
+            object.__setattr__(self, name, kept)
 
     @classmethod
     def of(cls, told: object) -> MarketState:
@@ -64,20 +68,21 @@ class MarketState:
 
 @dataclass(frozen=True, slots=True)
 class PortfolioState:
-    """The book at one instant; what the weights leave of 1 is cash."""
+    """The book at one instant; what the weights leave of 1 is cash. They are copied."""
 
     weights: Mapping[str, float]  # by symbol: value over that of the book
     current_drawdown: float = 0.0  # a loss of 5 % from the peak is 0.05
     equity: float | None = None  # None: sizes have no units
 
     def __post_init__(self) -> None:
-        for symbol, weight in _symbols("portfolio", self.weights).items():
-            if symbol in RESERVED:
+        kept = _kept("portfolio", self.weights, -MOST_WEIGHT, MOST_WEIGHT)
+        object.__setattr__(self, "weights", kept)
+        for name in RESERVED:
+            if name in kept:
                 raise DataError(
-                    f"a symbol is called {symbol!r}", where="portfolio", mend="rename the symbol"
+                    f"a symbol is called {name!r}", where="portfolio", mend="rename the symbol"
                 )
-            _number(f"portfolio[{symbol!r}]", weight, -MOST_WEIGHT, MOST_WEIGHT)
-        if not self.weights:
+        if not kept:
             raise DataError("a portfolio of no assets", where="portfolio", mend="name at least one")
         _number(f"portfolio[{DRAWDOWN!r}]", self.current_drawdown, 0.0, 1.0)
         if self.equity is not None:
@@ -114,12 +119,16 @@ def _mapping(name: str, told: object) -> Mapping[str, Any]:
     return told
 
 
-def _symbols(name: str, told: object) -> Mapping[str, Any]:
-    given = _mapping(name, told)
-    for symbol in given:
+def _kept(name: str, told: object, least: float, most: float) -> Mapping[str, float]:
+    """A copy by symbol that nobody can change, each number within bounds."""
+    kept: dict[str, float] = {}
+    for symbol, value in _mapping(name, told).items():
         if not isinstance(symbol, str) or not symbol.strip():
             raise DataError(f"{symbol!r} is no symbol", where=name, mend="write its name as text")
-    return given
+        if type(value) is not float or not least <= value <= most:  # most are, and need no more
+            _number(f"{name}[{symbol!r}]", value, least, most)
+        kept[symbol] = float(value)
+    return MappingProxyType(kept)
 
 
 def _number(name: str, value: Any, least: float, most: float) -> None:

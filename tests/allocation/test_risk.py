@@ -158,6 +158,17 @@ def test_a_state_that_cannot_be_is_one_clear_error(market: Any, held: Any, what:
     assert len(told.value.lines()) == 3
 
 
+def test_a_state_that_was_checked_does_not_change_any_more() -> None:
+    weights, prices = {"btc": 0.5}, {"btc": 100.0}
+    book, market = PortfolioState(weights), MarketState(0.3, prices=prices)
+    weights["btc"] = math.nan
+    prices["btc"] = -1.0
+    assert RiskManager().manage(market, book).rebalance_weights == {"btc": 1.0}
+    assert (book.weights["btc"], market.prices["btc"]) == (0.5, 100.0)
+    with pytest.raises(TypeError):
+        book.weights["btc"] = 2.0  # type: ignore[index]
+
+
 def test_a_symbol_called_like_a_figure_is_refused() -> None:
     with pytest.raises(DataError, match="a symbol is called 'current_drawdown'"):
         PortfolioState({"btc": 0.5, "current_drawdown": 0.02})
