@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import backtest, door, end_to_end, features, graduation, recording
+from bench import backtest, door, end_to_end, features, graduation, recording, risk
 
 
 def _training() -> None:
@@ -35,6 +35,7 @@ PARTS = {
     "run": end_to_end.main,
     "agents": door.main,
     "recording": recording.main,
+    "risk": risk.main,
     "training": _training,
     "planted": _planted,
     "graduation": graduation.main,

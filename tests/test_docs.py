@@ -308,6 +308,17 @@ def test_what_the_page_of_graduation_shows_is_what_the_commands_print(tmp_path: 
 
 
 @pytest.mark.slow
+def test_the_page_of_risk_shows_what_its_example_prints(tmp_path: Path) -> None:
+    example = next(one for one in fences(DOCS / "risk.md") if one.language == "python")
+    (tmp_path / example.name).write_text(example.text, "utf-8")
+    done = subprocess.run(
+        [sys.executable, example.name], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    ((_, shown),) = next(one for one in fences(DOCS / "risk.md") if one.language == "console").steps
+    assert done.stdout.splitlines() == shown
+
+
+@pytest.mark.slow
 def test_the_pictures_of_graduation_are_what_their_command_draws(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

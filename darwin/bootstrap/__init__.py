@@ -15,7 +15,7 @@ from darwin.brokers.paper import PaperBroker
 from darwin.brokers.simulated import SimulatedBroker
 from darwin.config import options
 from darwin.config.load import Loaded
-from darwin.config.model import ExitsConfig, MarketConfig, RunConfig
+from darwin.config.model import ExitsConfig, MarketConfig, PortfolioConfig, RunConfig
 from darwin.config.places import state_db_path
 from darwin.core.candidate import Candidate, Exits, Trailing
 from darwin.core.clock import Clock
@@ -27,6 +27,7 @@ from darwin.core.ports import (
     Progress,
     Provider,
     Remembering,
+    RiskRule,
     Witness,
 )
 from darwin.engine.live import Live
@@ -116,6 +117,7 @@ def wire(
         },
         notes=(
             *_idle_notes(config.market),
+            *_unused_risk_notes(config.portfolio),
             *_funding_notes(provider, config.market),
             *_gap_notes(markets, session.quiet),
             *_memory_notes(session.decider, markets),
@@ -212,6 +214,25 @@ def rules_of(config: RunConfig) -> Rules:
         ),
         positions_per_symbol=portfolio.positions_per_symbol,
         lot_size=_per_symbol(config.market.lot_size, config.market.symbols),
+        risk=_risk_rule(portfolio),
+    )
+
+
+def _risk_rule(portfolio: PortfolioConfig) -> RiskRule | None:
+    """The risk manager that sizes entries; None where another method does."""
+    if portfolio.sizing != "risk_manager":
+        return None
+    from darwin.allocation.atr_sizing import PositionSizer
+    from darwin.allocation.hedging import HedgingStrategy
+    from darwin.allocation.leverage import VolatilityTarget
+    from darwin.allocation.sizing_stage import SizingStage
+
+    risk = portfolio.risk_manager
+    return SizingStage(
+        PositionSizer(portfolio.risk_per_trade),
+        VolatilityTarget(risk.target_volatility, risk.min_leverage, risk.max_leverage),
+        HedgingStrategy(risk.hedge_threshold, risk.hedge_part_of_excess),
+        risk.volatility_bars,
     )
 
 
@@ -298,6 +319,14 @@ def _idle_notes(market: MarketConfig) -> tuple[str, ...]:
     others = dict.fromkeys(key for keys in _READ_BY_SOME.values() for key in keys if key not in own)
     idle = [f"market.{key}" for key in others if getattr(market, key) != fields[key].default]
     return _note_on(idle, f"The provider '{market.provider}' does not read {{}}.")
+
+
+def _unused_risk_notes(portfolio: PortfolioConfig) -> tuple[str, ...]:
+    """Say that a risk manager was set up which sizes nothing."""
+    block = PortfolioConfig.model_fields["risk_manager"]
+    if portfolio.sizing == "risk_manager" or portfolio.risk_manager == block.default:
+        return ()
+    return (f"portfolio.sizing is '{portfolio.sizing}': nothing of risk_manager is read.",)
 
 
 def _funding_notes(provider: Any, market: MarketConfig) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from darwin.core.agents import (
     TO_TAKE,
     Role,
 )
+from darwin.core.ports import RISK_MANAGER
 
 if TYPE_CHECKING:
     from darwin.core.decision import Call
@@ -109,7 +110,11 @@ def _sizing(story: Story) -> str:
     if order is None:
         return ""
     value = number(order.units * order.price)
-    cut = f", clipped by {order.clipped_by}" if order.clipped_by else ""
+    told, cut = order.clipped_by, ""
+    if told.startswith(RISK_MANAGER):
+        figures, _, told = told.partition("; ")
+        cut = f" by {figures}"
+    cut += f", clipped by {told}" if told else ""
     return f"order {number(order.units)} units at {number(order.price)} = {value} USD{cut}"
 
 

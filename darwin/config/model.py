@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from darwin.config.block import Block
+from darwin.config.risk import MOST_RISK, RiskManagerConfig
 from darwin.config.rl import RlConfig
 from darwin.config.values import (
     BASE_URL,
@@ -118,7 +119,7 @@ class PortfolioConfig(Block):
     """The account, and how large an entry is; None switches a cap off."""
 
     starting_equity_usd: Positive = 10_000.0
-    sizing: Literal["risk", "equal_weight", "fixed_units"] = "risk"
+    sizing: Literal["risk", "equal_weight", "fixed_units", "risk_manager"] = "risk"
     risk_per_trade: Fraction = 0.01
     units: Positive | None = None
     max_positions: Count | None = 10
@@ -126,6 +127,27 @@ class PortfolioConfig(Block):
     positions_per_symbol: Count = 1
     min_order_usd: NotNegative = 10.0
     max_order_usd: Positive | None = None
+    risk_manager: RiskManagerConfig = RiskManagerConfig()
+
+    @field_validator("risk_per_trade")
+    @classmethod
+    def _within_the_most_risk(cls, risk: float, info: ValidationInfo) -> float:
+        if info.data.get("sizing") == "risk_manager" and not risk <= MOST_RISK:
+            what = f"is above {MOST_RISK}, the most that portfolio.sizing 'risk_manager' risks"
+            raise fault(what, "lower it, or size by 'risk'")
+        return risk
+
+    @field_validator("risk_manager")
+    @classmethod
+    def _levers_on_margin_alone(
+        cls, risk: RiskManagerConfig, info: ValidationInfo
+    ) -> RiskManagerConfig:
+        most = info.data.get("max_exposure_fraction")
+        funded = most is not None and most <= 1.0
+        if info.data.get("sizing") == "risk_manager" and funded and risk.max_leverage > 1.0:
+            mend = "raise portfolio.max_exposure_fraction above 1, or write 1"
+            raise fault("is above 1 in an account without margin", mend, ("max_leverage",))
+        return risk
 
     @field_validator("units")
     @classmethod
@@ -265,6 +287,22 @@ class RunConfig(Block):
         if info.data.get("mode") == "paper" and market.funding:
             raise fault("is not to be had in mode 'paper'", "remove it", ("funding",))
         return market
+
+    @field_validator("portfolio")
+    @classmethod
+    def _volatility_is_known(
+        cls, portfolio: PortfolioConfig, info: ValidationInfo
+    ) -> PortfolioConfig:
+        market = info.data.get("market")
+        if market is None or portfolio.sizing != "risk_manager":
+            return portfolio
+        if portfolio.risk_manager.volatility_bars > market.warmup_bars:
+            raise fault(
+                f"is above market.warmup_bars, {market.warmup_bars}",
+                "the first candidates would have no volatility: lower it or warm up longer",
+                ("risk_manager", "volatility_bars"),
+            )
+        return portfolio
 
     @field_validator("playbooks")
     @classmethod

@@ -68,6 +68,7 @@ class Reason(IntEnum):
     REJECTED = 20  # the venue refused the order
     UNFILLED = 21  # the venue took the order, and none of it was filled in time
     NOT_SENT = 22  # it was too late, or nobody knew how things stood at the venue
+    RISK_MANAGER = 23  # leverage and hedge left less than an order of a size that was enough
 
     @property
     def text(self) -> str:
@@ -89,6 +90,7 @@ _STAGE = {
     Reason.EXPOSURE: "sizing",
     Reason.CASH: "sizing",
     Reason.MINIMUM_ORDER: "sizing",
+    Reason.RISK_MANAGER: "sizing",
     Reason.SIZED_TO_ZERO: "portfolio",
     Reason.MAX_POSITIONS: "limits",
     Reason.MAX_POSITION_VALUE: "limits",

@@ -57,7 +57,8 @@ class Order(NamedTuple):
     bar_time: int  # of the signal
     units: float
     price: float  # the signal's close, from which the size was reckoned
-    clipped_by: str  # what cut the full size: "", "exposure", "order cap", "cash", "lot"
+    clipped_by: str  # what cut the full size: "", "exposure", "order cap", "cash", "lot"; with a
+    # risk manager its figures stand before that
 
 
 class Fill(NamedTuple):

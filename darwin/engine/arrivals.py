@@ -67,14 +67,14 @@ class Arrival:
 class Window(Generic[_Number]):
     """Numbers by instant of the run's clock, of which it keeps those of the last chunk.
 
-    One instant before them is kept too.
+    So many instants before them are kept too, one at least.
     """
 
-    __slots__ = ("_first", "_values")
+    __slots__ = ("_before", "_first", "_values")
 
-    def __init__(self, before: NDArray[_Number]) -> None:
+    def __init__(self, before: NDArray[_Number], instants_before: int = 1) -> None:
         """Start before instant 0 with one number, shape (1,)."""
-        self._first, self._values = -1, before
+        self._first, self._values, self._before = -1, before, instants_before
 
     def item(self, instant: int, /) -> Any:
         """The number at `instant`."""
@@ -91,8 +91,9 @@ class Window(Generic[_Number]):
 
     def move(self, values: NDArray[_Number]) -> None:
         """Go on by the numbers of the next instants."""
-        self._first += len(self._values) - 1
-        self._values = np.concatenate((self._values[-1:], values))
+        kept = self._values[-self._before :]
+        self._first += len(self._values) - len(kept)
+        self._values = np.concatenate((kept, values))
 
     def move_known(self, known: NDArray[_Number], count: int, place: IntArray) -> None:
         """Go on by `count` instants, of which those at `place` bring a number."""
@@ -106,11 +107,16 @@ class RunningClock:
     It is what `engine.instants.Instants` asks for.
     """
 
-    def __init__(self, symbols: Sequence[str], with_funding: Sequence[bool]) -> None:
-        """Start before the first bar; `with_funding` says which symbols pay funding."""
+    def __init__(
+        self, symbols: Sequence[str], with_funding: Sequence[bool], bars_before: int = 1
+    ) -> None:
+        """Start before the first bar; `with_funding` says which symbols pay funding.
+
+        Of times and closes it keeps `bars_before` instants before the last chunk.
+        """
         self._symbols = tuple(symbols)
-        self.time: Window[np.int64] = Window(np.array([-1]))
-        self.close = tuple(Window(np.array([np.nan])) for _ in self._symbols)
+        self.time: Window[np.int64] = Window(np.array([-1]), bars_before)
+        self.close = tuple(Window(np.array([np.nan]), bars_before) for _ in self._symbols)
         self.funding = tuple(Window(np.zeros(1)) if pays else None for pays in with_funding)
         self.stale: Window[np.bool_] = Window(np.zeros(1, dtype=np.bool_))
         self._last: list[int | None] = [None] * len(self._symbols)

@@ -37,6 +37,7 @@ def applies(rules: Rules) -> bool:
     )  # fmt: skip
     return (
         sizing.method == "fixed_units"
+        and rules.risk is None
         and rules.positions_per_symbol == 1
         and all(cap is None for cap in caps)
         and all(lot is None for lot in rules.lot_size)

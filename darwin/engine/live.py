@@ -62,7 +62,9 @@ class Live:
         """
         markets, keys = session.markets, session.feature_keys
         self._clock = RunningClock(
-            [bars.symbol for bars in markets], [bars.funding is not None for bars in markets]
+            [bars.symbol for bars in markets],
+            [bars.funding is not None for bars in markets],
+            1 if session.rules.risk is None else session.rules.risk.bars + 1,
         )
         self._digest = DataDigest()
         ticks = session.tick_size or (None,) * len(markets)

@@ -14,7 +14,7 @@ from darwin.core.candidate import Candidate
 from darwin.core.decision import Reason, Verdict
 from darwin.core.facts import LATE, RELEASE, Input
 from darwin.core.market import FloatArray
-from darwin.core.ports import Broker, Decider, Inputs, Moment, Remembering, Witness
+from darwin.core.ports import Broker, Decider, Inputs, Moment, Remembering, RiskRule, Witness
 from darwin.core.trade import Cancel, Fill, Order
 from darwin.engine.consult import Door
 from darwin.engine.consulted import ConsultedColumns
@@ -37,6 +37,7 @@ class Rules:
     costs: Costs
     positions_per_symbol: int = 1
     lot_size: tuple[float | None, ...] = ()  # per symbol
+    risk: RiskRule | None = None  # sizes in the place of a method of `sizing`
 
 
 class Step:
@@ -203,15 +204,7 @@ class Step:
             self.reasons[candidate.row] = Reason.STALE
             return
         held = self._held_usd(symbol, candidate.instant) if busy else 0.0
-        size = full_size(
-            self._rules.sizing,
-            account,
-            candidate.close,
-            candidate.stop_distance,
-            held,
-            self._entry_cost,
-            self._lot[symbol],
-        )
+        size = self._full_size(candidate, account, held)
         objection = size.objection
         if objection is None:
             size = self._scale(candidate, size, share, account, verdict)
@@ -222,6 +215,25 @@ class Step:
             self.reasons[candidate.row] = objection
             return
         self._order(candidate, size.units, size.clipped_by)
+
+    def _full_size(self, candidate: Candidate, account: Account, held_usd: float) -> Size:
+        """What the rule of sizing asks for, within the caps."""
+        risk, stake = self._rules.risk, None
+        if risk is not None:
+            now = candidate.instant + 1
+            seen = slice(max(now - 1 - risk.bars, 0), now)
+            time, close = self._clock.time[seen], self._clock.close[candidate.symbol][seen]
+            stake = risk.stake(account, candidate.stop_distance, time, close)
+        return full_size(
+            self._rules.sizing,
+            account,
+            candidate.close,
+            candidate.stop_distance,
+            held_usd,
+            self._entry_cost,
+            self._lot[candidate.symbol],
+            stake,
+        )
 
     def _comes_too_late(self, candidate: Candidate) -> bool:
         """Whether time ran out while it was judged, by the clock of a venue or by the record."""

@@ -179,6 +179,7 @@ _TERMS = {
     Reason.EXPOSURE.text: _SIZING,
     Reason.CASH.text: _SIZING,
     Reason.MINIMUM_ORDER.text: _SIZING,
+    Reason.RISK_MANAGER.text: _SIZING,
     Reason.MAX_POSITIONS.text: ("portfolio.max_positions",),
     Reason.MAX_POSITION_VALUE.text: _SIZING,
     Reason.ORDERS_PER_BAR.text: ("limits.max_orders_per_bar",),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from darwin.core.account import Account
 from darwin.core.decision import Reason
+from darwin.core.ports import Stake
 
 DUST = 1e-9
 """A share of equity too small to be an order: what rounding leaves of a room that is full."""
@@ -19,7 +20,8 @@ class Sizing:
     """The rule for full size, and the caps that clip it; None switches a cap off.
 
     Methods: `risk` loses `risk_per_trade` of equity at the stop; `equal_weight` gives each of
-    `max_positions` the same share of equity; `fixed_units` always asks for `units`.
+    `max_positions` the same share of equity; `fixed_units` always asks for `units`; `risk_manager`
+    for what a rule of risk wants (`core.ports.RiskRule`).
     """
 
     method: str = "risk"
@@ -48,15 +50,36 @@ def full_size(
     held_usd: float,
     entry_cost: float,
     lot: float | None,
+    stake: Stake | None = None,
 ) -> Size:
     """Reckon full size at the signal's close.
 
     `held_usd` is what the symbol's positions are worth already, `entry_cost` the fraction that an
     entry costs, `lot` the smallest step of units. Caps are asked in the order order cap, exposure,
     cash, and the tightest is named. A fully funded account (`max_exposure_fraction` at most 1)
-    must be able to pay for what it orders; above 1, or None, it trades on margin.
+    must be able to pay for what it orders; above 1, or None, it trades on margin. With a `stake`
+    the caps clip what it wants, and its figures stand before their names.
     """
-    wanted = _wanted_units(rule, account, price, stop_distance)
+    if stake is None:
+        wanted = _wanted_units(rule, account, price, stop_distance)
+        return _clipped(rule, account, price, held_usd, entry_cost, lot, wanted)
+    size = _clipped(rule, account, price, held_usd, entry_cost, lot, stake.units)
+    told = f"{stake.told}; {size.clipped_by}" if size.clipped_by else stake.told
+    objection = size.objection
+    if objection is Reason.MINIMUM_ORDER and stake.full * price >= rule.min_order_usd:
+        objection = Reason.RISK_MANAGER
+    return Size(size.units, told, objection)
+
+
+def _clipped(
+    rule: Sizing,
+    account: Account,
+    price: float,
+    held_usd: float,
+    entry_cost: float,
+    lot: float | None,
+    wanted: float,
+) -> Size:
     if not 0.0 < wanted < math.inf:
         return Size(0.0, "", Reason.MINIMUM_ORDER)
     room, clipped_by, empty = math.inf, "", Reason.MINIMUM_ORDER
@@ -83,7 +106,7 @@ def full_size(
     objection = empty if clipped_by else Reason.MINIMUM_ORDER
     dust = DUST * abs(account.equity) if clipped_by else 0.0
     if lot is not None:
-        whole = _whole_lots(units, lot)
+        whole = whole_lots(units, lot)
         clipped_by = clipped_by or ("lot" if whole < units else "")
         units = whole
     least = max(rule.min_order_usd, dust, math.ulp(0.0))
@@ -96,13 +119,13 @@ def scaled(full: Size, share: float, price: float, least_usd: float, lot: float 
     """The part `share`, 0..1, of a full size, in whole lots; below the minimum order it is none."""
     units = full.units * share
     if lot is not None:
-        units = _whole_lots(units, lot)
+        units = whole_lots(units, lot)
     if not units * price >= max(least_usd, math.ulp(0.0)):
         return Size(0.0, full.clipped_by, Reason.MINIMUM_ORDER)
     return Size(units, full.clipped_by, None)
 
 
-def _whole_lots(units: float, lot: float) -> float:
+def whole_lots(units: float, lot: float) -> float:
     """Round down to lots in decimals, so that 0.3 is three lots of 0.1 and not two."""
     return float(math.floor(units / lot + 1e-9) * Decimal(repr(lot)))
 

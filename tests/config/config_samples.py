@@ -67,6 +67,14 @@ FULL: dict[str, Any] = {
         "positions_per_symbol": 2,
         "min_order_usd": 5,
         "max_order_usd": 4000,
+        "risk_manager": {
+            "target_volatility": 0.3,
+            "max_leverage": 1.5,
+            "min_leverage": 0.1,
+            "volatility_bars": 72,
+            "hedge_threshold": 0.1,
+            "hedge_part_of_excess": 2,
+        },
     },
     "limits": {
         "max_position_usd": 5000,
