@@ -38,8 +38,8 @@ class PlantedBook:
 
     def check(self) -> None:
         """Raise ConfigError for values that cannot be meant."""
-        if not (1 <= self.assets <= 200):
-            raise ConfigError(f"a world of {self.assets} assets", mend="make 1 to 200")
+        if not (1 <= self.assets <= 100):
+            raise ConfigError(f"a world of {self.assets} assets", mend="make 1 to 100")
         if not (FEWEST_BARS <= self.bars <= MOST_BARS):
             raise ConfigError(
                 f"a world of {self.bars} bars", mend=f"make {FEWEST_BARS} to {MOST_BARS:,}"

@@ -13,8 +13,9 @@ from darwin.allocation.market import MARKET_PAGE, WEIGHTS
 from darwin.allocation.reward import RETURN_ALONE
 from darwin.core.rebalance import MARKET
 from darwin.errors import DataError
-from darwin.rl.training.book_world import BookWorld, RecordedWorld
+from darwin.rl.training.book_world import BookWorld
 from darwin.rl.training.experience_file import read_experiences, write_experiences
+from darwin.rl.training.recorded_world import RecordedWorld
 from tests.rl.books.grounds import ground, stretch
 
 pytest.importorskip("gymnasium")
