@@ -39,7 +39,8 @@ class KlinesServer:
     """Serves `markets`, all of one timeframe, at `url`; a context manager.
 
     The virtual clock begins when bar `start_bar` of the first market opens (None: when its last
-    one has closed) and runs `speed` times as fast as time; 0: it stands until `now_ms` is set.
+    one has closed) and runs `speed` times as fast as time; 0: it stands until `now_ms` is set. One
+    that is faster than time stands when the last bar has closed: there is no market beyond.
     Each request takes the first word of `faults`, if there is one; "" is a proper answer. Each
     answer about the time takes the first of `clock_errors_ms` and is so far off. Of a symbol in
     `silent_from_ms` no bar that opens then or later is shown.
@@ -57,8 +58,9 @@ class KlinesServer:
         first = markets[0]
         start_ms = int(first.time[-1] if start_bar is None else first.time[start_bar])
         self._clock = VirtualClock(
-            start_ms + (first.timeframe.ms if start_bar is None else 0), speed
-        )
+            start_ms + (first.timeframe.ms if start_bar is None else 0), speed,
+            None if speed <= 1.0 else int(first.time[-1]) + first.timeframe.ms,
+        )  # fmt: skip
         self.faults: list[str] = []
         self.clock_errors_ms: list[int] = []
         self.silent_from_ms: dict[str, int] = {}

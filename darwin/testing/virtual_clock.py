@@ -7,10 +7,13 @@ from threading import Lock
 
 
 class VirtualClock:
-    """Says `start_ms` at first, then goes on `speed` times as fast as time; 0: it stands still."""
+    """Says `start_ms` at first, then goes on `speed` times as fast as time; 0: it stands still.
 
-    def __init__(self, start_ms: int, speed: float = 0.0) -> None:
-        self._speed, self._lock = speed, Lock()
+    By itself it never goes beyond `end_ms`; it may be set to later.
+    """
+
+    def __init__(self, start_ms: int, speed: float = 0.0, end_ms: int | None = None) -> None:
+        self._speed, self._end_ms, self._lock = speed, end_ms, Lock()
         self._base_ms, self._since = start_ms, time.monotonic()
 
     @property
@@ -18,7 +21,10 @@ class VirtualClock:
         """The virtual time, ms."""
         with self._lock:
             passed_s = time.monotonic() - self._since
-            return self._base_ms + int(passed_s * self._speed * 1000)
+            now_ms = self._base_ms + int(passed_s * self._speed * 1000)
+            if self._end_ms is None:
+                return now_ms
+            return min(now_ms, max(self._base_ms, self._end_ms))
 
     @now_ms.setter
     def now_ms(self, value: int) -> None:
