@@ -19,17 +19,21 @@ from darwin.allocation.market import MARKET_PAGE
 from darwin.bootstrap import provider_of
 from darwin.config import options
 from darwin.config.book import BASELINES, BUY_AND_HOLD, EQUAL_WEIGHT, BookConfig
+from darwin.config.document import Table
 from darwin.config.load import LoadedBook, load_resolved_book
 from darwin.config.places import models_dir
 from darwin.core.agents import Model
-from darwin.core.market import FloatArray
+from darwin.core.market import FloatArray, Timeframe
 from darwin.core.panel import Panel
 from darwin.core.rebalance import ALLOCATOR, BookPage, BookPolicy, BookState
 from darwin.engine.book_run import BookPlan, BookRules
 from darwin.engine.consult import TermsOfBook
 from darwin.engine.seat import BookTerms
 from darwin.errors import ConfigError, DataError
+from darwin.rl.serving.audit import Audit
+from darwin.rl.serving.book_audit import BookAudit
 from darwin.rl.serving.book_policies import BookPolicies, BookStandIn
+from darwin.rl.serving.history import Charter, Charters
 from darwin.store.runs import Begun, Standing
 from darwin.trading.book_limits import BookLimits
 from darwin.trading.limits import Limits
@@ -88,7 +92,7 @@ def wire_book(loaded: LoadedBook) -> WiredBook:
         ),
         rules=_rules_of(config),
         baselines=tuple(_baseline(name, page.assets) for name in BASELINES[told.agent]),
-        stands=_baseline(told.baseline or BASELINES[told.agent][0], page.assets),
+        stands=_stands(config, page),
         every=told.every,
         warmup_bars=market.warmup_bars or 0,
     )
@@ -130,6 +134,29 @@ def rewire_book(run: Begun, artifacts_dir: str) -> WiredBook:
     return wired
 
 
+def audit_of_book(tree: Table, source: str) -> Audit:
+    """An audit of the rebalances of a run, by its recorded config.
+
+    Where this version no longer takes that config, only what hangs on no config is audited; where
+    it cannot have the rule in the place of a model, no advice is made again.
+    """
+    try:
+        config = load_resolved_book(tree, source).config
+    except ConfigError:
+        return Audit(None)
+    told, page = config.allocation, page_of(config)
+    charters = Charters(
+        {told.agent: Charter(told.enabled, told.mode != "observe")},
+        Timeframe.parse(config.market.timeframe).ms,
+        1.0,
+    )
+    stands = _stands(config, page).target(BookState.start(page.assets))
+    try:
+        return BookAudit(page, stands, policies_of(config, page), charters)
+    except ConfigError:
+        return BookAudit(page, stands, None, charters)
+
+
 def page_of(config: BookConfig) -> BookPage:
     """The page of the agent of a book."""
     if config.allocation.agent == ALLOCATOR:
@@ -158,6 +185,11 @@ def _rules_of(config: BookConfig) -> BookRules:
         ),
         BookLimits(limits.max_weight, limits.max_exposure_fraction, limits.max_position_usd),
     )
+
+
+def _stands(config: BookConfig, page: BookPage) -> Plain:
+    told = config.allocation
+    return _baseline(told.baseline or BASELINES[told.agent][0], page.assets)
 
 
 def _baseline(name: str, assets: int) -> Plain:
