@@ -8,6 +8,7 @@ from darwin.cli.lazy import LazyGroup
 
 COMMANDS = {
     "evaluate": "darwin.cli.book_evaluate:evaluate_market",
+    "experiences": "darwin.cli.book_experiences:experiences",
     "train": "darwin.cli.book_train:train_market",
 }
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from darwin.core.agents import Model
+from darwin.rl.training.experience_file import read_experiences
 from tests.run import books
 from tests.run.command import Desk, checkpoint, clean_environment
 
@@ -193,6 +194,7 @@ def test_a_market_agent_is_held_against_flat_and_hold(desk: Desk) -> None:
     assert book["total_return"] == flat["total_return"] == 0.0
     assert hold["total_return"] != 0.0 != advised["total_return"]
     verified(desk)
+    _experiences_follow_from_the_record(desk)
     held = books.config(
         desk,
         "held.json",
@@ -206,6 +208,21 @@ def test_a_market_agent_is_held_against_flat_and_hold(desk: Desk) -> None:
     figures = desk.metrics("held")["figures"]
     assert figures[0]["total_return"] == figures[3]["total_return"] == hold["total_return"]
     verified(desk, "held")
+
+
+def _experiences_follow_from_the_record(desk: Desk) -> None:
+    done = desk.darwin("market", "experiences", "book", "-o", "told.npz", PYTHONPATH=ROOT)
+    assert done.returncode == 0, done.stderr
+    told = read_experiences(desk.folder / "told.npz")
+    rows = desk.ask(
+        "SELECT r.bar_time, h.asset_returns, r.observation FROM rebalances AS r"
+        " JOIN holdings AS h USING (run_id, rebalance_id) ORDER BY r.id"
+    )
+    assert told.time.tolist() == [time + 3_600_000 for time, _, _ in rows]
+    moved = np.array([np.frombuffer(returns, "<f8")[0] for _, returns, _ in rows])
+    assert told.earned.tolist() == np.column_stack([0.0 * moved, moved, -moved]).tolist()
+    assert told.observations.tobytes() == b"".join(seen for _, _, seen in rows)
+    assert told.ends.tolist() == [False] * (len(rows) - 1) + [True]
 
 
 @pytest.mark.slow
