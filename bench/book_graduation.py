@@ -72,7 +72,8 @@ def _regimes(rng: np.random.Generator, days: int, stays: float, width: int = 0) 
     return path
 
 
-def _shares(logits: FloatArray) -> FloatArray:
+def shares(logits: FloatArray) -> FloatArray:
+    """The softmax of logits, (t, n)."""
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.round(raised / raised.sum(axis=1, keepdims=True), DECIMALS)
 
@@ -82,15 +83,15 @@ Agent = Callable[[np.random.Generator, Market], FloatArray]
 
 
 def _independent(rng: np.random.Generator, seen: Market) -> FloatArray:
-    return _shares(rng.standard_normal(seen.hint.shape))
+    return shares(rng.standard_normal(seen.hint.shape))
 
 
 def _persistent(rng: np.random.Generator, seen: Market) -> FloatArray:
-    return _shares(_regimes(rng, *seen.hint.shape[:1], 0.97, seen.hint.shape[1]))
+    return shares(_regimes(rng, *seen.hint.shape[:1], 0.97, seen.hint.shape[1]))
 
 
 def _tilted(rng: np.random.Generator, seen: Market) -> FloatArray:
-    return _shares(np.broadcast_to(2.0 * rng.standard_normal(seen.hint.shape[1]), seen.hint.shape))
+    return shares(np.broadcast_to(2.0 * rng.standard_normal(seen.hint.shape[1]), seen.hint.shape))
 
 
 def _invested(rng: np.random.Generator, seen: Market) -> FloatArray:
@@ -100,7 +101,7 @@ def _invested(rng: np.random.Generator, seen: Market) -> FloatArray:
 
 
 def _allocates(rng: np.random.Generator, seen: Market) -> FloatArray:
-    return _shares(1.5 * seen.hint)
+    return shares(1.5 * seen.hint)
 
 
 def _tosses(rng: np.random.Generator, seen: Market) -> FloatArray:
