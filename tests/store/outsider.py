@@ -11,7 +11,7 @@ from typing import Any
 
 CHAINED = (
     "inputs", "candidates", "verdicts", "orders", "fills", "outcomes", "safety_events",
-    "agent_decisions",
+    "agent_decisions", "rebalances", "holdings",
 )  # fmt: skip
 BESIDE = ("run_events", "checkpoints", "equity_marks", "alerts")
 LATER = {
