@@ -34,7 +34,7 @@ HORIZONS = (1, 4, 12, 24, 72, 168)
 """Bars over which returns are told."""
 FAST, SLOW = 24, 168
 """Bars over which volatilities are told, the second for correlations too."""
-MOST_ASSETS = 200
+MOST_ASSETS = 100
 SUM_OF_WEIGHTS = 1e-6
 """How far weights and cash together may be from 1."""
 _LEAST_VARIANCE = 1e-16  # of a bar: a market that does not move has no larger one

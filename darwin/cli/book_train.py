@@ -46,7 +46,7 @@ def _course_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("train")
 @_course_options
-@click.option("--assets", type=click.IntRange(1, 200), help="Of the synthetic world (10).")
+@click.option("--assets", type=click.IntRange(1, 100), help="Of the synthetic world (10).")
 @click.option("--algo", default="ppo", show_default=True, help="ppo or sac.")
 @click.option(
     "--starting-balance", type=Finite(0, min_open=True, max=1e15), default=10_000.0,

@@ -19,7 +19,7 @@ SIGMA = 0.005
 """Standard deviation of a bar's log-return, about 47 % a year for hours."""
 SHARED = 0.4  # of each asset's variance, through a common factor
 FREEDOM = 5.0  # of Student's t, scaled to a variance of 1
-DRIFT = 0.2  # of the drifting asset, per bar and in SIGMA, at edge 1
+DRIFT = 0.3  # of the drifting asset, per bar and in SIGMA, at edge 1
 PULL = 0.1  # of a difference back to its mean, per bar, at edge 1; half of it is gone in 7 bars
 HOURS = Timeframe("1h", 3_600_000)
 FEWEST_BARS, MOST_BARS = 500, 1_000_000
@@ -38,8 +38,8 @@ class PlantedBook:
 
     def check(self) -> None:
         """Raise ConfigError for values that cannot be meant."""
-        if not (1 <= self.assets <= 200):
-            raise ConfigError(f"a world of {self.assets} assets", mend="make 1 to 200")
+        if not (1 <= self.assets <= 100):
+            raise ConfigError(f"a world of {self.assets} assets", mend="make 1 to 100")
         if not (FEWEST_BARS <= self.bars <= MOST_BARS):
             raise ConfigError(
                 f"a world of {self.bars} bars", mend=f"make {FEWEST_BARS} to {MOST_BARS:,}"

@@ -23,7 +23,7 @@ FILE = "spec.json"
 FORMAT = 1
 LARGEST_FILE = 1 << 20
 MOST_LAYERS = 8
-WIDEST = 2048
+WIDEST = 1024
 MOST_EVERY = 100_000
 """Bars from one decision of a book to the next."""
 _TIMEFRAME = re.compile(r"[1-9][0-9]{0,3}[mhdw]")

@@ -20,9 +20,10 @@ from darwin.rl.training.book_env import book_env
 from darwin.rl.training.book_ground import Ground, Stretches
 from darwin.rl.training.book_recipes import LOG_STD, STEADY_STEPS
 from darwin.rl.training.book_walk import decider, of_baseline, walked
-from darwin.rl.training.book_world import LENGTH, Bent, BookWorld, RecordedWorld
+from darwin.rl.training.book_world import LENGTH, Bent, BookWorld
 from darwin.rl.training.network import Network
 from darwin.rl.training.recipes import Recipe
+from darwin.rl.training.recorded_world import RecordedWorld
 from darwin.rl.training.vec_env import WorldVecEnv
 from darwin.rl.training.watch import Watch, Watched
 from darwin.rl.training.worlds import World

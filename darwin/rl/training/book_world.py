@@ -13,13 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from darwin.allocation.experiences import Experiences
 from darwin.allocation.reward import Reward, recent_volatility
 from darwin.allocation.seen import Books
 from darwin.core.market import BoolArray, FloatArray, IntArray
-from darwin.errors import DataError
 from darwin.rl.training.book_ground import Ground, Stretch, TrainedPage
-from darwin.rl.training.rows import Normaliser
 from darwin.rl.training.worlds import Chance, Moved, Observations
 from darwin.trading import book
 
@@ -50,7 +47,7 @@ class Made(NamedTuple):
     cost: FloatArray  # over value, (e,)
 
 
-class _Books(Chance, ABC):
+class SideBySide(Chance, ABC):
     """What books on any ground have in common."""
 
     _STATE = (
@@ -189,7 +186,7 @@ class _Books(Chance, ABC):
         """Where new episodes begin, and the row at which they must have ended."""
 
 
-class BookWorld(_Books):
+class BookWorld(SideBySide):
     """Books on a stretch of a panel."""
 
     def __init__(
@@ -230,66 +227,3 @@ class BookWorld(_Books):
         latest = self._stretch.stop - self._length * self._every
         first = self._rng.integers(self._stretch.start, latest + 1, count)
         return first, np.full(count, self._stretch.stop)
-
-
-class RecordedWorld(_Books):
-    """A position on recorded experiences, of which no prices are known.
-
-    A position that is kept is brought back to its whole weight at each decision without cost; a
-    change costs |new − old| times the rate. The last decision of a run is only looked at.
-    """
-
-    def __init__(
-        self,
-        page: TrainedPage,
-        told: Experiences,
-        normaliser: Normaliser,
-        reward: Reward,
-        cost_rate: float,
-        size: int,
-        *,
-        length: int = LENGTH,
-        seed: int = 0,
-        bent: Bent = AS_PAID,
-    ) -> None:
-        """Run `size` positions over `told`."""
-        k = len(page.names) - len(page.scales)
-        self._told, self._cost_rate = told, cost_rate
-        away = (told.observations[:, :k] - normaliser.mean[:k]) / normaliser.sd[:k]
-        self._seen = away.astype(np.float32)
-        self._calm = ~normaliser.is_strange(
-            np.hstack([told.observations[:, :k], np.zeros((len(told), len(page.scales)))])
-        )
-        self._flat = np.zeros(page.assets)
-        self._codes = page.targets(np.arange(page.outputs, dtype=np.float64))[:, 0]
-        self._last, self._firsts = told.last_of_run, np.flatnonzero(~told.ends)
-        if not len(self._firsts):
-            raise DataError(
-                "every run of these experiences is a single decision",
-                mend="record longer runs: a position is worth what follows it",
-            )
-        super().__init__(page, reward, size, length, seed, bent)
-
-    @property
-    def _baseline(self) -> FloatArray:
-        return self._flat
-
-    def _asked(self, at: IntArray) -> BoolArray:
-        return self._calm[at]
-
-    def _market(self, at: IntArray) -> NDArray[np.float32]:
-        return self._seen[at]
-
-    def _hold(self, at: IntArray, held: FloatArray, targets: FloatArray) -> Made:
-        code = np.abs(targets - self._codes).argmin(axis=1)
-        turnover = np.abs(targets - held).sum(axis=1)
-        cost = np.minimum(self._cost_rate * turnover, 1.0)
-        growth = np.maximum((1.0 - cost) * (1.0 + self._told.earned[at, code]), 0.0)
-        return Made(growth, np.where(growth[:, None] > 0.0, targets, 0.0), turnover, cost)
-
-    def _next(self, at: IntArray) -> IntArray:
-        return at + 1
-
-    def _places(self, count: int) -> tuple[IntArray, IntArray]:
-        first = self._firsts[self._rng.integers(0, len(self._firsts), count)]
-        return first, self._last[first]
