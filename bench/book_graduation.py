@@ -129,6 +129,8 @@ NULLS: dict[str, dict[str, Agent]] = {
 }  # fmt: skip
 SKILLS = (0.1, 0.2)
 """Correlation of what a skilled agent sees with what is the asset's own in a day's return."""
+SKILLS = (0.1, 0.2, 0.4)
+"""Correlation of what a skilled agent sees with what is the asset's own in a day's return."""
 SKILLED: dict[str, Agent] = {ALLOCATOR: _allocates, MARKET: _times}
 
 
@@ -218,10 +220,10 @@ def run(streams: int = 400, skilled_streams: int = 60) -> list[Cell]:
             for name, does in nulls.items():
                 cells.append(cell(agent, name, does, drift, streams, 0.0))
                 print(_line(cells[-1]), flush=True)
-            skill = 0.10 if agent == ALLOCATOR else 0.15
-            does = SKILLED[agent]
-            cells.append(cell(agent, f"skilled {skill}", does, drift, skilled_streams, skill))
-            print(_line(cells[-1]), flush=True)
+            for skill in SKILLS:
+                name = f"skilled, {skill:g}"
+                cells.append(cell(agent, name, SKILLED[agent], drift, skilled_streams, skill))
+                print(_line(cells[-1]), flush=True)
     return cells
 
 

@@ -61,7 +61,7 @@ def _execute(
             log.info("run %s %s after fact %d", run_id, goes, begun.place.facts)
             result = _keep(wired, database, begun, log)
         done = find_begun(database, run_id)
-    metrics = _write(folder, loaded, wired, done, result)
+    metrics = write_files(folder, wired, done, result)
     log.info("run %s ends: %d rebalances, %d facts", run_id, len(result.rows), done.place.facts)
     return metrics
 
@@ -136,16 +136,14 @@ def again(wired: WiredBook, database: Database, run: Begun) -> BookResult:
     return result
 
 
-def _write(
-    folder: Path, loaded: LoadedBook, wired: WiredBook, run: Begun, result: BookResult
-) -> dict[str, Any]:
+def write_files(folder: Path, wired: WiredBook, run: Begun, result: BookResult) -> dict[str, Any]:
     """Write config, figures, curves, page and, last, the manifest into the folder of the run."""
     from darwin.cli.report_files import clear_strays, csv_text
     from darwin.engine.book_report import book_metrics, equity_lines, weight_rows
     from darwin.report.book_run import book_run_page
     from darwin.report.files import json_text, write_text
 
-    config = loaded.config
+    config = wired.config
     synthetic = config.market.provider == "synthetic"
     metrics = book_metrics(
         result, config.run_id, config.allocation.agent, calendar=config.market.calendar
@@ -171,7 +169,7 @@ def _write(
         ],
     }
     clear_strays(folder, *NAMES)
-    write_text(folder / "config.json", json_text(loaded.resolved()))
+    write_text(folder / "config.json", json_text(config.model_dump(mode="json")))
     write_text(folder / METRICS, json_text(metrics))
     write_text(folder / EQUITY, equity_lines(result))
     write_text(folder / WEIGHTS, csv_text(*weight_rows(result)))

@@ -75,7 +75,26 @@ def test_a_run_is_verified_and_replayed(watched: Desk) -> None:
     done = watched.darwin("replay", "book", PYTHONPATH=ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("identical: ")
-    assert watched.darwin("runs", "show", "book").returncode == 0
+    shown = json.loads(watched.darwin("runs", "show", "book", "--json").stdout)
+    [ruling] = shown["rulings"]
+    assert (ruling["reason"], ruling["rebalances"]) == ("observe", len(books.rows(watched)))
+    assert "observe" in watched.darwin("runs", "show", "book").stdout
+
+
+def test_the_files_of_a_run_are_made_again_as_they_were(watched: Desk) -> None:
+    folder = watched.run_dir("book")
+    names = ("metrics.json", "equity.csv", "weights.csv", "report.html", "manifest.json")
+    before = {name: (folder / name).read_bytes() for name in names}
+    for name in names[:-1]:
+        (folder / name).unlink()
+    done = watched.darwin("report", "book", PYTHONPATH=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert {name: (folder / name).read_bytes() for name in names} == before
+    page = before["report.html"].decode()
+    assert "Always as advised" in page
+    assert "What happens on them says nothing about a market" in page
+    lines = before["weights.csv"].decode().splitlines()
+    assert len(lines) == 1 + len(books.rows(watched))
 
 
 def test_a_finished_run_is_not_run_again(watched: Desk) -> None:
