@@ -8,7 +8,7 @@ from contextlib import closing
 from hashlib import sha256
 
 from tests.run.command import Desk
-from tests.store.outsider import CHAINED, hashes_by_hand, plain
+from tests.store.outsider import CHAINED, OF_BOOKS, hashes_by_hand, plain
 
 
 def forge(desk: Desk, sql: str, run_id: str = "small") -> None:
@@ -22,7 +22,7 @@ def forge(desk: Desk, sql: str, run_id: str = "small") -> None:
         [number] = raw.execute("SELECT number FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         base = number << 40
         for place, made in enumerate(hashes, start=1):
-            for table in CHAINED:
+            for table in (*CHAINED, *OF_BOOKS):
                 raw.execute(f"UPDATE {table} SET hash = ? WHERE id = ?", (made, base + place))
         for table in ("agent_decisions", "rebalances"):
             for (row,) in raw.execute(f"SELECT id FROM {table}").fetchall():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from bench import book_graduation as world
 from darwin.core.agents import Mode, Role, Standing, Why
 from darwin.core.book_facts import Held, Rebalance, Rebalanced
-from darwin.core.facts import STANDING, Input
+from darwin.core.facts import KILLED, STANDING, Input
 from darwin.core.market import DAY_MS, FloatArray
 from darwin.core.rebalance import ALLOCATOR
 from darwin.rl.graduation.book_promoter import BookPromoter
@@ -45,6 +46,9 @@ class Run:
     def _hear(self, one: Input) -> None:
         self.promoter.heard(one)
         self.standing = Standing.read(one.detail)
+
+    def _hear_kill(self, time: int) -> None:
+        self.promoter.heard(Input(0, 0, time, KILLED, "Ada", "stop"))
 
     def walk(self, seen: world.Market, weights: FloatArray, first: int = 0) -> Run:
         """Tell all days as a run does: before each decision what is due, then what came of it."""
@@ -105,6 +109,18 @@ def test_one_that_has_lost_its_skill_acts_no_longer(database: Database) -> None:
     assert not run.standing.promoted
     assert run.said[-1][0] < 300 + 60
     assert "hard detector" in run.said[-1][2] or "has fallen" in run.said[-1][2]
+
+
+def test_a_kill_takes_capital_back_once(database: Database) -> None:
+    run = Run(database).walk(*skilled())
+    for day in (300, 301):  # a person gives it a quarter again, the day after
+        quarter = replace(run.standing, stage=0.25)
+        run._hear(Input(0, 0, day * DAY_MS, STANDING, "Ada", "", ALLOCATOR, quarter.text()))
+        if day == 300:
+            run._hear_kill(day * DAY_MS)
+        seen, weights = skilled(3, 1)
+        run.walk(seen, weights, first=day)
+        assert run.standing.stage == (0.01 if day == 300 else 0.25)
 
 
 @pytest.mark.parametrize("mode", ["observe", "active"])

@@ -51,6 +51,8 @@ def judged(trial: Trial) -> tuple[State, dict[str, State]]:
 
 def test_a_block_is_what_reckoning_by_hand_gives() -> None:
     market, rng = seen(1, days=90), np.random.default_rng(2)
+    market.returns[[40, 70]] *= 9.0
+    market.returns[[55, 80]] *= -9.0
     weights = rng.dirichlet(np.ones(3), 90)
     trial = world.trial_of(ALLOCATOR, market, weights, LEVEL)
     r, equal = market.returns, np.full(3, 1 / 3)
@@ -70,6 +72,8 @@ def test_a_block_is_what_reckoning_by_hand_gives() -> None:
                 past = math.sqrt(np.mean([one[i] ** 2 for one in done]))
                 out[day] = min(value / max(past, float(np.linalg.norm(away * root))), 3.0)
         done.append((x, u))
+    assert {skill.max(), utility.max()} == {3.0}
+    assert min(skill.min(), utility.min()) < -3.0
     blocks = [slice(3 * at, 3 * at + 3) for at in range(len(trial.blocks))]
     assert len(blocks) >= 28
     assert sums(trial) == pytest.approx([skill[at].sum() for at in blocks], abs=1e-12)
