@@ -9,6 +9,7 @@ from darwin.cli.lazy import LazyGroup
 COMMANDS = {
     "benchmark": "darwin.cli.benchmark_books:benchmark",
     "evaluate": "darwin.cli.book_evaluate:evaluate_market",
+    "experiences": "darwin.cli.book_experiences:experiences",
     "train": "darwin.cli.book_train:train_market",
 }
 

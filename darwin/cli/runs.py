@@ -74,17 +74,19 @@ def show(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> None
       darwin runs show btc-breakout
     """
     from darwin.cli.tables import count, number, print_json, print_table, terminal, when
-    from darwin.store.queries import events_of, find_run, funnel, provenance
+    from darwin.store.queries import events_of, find_run, funnel, provenance, rulings_of
 
     with open_database(artifacts_dir, db) as database:
         run = find_run(database, run_id)
         endings = funnel(database, run_id)
+        ruled = rulings_of(database, run_id)
         events = events_of(database, run_id)
         bar_events = provenance(database, run_id).bar_events
     if as_json:
         print_json(
             run._asdict()
             | {"funnel": [end._asdict() for end in endings]}
+            | ({"rulings": [one._asdict() for one in ruled]} if ruled else {})
             | {"safety_events": [event._asdict() for event in events]}
             | {"bar_events": [event._asdict() for event in bar_events]}
         )
@@ -97,9 +99,16 @@ def show(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> None
     }
     print_table(console, ("run", run_id), list(facts.items())[1:])
     console.print()
+    if ruled:
+        heads = ("agent", "role", "ruling", "cut by", "rebalances")
+        print_table(
+            console, heads, [(*one[:4], count(one.rebalances)) for one in ruled], numbers=[4]
+        )
+        console.print()
     funnel_rows = [(end.stage, end.reason, count(end.candidates)) for end in endings]
     funnel_rows.append(("", "all", count(run.candidates)))
-    print_table(console, ("stage", "ended by", "candidates"), funnel_rows, numbers=[2])
+    if run.candidates or not ruled:
+        print_table(console, ("stage", "ended by", "candidates"), funnel_rows, numbers=[2])
     if events:
         console.print()
         event_rows = [(when(event.time), event.kind, event.detail) for event in events]

@@ -70,18 +70,23 @@ def replay(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
       darwin replay btc-breakout
     """
     from darwin.bootstrap import code_version
+    from darwin.bootstrap.books import rewire_book
     from darwin.bootstrap.recorded import rewire
+    from darwin.cli.book_kept import again as again_of_book
     from darwin.cli.making import again
     from darwin.cli.tables import print_json
+    from darwin.config.book import is_of_book
     from darwin.store.runs import find_begun
 
     with open_database(artifacts_dir, db) as database:
         run = find_begun(database, run_id)
         code = {"code_then": run.code_version, "code_now": code_version()}
         other = code["code_then"] != code["code_now"]
-        _, wired = rewire(run, artifacts_dir, database)
         try:
-            again(wired, database, run)
+            if is_of_book(json.loads(run.identity.config_json)):
+                again_of_book(rewire_book(run, artifacts_dir), database, run)
+            else:
+                again(rewire(run, artifacts_dir, database)[1], database, run)
         except IntegrityError as fault:
             if as_json:
                 print_json({"run_id": run_id, "identical": False, "what": fault.what} | code)
@@ -120,10 +125,14 @@ def _check(run_id: str, artifacts_dir: str, db: str | None, audits: list[Audit])
 def _audit(run: RunIdentity, artifacts_dir: str) -> Audit:
     """An audit with the models of the run's config, or without where these cannot be had."""
     from darwin.bootstrap.agents import agents_of, charters_of
+    from darwin.bootstrap.books import audit_of_book
+    from darwin.config.book import is_of_book
     from darwin.config.load import load_resolved
     from darwin.rl.serving.audit import Audit
 
     tree = json.loads(run.config_json) | {"artifacts_dir": artifacts_dir}
+    if is_of_book(tree):
+        return audit_of_book(tree, f"the recorded config of run '{run.run_id}'")
     try:
         config = load_resolved(tree, f"the recorded config of run '{run.run_id}'").config
     except ConfigError:

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from darwin.config.block import Block
+from darwin.config.book import BookConfig, is_of_book
 from darwin.config.compare import leaves
 from darwin.config.document import Table, flaws, read
 from darwin.config.explain import faults_of, text_paths
@@ -21,6 +23,8 @@ from darwin.config.overrides import from_environment, from_options, lay
 from darwin.errors import ConfigError
 
 TEXTS = frozenset(text_paths(RunConfig))
+BOOK_TEXTS = frozenset(text_paths(BookConfig))
+Root = TypeVar("Root", bound=Block)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,46 @@ class Loaded:
         return refusal(faults, self.source, self.marks)
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedBook:
+    """The same of the config of a book."""
+
+    config: BookConfig
+    source: str
+    marks: Mapping[KeyPath, str]
+
+    def resolved(self) -> dict[str, Any]:
+        """See `Loaded`."""
+        return self.config.model_dump(mode="json")
+
+
+def load_book(
+    path: Path, overrides: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+) -> LoadedBook:
+    """Read the config of a run of a book, as `load_config` reads that of any other run."""
+    source = str(path)
+    tree = read(path)
+    marks = _lay_over(tree, overrides, environ, BOOK_TEXTS)
+    if not is_of_book(tree):
+        raise ConfigError(
+            "the config has no block `allocation`, so it is of no book",
+            where=source,
+            mend="add one, or run it with `darwin run`",
+        )
+    config, faults = validate(tree, source, BookConfig)
+    if config is None:
+        raise refusal(faults, source, marks)
+    return LoadedBook(config, source, marks)
+
+
+def load_resolved_book(tree: Table, source: str) -> LoadedBook:
+    """The same of a config that was recorded resolved, as `load_resolved`."""
+    config, faults = validate(tree, source, BookConfig)
+    if config is None:
+        raise refusal(faults, source, {})
+    return LoadedBook(config, source, {})
+
+
 def load_config(
     path: Path, overrides: Sequence[str] = (), environ: Mapping[str, str] = os.environ
 ) -> Loaded:
@@ -50,33 +94,39 @@ def load_config(
     """
     source = str(path)
     tree = read(path)
-    marks = _lay_over(tree, overrides, environ)
-    config, faults = validate(tree, source)
+    marks = _lay_over(tree, overrides, environ, TEXTS)
+    if is_of_book(tree):
+        raise ConfigError(
+            "the config has a block `allocation`: it is of a book",
+            where=source,
+            mend="run it with `darwin allocation run`",
+        )
+    config, faults = validate(tree, source, RunConfig)
     if config is None:
         raise refusal(faults, source, marks)
     return Loaded(config, MappingProxyType(_origins(config, tree, marks)), source, marks)
 
 
-def validate(tree: Table, source: str) -> tuple[RunConfig | None, list[Fault]]:
-    """Make a RunConfig of `tree`, or tell all its faults, one per key."""
+def validate(tree: Table, source: str, kind: type[Root]) -> tuple[Root | None, list[Fault]]:
+    """Make a config of that kind of `tree`, or tell all its faults, one per key."""
     faults = flaws(tree, source)
     root = tree.get("artifacts_dir")
     context = {"artifacts_dir": root} if isinstance(root, str) else None
     config = None
     try:
-        config = RunConfig.model_validate(tree, context=context)
+        config = kind.model_validate(tree, context=context)
     except ValidationError as error:
-        faults += faults_of(error.errors(include_url=False), RunConfig, tree)
+        faults += faults_of(error.errors(include_url=False), kind, tree)
     one_each = {fault.path: fault for fault in reversed(faults)}
     return (None if faults else config), list(reversed(one_each.values()))
 
 
 def _lay_over(
-    tree: Table, overrides: Sequence[str], environ: Mapping[str, str]
+    tree: Table, overrides: Sequence[str], environ: Mapping[str, str], texts: frozenset[KeyPath]
 ) -> dict[KeyPath, str]:
     marks: dict[KeyPath, str] = {}
     for override in (*from_environment(environ), *from_options(overrides)):
-        path = lay(tree, override, TEXTS)
+        path = lay(tree, override, texts)
         for marked in [marked for marked in marks if marked[: len(path)] == path]:
             del marks[marked]
         marks[path] = override.by
@@ -107,7 +157,7 @@ def load_resolved(tree: Table, source: str) -> Loaded:
 
     Raises ConfigError when this version no longer accepts it.
     """
-    config, faults = validate(tree, source)
+    config, faults = validate(tree, source, RunConfig)
     if config is None:
         raise refusal(faults, source, {})
     return Loaded(config, MappingProxyType({}), source, {})

@@ -35,9 +35,10 @@ TABLES = (
 )  # fmt: skip
 """The kinds of facts that are chained; their place here is their code in `Facts.order`.
 
-A run of a book has inputs, safety events, rebalances and holdings (`core.book_facts`), any other
-run has all but the last two.
+A run of a book has inputs, safety events and those of `OF_BOOKS` (`core.book_facts`), any other
+run has all but these.
 """
+OF_BOOKS = ("rebalances", "holdings")
 _INPUT, _CANDIDATE, _VERDICT, _ORDER, _FILL, _OUTCOME, _SAFETY, _DECISION = range(8)
 _RANK_INPUT, _RANK_EXIT, _RANK_ENTRY, _RANK_CANDIDATE = range(4)
 _RANK_GATE, _RANK_VERDICT, _RANK_META_LEARNER, _RANK_PORTFOLIO = range(4, 8)

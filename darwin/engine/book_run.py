@@ -71,7 +71,8 @@ class BookPlan:
     page: BookPage
     terms: TermsOfBook
     rules: BookRules
-    baselines: tuple[Baseline, ...]  # the first one stands without the agent
+    baselines: tuple[Baseline, ...]  # what it is held against, in the order of the record
+    stands: Baseline  # what stands without the agent
     every: int  # bars between two rebalances
     warmup_bars: int = 0
 

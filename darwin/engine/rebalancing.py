@@ -127,7 +127,7 @@ class BookWalk:
 
     def _recorded(self, at: Rebalance, asked: Asked, row: int) -> Rebalanced:
         page, matter = self._plan.page, asked.matter
-        baseline = self._plan.baselines[0].target(self._book.state)
+        baseline = self._plan.stands.target(self._book.state)
         advised = None if asked.advice is None else page.target(asked.advice.action)
         if asked.advice is None or advised is None:
             final = baseline

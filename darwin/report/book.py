@@ -27,14 +27,14 @@ def page(told: dict[str, Any], closed: IntArray, walks: Sequence[Walk], symbols:
     """
     names = [one["name"] for one in told["figures"]]
     shown = np.unique(np.linspace(0, len(closed) - 1, min(len(closed), MOST_POINTS)).astype(int))
-    equity = _plot(closed, shown, names, [one.value for one in walks])
-    fallen = _plot(
+    equity = plotted(closed, shown, names, [one.value for one in walks])
+    fallen = plotted(
         closed, shown, names, [100.0 * drawdowns(one.value, 1.0) for one in walks], unit="%"
     )
     spans = [one["values"] for one in equity["series"]]
     log = max(map(max, spans)) / max(min(map(min, spans)), 1e-9) > _LOG_FROM
     equity["log"] = "log" if log else "linear"
-    labels, shares = _shares(walks[0].weights[shown], symbols)
+    labels, shares = shares_of(walks[0].weights[shown], symbols)
     return render(
         "book.html.j2",
         TEMPLATES,
@@ -49,21 +49,23 @@ def page(told: dict[str, Any], closed: IntArray, walks: Sequence[Walk], symbols:
     )
 
 
-def _plot(
+def plotted(
     closed: IntArray,
     shown: IntArray,
     names: Sequence[str],
     values: Sequence[FloatArray],
+    looks: Sequence[str] = LOOKS,
     **more: Any,
 ) -> dict[str, Any]:
+    """Lines over time as the page draws them; those beyond `looks` are left out."""
     series = [
         {"name": look, "look": look, "label": name, "values": one[shown].tolist()}
-        for look, name, one in zip(LOOKS, names, values, strict=False)
+        for look, name, one in zip(looks, names, values, strict=False)
     ]
     return {"x": (closed[shown] / 1000.0).tolist(), "series": series, **more}
 
 
-def _shares(weights: FloatArray, symbols: Sequence[str]) -> tuple[list[str], FloatArray]:
+def shares_of(weights: FloatArray, symbols: Sequence[str]) -> tuple[list[str], FloatArray]:
     """What is drawn by name, and how much of the book it is, (k, t); shorts count as they are."""
     held = np.abs(weights)
     order = np.argsort(-held.mean(axis=0), kind="stable")[:MOST_SHARES]

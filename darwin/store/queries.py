@@ -23,6 +23,7 @@ from darwin.store.schema import (
     equity_marks,
     fills,
     id_range,
+    rebalances,
     run_events,
     run_states,
     runs,
@@ -55,6 +56,16 @@ class Ending(NamedTuple):
     stage: str
     reason: str
     candidates: int
+
+
+class Ruled(NamedTuple):
+    """How many rebalances of a book ended in the same way."""
+
+    agent: str
+    role: str
+    reason: str
+    limited_by: str  # empty: nothing cut what was to stand
+    rebalances: int
 
 
 ON_PAPER = "paper"
@@ -111,6 +122,19 @@ def funnel(database: Database, run_id: str) -> list[Ending]:
         )
         found = [Ending(stage or "open", reason or "open", count) for stage, reason, count in rows]
     return sorted(found, key=lambda end: (stage_rank(end.stage), -end.candidates, end.reason))
+
+
+def rulings_of(database: Database, run_id: str) -> list[Ruled]:
+    """How often which ruling was given in a run of a book; empty for any other run."""
+    with database.read() as connection:
+        require_run(connection, database, run_id)
+        r = rebalances.c
+        rows = connection.execute(
+            select(r.agent_name, r.role, r.reason, r.limited_by, func.count())
+            .where(r.run_id == run_id)
+            .group_by(r.agent_name, r.role, r.reason, r.limited_by)
+        )
+        return [Ruled(*row) for row in rows]
 
 
 def events_of(database: Database, run_id: str) -> list[SafetyEvent]:

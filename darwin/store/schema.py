@@ -619,6 +619,12 @@ FACTS = {one.name: one for one in (
 )}  # fmt: skip
 """The chained tables, by name, in the order of `core.facts.TABLES`."""
 
+
+def decisions_of(agent: str) -> Table:
+    """Where consultations of an agent are kept; what they have in common is called alike."""
+    return rebalances if agent in BOOK_AGENTS else agent_decisions
+
+
 BESIDE = {one.name: one for one in (run_events, checkpoints, equity_marks, alerts, bars)}
 """The sealed tables of a run, by name."""
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from hashlib import sha256
 
 from tests.run.command import Desk
-from tests.store.outsider import hashes_by_hand, plain
+from tests.store.outsider import CHAINED, OF_BOOKS, hashes_by_hand, plain
 
 
 def forge(desk: Desk, sql: str, run_id: str = "small") -> None:
@@ -21,18 +21,17 @@ def forge(desk: Desk, sql: str, run_id: str = "small") -> None:
         hashes = hashes_by_hand(path, run_id)
         [number] = raw.execute("SELECT number FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         base = number << 40
-        before = raw.execute("SELECT id FROM agent_decisions").fetchall()
         for place, made in enumerate(hashes, start=1):
-            for table in ("inputs", "candidates", "verdicts", "orders", "fills", "outcomes",
-                          "safety_events", "agent_decisions"):  # fmt: skip
+            for table in (*CHAINED, *OF_BOOKS):
                 raw.execute(f"UPDATE {table} SET hash = ? WHERE id = ?", (made, base + place))
-        for (row,) in before:
-            place = row - base
-            if place > 1:
-                raw.execute(
-                    "UPDATE agent_decisions SET prev_hash = ? WHERE id = ?",
-                    (hashes[place - 2], row),
-                )
+        for table in ("agent_decisions", "rebalances"):
+            for (row,) in raw.execute(f"SELECT id FROM {table}").fetchall():
+                place = row - base
+                if place > 1:
+                    raw.execute(
+                        f"UPDATE {table} SET prev_hash = ? WHERE id = ?",
+                        (hashes[place - 2], row),
+                    )
         _seal(raw, "checkpoints", base, lambda row: {"head": hashes[row["facts"] - 1]})
         seals = {
             table: _last_seal(raw, table, base)

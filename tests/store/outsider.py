@@ -13,6 +13,8 @@ CHAINED = (
     "inputs", "candidates", "verdicts", "orders", "fills", "outcomes", "safety_events",
     "agent_decisions",
 )  # fmt: skip
+OF_BOOKS = ("rebalances", "holdings")
+"""Chained as well, in runs of books."""
 BESIDE = ("run_events", "checkpoints", "equity_marks", "alerts")
 LATER = {
     "inputs": {"agent_name", "detail"}, "safety_events": {"agent_name"},
@@ -47,7 +49,7 @@ def facts(path: Path, run_id: str = "one") -> list[dict[str, Any]]:
     """The chained rows of a run by their ids, the name of their table under `fact`."""
     found = [
         {"fact": table} | row
-        for table in CHAINED
+        for table in (*CHAINED, *OF_BOOKS)
         for row in rows(path, f"SELECT * FROM {table} WHERE run_id = ?", run_id)
     ]
     return sorted(found, key=lambda row: row["id"])

@@ -39,7 +39,7 @@ from tests.store.conftest import (
     record,
     worked_out,
 )
-from tests.store.outsider import CHAINED, facts, rows, tables
+from tests.store.outsider import CHAINED, OF_BOOKS, facts, rows, tables
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +52,8 @@ def test_every_fact_is_read_back_as_it_was_recorded(recorded: Path) -> None:
     kind, number = told.order()
     columns = columns_of(told, Names(run.symbols, run.playbooks))
     for code, table in enumerate(TABLES):
+        if table in OF_BOOKS:
+            continue  # a run of candidates has none
         at = number[kind == code].tolist()
         stored = tables(recorded, table)[table]
         assert len(stored) == len(at)

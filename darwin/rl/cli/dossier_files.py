@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from darwin.core.rebalance import BOOK_AGENTS
 from darwin.errors import IntegrityError, ModelError, StorageError
 from darwin.rl.cli.options import ARTIFACTS, placed
 
@@ -54,7 +55,7 @@ def has_acts(database: Database) -> bool:
 
 
 def places(database: Database, folder: Path, agent: str | None = None) -> list[Place]:
-    """All acts, or those of one agent, oldest first, with their files.
+    """All acts, or those of one agent, oldest first, with their files; of books there are none.
 
     Raises IntegrityError, RecordError for a log that is not as appended.
     """
@@ -65,7 +66,7 @@ def places(database: Database, folder: Path, agent: str | None = None) -> list[P
     origin = events[0].seal if events else ""
     found = []
     for event in events:
-        if agent is None or event.agent == agent:
+        if event.agent not in BOOK_AGENTS and agent in (None, event.agent):
             name = f"{event.agent}-{event.number}"
             files = (folder / f"{name}.json", folder / f"{name}.html")
             found.append(Place(event, *files, _state(files, origin)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darwin.core.agents import AGENTS
+from darwin.core.rebalance import ALL_AGENTS, BOOK_AGENTS
 from darwin.rl.cli.columns import percent, print_columns, print_json
 from darwin.rl.cli.options import Deployment, model_options, open_registry
 from darwin.rl.cli.trial_page import evidence_rows, trial_rows, trial_tree
@@ -23,7 +24,7 @@ NOT_PASSED, INCONCLUSIVE = 10, 11
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("agent", required=False, type=click.Choice(AGENTS))
+@click.argument("agent", required=False, type=click.Choice(ALL_AGENTS))
 @click.option("--run", "run_id", metavar="RUN_ID", help="The one run whose evidence it is about.")
 @model_options
 def status(
@@ -37,9 +38,9 @@ def status(
     """Say how far an agent has come: its model, its mode on record, its conditions.
 
     The last line is the verdict: passed (exit 0), refuted (10), or inconclusive (11). Where there
-    are several ways to graduate, it is that of the best of them. Without AGENT all three are shown,
-    and the worst is the exit code. Evidence is that of the deployment, else that of the latest
-    replay; --run looks at one run.
+    are several ways to graduate, it is that of the best of them. Without AGENT the three that are
+    asked about candidates are shown, and the worst is the exit code. Evidence is that of the
+    deployment, else that of the latest replay; --run looks at one run.
 
     \b
     Examples:
@@ -160,7 +161,7 @@ def _figures(one: Judged) -> list[tuple[str, str]]:
     for name, value in one.card.figures._asdict().items():
         if isinstance(value, float) and math.isnan(value):
             continue
-        label, form = _SHOWN[name]
+        label, form = (_OF_BOOK if one.agent in BOOK_AGENTS else _SHOWN)[name]
         rows.append((label, form.format(value)))
     return rows
 
@@ -181,6 +182,13 @@ _SHOWN = {
     "override_accuracy": ("override accuracy", "{:.1%} of these were right"),
 }
 """Figures as people read them: a name, and the number with its unit."""
+_OF_BOOK = {
+    "total_return": ("return", "{:+.1%}, had the book always done as advised"),
+    "sharpe": ("Sharpe ratio", "{:.2f} a year"),
+    "per_year": ("holdings", "{:,.0f} a year"),
+    "holdings": ("holdings known", "{:,} that are over"),
+    "drawdown": ("shadow drawdown", "{:.1%} of the value of that book"),
+}
 
 
 def _words(act: Act) -> str:

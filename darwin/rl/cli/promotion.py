@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from darwin.core.agents import AGENTS
+from darwin.core.rebalance import ALL_AGENTS
 from darwin.errors import ConfigError
 from darwin.rl.cli.columns import percent, print_json
 from darwin.rl.cli.dossier_files import write_down
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _SCOPE = re.compile(r"deployment|run:[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-an_agent = click.argument("agent", type=click.Choice(AGENTS))
+an_agent = click.argument("agent", type=click.Choice(ALL_AGENTS))
 
 
 def _a_scope(context: click.Context, parameter: click.Parameter, value: str) -> str:

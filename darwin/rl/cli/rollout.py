@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darwin.core.agents import AGENTS, STAGES
+from darwin.core.rebalance import ALL_AGENTS
 from darwin.rl.cli.columns import percent, print_columns, print_json
 from darwin.rl.cli.graduation_status import (
     NOT_PASSED,
@@ -44,7 +45,7 @@ def rollout() -> None:
 
 
 @rollout.command("set")
-@click.argument("agent", type=click.Choice(AGENTS))
+@click.argument("agent", type=click.Choice(ALL_AGENTS))
 @click.argument("stage", metavar="STAGE", callback=_a_stage)
 @signed
 @click.option("--override", is_flag=True, help="Without the stages, time or evidence it wants.")
@@ -98,7 +99,7 @@ def _lacking_alone(one: Judged, stage: float, now: datetime) -> tuple[Condition,
 
 
 @rollout.command("status")
-@click.argument("agent", required=False, type=click.Choice(AGENTS))
+@click.argument("agent", required=False, type=click.Choice(ALL_AGENTS))
 @model_options
 def status_(agent: str | None, as_json: bool, **where: Any) -> None:
     """Show what each agent holds, since when, and what the next stage wants.

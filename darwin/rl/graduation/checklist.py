@@ -13,7 +13,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO
+from darwin.core.rebalance import ALLOCATOR, MARKET
 from darwin.rl.graduation.scorecard import (
+    BookFigures,
     GateFigures,
     MetaLearnerFigures,
     PortfolioFigures,
@@ -22,8 +24,8 @@ from darwin.rl.graduation.scorecard import (
 from darwin.safety.circuit import Phase
 from darwin.stats.intervals import wilson
 
-LEAST_DECISIONS = {GATE: 100, PORTFOLIO: 50, META_LEARNER: 200}
-LEAST_DAYS = {GATE: 7, PORTFOLIO: 7, META_LEARNER: 14}
+LEAST_DECISIONS = {GATE: 100, PORTFOLIO: 50, META_LEARNER: 200, ALLOCATOR: 100, MARKET: 100}
+LEAST_DAYS = {GATE: 7, PORTFOLIO: 7, META_LEARNER: 14, ALLOCATOR: 60, MARKET: 60}
 LEAST_SETTLED = 0.95
 SAVED, AGREEMENT = (0.20, 0.40), (0.80, 0.95)
 MISSED, ACCURATE = 0.10, 0.60
@@ -191,6 +193,8 @@ def _of_figures(card: Scorecard, *, enough: bool) -> tuple[Condition, ...]:
             return _of_portfolio(portfolio, enough)
         case MetaLearnerFigures() as meta_learner:
             return _of_meta_learner(meta_learner, card.decisions, enough)
+        case BookFigures() as book:
+            return _of_book(book, enough)
 
 
 def _of_gate(told: GateFigures, decisions: int, enough: bool) -> tuple[Condition, ...]:
@@ -236,13 +240,31 @@ def _of_portfolio(told: PortfolioFigures, enough: bool) -> tuple[Condition, ...]
     return (drawdown, sharpe._replace(reported=True), _over_equal_weight(told, enough))
 
 
+def _of_book(told: BookFigures, enough: bool) -> tuple[Condition, ...]:
+    """What has been lost is lost: a fall of the past is no estimate, and has no interval."""
+    cases = (told.holdings, "holdings that are over")
+    fall = (told.drawdown, told.drawdown)
+    around = _around(told.sharpe, told.per_year, told.holdings)
+    sharpe = _judged(
+        "Sharpe ratio", told.sharpe, around, (1.5, math.inf), "above 1.5", cases, enough
+    )
+    return (
+        _judged("shadow drawdown", told.drawdown, fall, (0.0, 0.20), "20% or less", cases, enough),
+        sharpe._replace(reported=True),
+    )
+
+
 def _around_sharpe(told: PortfolioFigures) -> tuple[float, float]:
+    return _around(told.sharpe, told.per_year, told.trades)
+
+
+def _around(sharpe: float, per_year: float, count: int) -> tuple[float, float]:
     """95 % interval of an annualised Sharpe ratio (Lo 2002), outcomes taken as independent."""
-    if not told.trades or not told.per_year > 0.0 or math.isnan(told.sharpe):
+    if not count or not per_year > 0.0 or math.isnan(sharpe):
         return math.nan, math.nan
-    each = told.sharpe / math.sqrt(told.per_year)
-    error = math.sqrt((1.0 + 0.5 * each * each) / told.trades * told.per_year)
-    return told.sharpe - 1.96 * error, told.sharpe + 1.96 * error
+    each = sharpe / math.sqrt(per_year)
+    error = math.sqrt((1.0 + 0.5 * each * each) / count * per_year)
+    return sharpe - 1.96 * error, sharpe + 1.96 * error
 
 
 def _over_equal_weight(told: PortfolioFigures, enough: bool) -> Condition:

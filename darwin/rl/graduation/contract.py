@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from darwin.config.book import is_of_book
 from darwin.core.agents import GATE, META_LEARNER, Model
 from darwin.core.candidate import Exits
 from darwin.core.market import DAY_MS, HOUR_MS, Timeframe
@@ -147,12 +148,50 @@ def terms_of(
     )
 
 
+def terms_of_book(
+    config: Mapping[str, Any],
+    model: Model,
+    *,
+    feature_schema: str,
+    training_end_ms: int | None = None,
+) -> Terms:
+    """The terms for `model` of the agent of a book, in a run of `config` as it was recorded.
+
+    Its unit is the value of the book: what an R is to other agents is all of it here.
+    """
+    bar_ms = Timeframe.parse(config["market"]["timeframe"]).ms
+    life = int(config["allocation"]["every"]) * bar_ms
+    return Terms(
+        agent=config["allocation"]["agent"],
+        version=model.version,
+        manifest_sha256=model.sha256,
+        feature_schema=feature_schema,
+        action_threshold=None,
+        training_end_ms=training_end_ms,
+        bar_ms=bar_ms,
+        life_ms=life,
+        block_ms=max(LEAST_SIZED_BLOCK_MS, 2 * life),
+        take_profit_r={},
+        call_cost_r=0.0,
+        risk_per_trade=1.0,
+        alpha=ALPHA,
+        world=world_of(config),
+    )
+
+
 def world_of(config: Mapping[str, Any]) -> str:
     """SHA-256 of the world that a run of `config` is: its name, its dates and its sizes are none.
 
     Two runs of one world differ in what their bars bring, not in what is asked of agents.
     """
-    told = {key: config[key] for key in ("playbooks", "costs", "decider")}
+    if is_of_book(config):
+        asked = config["allocation"]
+        told = {
+            "costs": config["costs"],
+            "allocation": {key: asked[key] for key in ("agent", "every")},
+        }
+    else:
+        told = {key: config[key] for key in ("playbooks", "costs", "decider")}
     told |= {key: config["market"][key] for key in ("timeframe", "symbols")}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 

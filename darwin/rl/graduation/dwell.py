@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, true
 from darwin.core.agents import Mode, Role
 from darwin.store.queries import ON_PAPER, kind_of_run
 from darwin.store.runs import iso_time
-from darwin.store.schema import agent_decisions, checkpoints, id_range, runs
+from darwin.store.schema import checkpoints, decisions_of, id_range, runs
 
 
 def market_time_held(connection: Connection, agent: str, sha256: str, since: datetime) -> int:
@@ -44,7 +44,7 @@ def _kept(connection: Connection, number: int, since: datetime) -> int:
 
 def _newest(connection: Connection, number: int, kept: int, agent: str) -> int | None:
     """Bar time of the newest decision about the agent among the facts up to `kept`."""
-    one = agent_decisions.c
+    one = decisions_of(agent).c
     found: int | None = connection.execute(
         select(func.max(one.bar_time))
         .where(one.id.between(id_range(number)[0], kept))
@@ -57,7 +57,7 @@ def _heard(
     connection: Connection, number: int, kept: int, agent: str, sha256: str, mark: int | None
 ) -> tuple[int, int] | None:
     """Bar times of the first and the last decision that count, on bars newer than `mark`."""
-    one = agent_decisions.c
+    one = decisions_of(agent).c
     newer = one.bar_time > mark if mark is not None else true()
     earliest, latest = connection.execute(
         select(func.min(one.bar_time), func.max(one.bar_time))

@@ -15,7 +15,7 @@ from darwin.core.agents import Role, Why
 from darwin.core.market import BoolArray, FloatArray, IntArray
 from darwin.rl.graduation.increments import Entry, Outcome
 from darwin.store.queries import ON_PAPER, kind_of_run
-from darwin.store.schema import SEQ_BITS, agent_decisions, outcomes, runs, verdicts
+from darwin.store.schema import SEQ_BITS, agent_decisions, decisions_of, outcomes, runs, verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def silent_share(
     connection: Connection, agent: str, sha256: str, run_id: str | None = None
 ) -> float:
     """Of all decisions of the model of that digest those without sound advice; NaN of none."""
-    d = agent_decisions.c
+    d = decisions_of(agent).c
     query = select(func.count(), func.count(d.action)).where(
         d.agent_name == agent, d.role == str(Role.SERVING), d.model_sha256 == sha256
     )

@@ -39,13 +39,16 @@ class Entry(NamedTuple):
     take: float  # what the expert said, 0 or 1; NaN: it was not asked
     take_profit_r: float
     audited: bool  # a would-be skip that passed at full capital
+    weights: tuple[float, ...] = ()  # of a book: what was advised
 
 
 class Outcome(NamedTuple):
     """What became of it."""
 
     known_ms: int  # bar at which that was known, open time
-    r: float  # net; NaN: it was never entered
+    r: float  # net; NaN: it was never entered; of a book: what it returned as advised
+    against: tuple[float, ...] = ()  # of a book: what its baselines returned
+    assets: tuple[float, ...] = ()  # of a book: what each asset returned
 
 
 class Sums(NamedTuple):
@@ -60,11 +63,13 @@ class Told(NamedTuple):
 
     skill: Sums
     utility: Sums = Sums(0.0, 0.0)
-    brought: float = 0.0  # in R, nothing clipped: beyond the baseline; portfolio: by its account
+    brought: float = 0.0  # in R, nothing clipped: beyond the baseline; portfolio: by its account;
+    # of a book a part of its value
     missed: tuple[float, ...] = ()  # gate: per winner that the expert takes, 1 where it is skipped
     everyone: Sums = Sums(0.0, 0.0)  # gate: skill, had the expert taken every candidate
     audited: Sums = Sums(0.0, 0.0)  # gate: utility on audited skips alone
     pairs: tuple[tuple[float, float], ...] = ()  # portfolio: w·R and R of each trade
+    over_hold: Sums = Sums(0.0, 0.0)  # market agent: utility against buying and holding
 
 
 class Block(NamedTuple):

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from sqlalchemy import Connection, select
 
 from darwin.core.agents import GATE, STAGES, Mode, Model
+from darwin.core.rebalance import BOOK_AGENTS
 from darwin.errors import ModelError
 from darwin.rl.graduation.checklist import Condition, State, Validation, conditions
 from darwin.rl.graduation.climb import Climb, about_promoted, climb
@@ -41,7 +42,7 @@ from darwin.rl.graduation.trial import Trial
 from darwin.rl.registry.files import Files
 from darwin.rl.registry.registry import Registry, shelf_in
 from darwin.store.queries import ON_PAPER, kind_of_run
-from darwin.store.schema import agent_decisions, runs
+from darwin.store.schema import decisions_of, runs
 
 MayAct: TypeAlias = Callable[[str, Files], bool]
 """Validate the files of a model of an agent: whether it may be more than watched. ModelError."""
@@ -119,8 +120,10 @@ def judge(registry: Registry, agent: str, may_act: MayAct, run_id: str | None = 
         trial, unchanged = _on_trial(connection, agent, model, run_id or latest.run_id, only=run_id)
         if trial is not None and model is not None:
             told = told_by(trial, silent_share(connection, agent, model.sha256, run_id))
+        elif model is None or agent in BOOK_AGENTS:  # of a book, evidence is that of a trial
+            told = NONE
         else:
-            told = read_evidence(connection, agent, model.sha256, run_id) if model else NONE
+            told = read_evidence(connection, agent, model.sha256, run_id)
     scope = trial.contract.scope if trial else DEPLOYMENT
     decay = decay_of(trial, record.within(*{DEPLOYMENT, scope})) if trial else None
     card = score(agent, told, latest)
@@ -159,13 +162,14 @@ def _is_unchanged(connection: Connection, contract: Contract) -> bool:
     """Whether the newest run that is about the deployment still asks in the agreed world."""
     if contract.scope != DEPLOYMENT:
         return True
+    table = decisions_of(contract.terms.agent)
     newest = connection.execute(
         select(runs.c.config_json)
         .where(kind_of_run() == ON_PAPER)
         .where(
-            select(agent_decisions.c.id)
-            .where(agent_decisions.c.run_id == runs.c.run_id)
-            .where(agent_decisions.c.agent_name == contract.terms.agent)
+            select(table.c.id)
+            .where(table.c.run_id == runs.c.run_id)
+            .where(table.c.agent_name == contract.terms.agent)
             .exists()
         )
         .order_by(runs.c.number.desc())

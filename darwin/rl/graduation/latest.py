@@ -14,7 +14,7 @@ from darwin.core.market import DAY_MS
 from darwin.errors import IntegrityError
 from darwin.safety.circuit import Phase, state_of
 from darwin.store.queries import ON_PAPER, kind_of_run
-from darwin.store.schema import SEQ_BITS, agent_decisions, alerts, id_range, runs, safety_events
+from darwin.store.schema import SEQ_BITS, alerts, decisions_of, id_range, runs, safety_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,15 @@ def read_latest(connection: Connection, agent: str) -> Latest:
 
 
 def _newest_decision(connection: Connection, agent: str, *, on_paper: bool) -> _Newest | None:
-    d = agent_decisions.c
+    table = decisions_of(agent)
+    d = table.c
     such = (kind_of_run() == ON_PAPER) == on_paper
     for number in connection.execute(
         select(runs.c.number).where(such).order_by(runs.c.number.desc())
     ).scalars():
         found = connection.execute(
             select(d.id, d.run_id, d.bar_time, d.model_version, d.model_sha256, runs.c.config_json)
-            .join_from(agent_decisions, runs, runs.c.run_id == d.run_id)
+            .join_from(table, runs, runs.c.run_id == d.run_id)
             .where(d.id.between(*id_range(number)))
             .where(d.agent_name == agent, d.role == str(Role.SERVING))
             .order_by(d.id.desc())

@@ -16,6 +16,7 @@ from darwin.core.agents import Decision, Model, Standing, Why
 from darwin.core.candidate import Candidate, id_text
 from darwin.core.facts import KILLED, STANDING, Input, Subject
 from darwin.core.market import DAY_MS
+from darwin.core.rebalance import BOOK_AGENTS
 from darwin.rl.graduation.checklist import Condition, Validation, all_pass, conditions
 from darwin.rl.graduation.contract import Terms, enter
 from darwin.rl.graduation.decay import Decay
@@ -110,9 +111,7 @@ class Promoter:
         self, candidate: Candidate, decisions: Sequence[Decision], take: bool | None
     ) -> None:
         """Add advice to the trials of those who gave it."""
-        self._due.clear()  # what was due before this decision was said, or is on record
-        self._hard.clear()
-        self._lower.clear()
+        self._begin_anew()
         said = float("nan") if take is None else float(take)
         key = id_text(candidate.id)
         for one in decisions:
@@ -125,6 +124,12 @@ class Promoter:
             self._keys[candidate.row] = key
             entry = Entry(key, candidate.bar_time, one.action, said, tp, audited)
             self._learn(one.agent, one.model, trial, trial.hear(key, entry))
+
+    def _begin_anew(self) -> None:
+        """What was due before this decision was said, or is on record."""
+        self._due.clear()
+        self._hard.clear()
+        self._lower.clear()
 
     def settled(self, row: int, r: float, known_ms: int) -> None:
         """Tell all trials what became of a candidate."""
@@ -280,6 +285,8 @@ class Promoter:
 
 def has_crossed(trial: Trial) -> bool:
     """Whether the tests of one way to graduate have all crossed."""
+    if trial.contract.terms.agent in BOOK_AGENTS:
+        return all(track.crossed is not None for track in trial.tracks.values())
     ways = ((SKILL, UTILITY), (MISS, UTILITY))
     return any(
         all(name in trial.tracks and trial.tracks[name].crossed is not None for name in way)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from darwin.core.market import DAY_MS
 from darwin.rl.graduation.checklist import COST, EVIDENCE, VALUE, Condition, State
 from darwin.rl.graduation.decay import Alarm, Decay
-from darwin.rl.graduation.trial import MISS, SKILL, UTILITY, Track, Trial
+from darwin.rl.graduation.trial import MISS, OVER_HOLD, SKILL, UTILITY, Track, Trial
 
 LEAST_BLOCKS = 20
 LONGEST_DAYS = 3_650.0
@@ -84,7 +84,10 @@ def _contract(*, unchanged: bool) -> Condition:
     bound = "as when it entered observe"
     if unchanged:
         return Condition("contract", State.PASSED, None, bound)
-    lacks = "it is asked in another world now: playbooks, costs, expert, timeframe or symbols"
+    lacks = (
+        "it is asked in another world now: playbooks, costs, expert, timeframe or symbols; of a"
+        " book also its pace"
+    )
     return Condition("contract", State.REFUTED, None, bound, lacks)
 
 
@@ -108,10 +111,13 @@ def _most(track: Track) -> float:
     return max(point.log_e for point in track.points)
 
 
-_WORDS = {SKILL: "skill", UTILITY: "utility", MISS: "few misses"}
+_WORDS = {
+    SKILL: "skill", UTILITY: "utility", MISS: "few misses", OVER_HOLD: "utility over buy & hold",
+}  # fmt: skip
 _RULE = {SKILL: VALUE, MISS: COST}
 _AGAINST = {
     SKILL: "the opposite is shown: it leaves what wins and keeps what loses",
     UTILITY: "the opposite is shown: obeying it costs more than it brings",
     MISS: "the opposite is shown: it misses more winners than it may",
+    OVER_HOLD: "the opposite is shown: to buy and hold brings more",
 }

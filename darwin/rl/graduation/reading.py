@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from darwin.core.agents import Why
+from darwin.core.rebalance import BOOK_AGENTS
+from darwin.rl.graduation.book_reading import Source, Told, of_book
 from darwin.rl.graduation.contract import Contract, world_of
 from darwin.rl.graduation.increments import Entry, Outcome
 from darwin.rl.graduation.record import DEPLOYMENT, run_of
@@ -18,21 +20,14 @@ from darwin.store.schema import (
     agent_decisions,
     candidates,
     checkpoints,
+    decisions_of,
     id_range,
     outcomes,
     runs,
     verdicts,
 )
 
-Told = tuple[str, Entry | Outcome]
-"""A candidate, and what was recorded of it."""
-
-
-class Source(NamedTuple):
-    """A run whose decisions are evidence under a contract."""
-
-    run_id: str
-    number: int
+__all__ = ["Source", "Told", "sources_of", "told_in_order", "too_early"]
 
 
 def sources_of(connection: Connection, contract: Contract) -> list[Source]:
@@ -63,7 +58,8 @@ def told_in_order(
     found = sources_of(connection, contract) if sources is None else sources
     if not found:
         return []
-    parts = [list(_of_run(connection, contract, source)) for source in found]
+    read = of_book if contract.terms.agent in BOOK_AGENTS else _of_run
+    parts = [list(read(connection, contract, source)) for source in found]
     if before is not None:
         ends = [before.get(source.number, 0) for source in found]
         parts = [
@@ -82,11 +78,13 @@ def told_in_order(
 
 def too_early(connection: Connection, contract: Contract, sources: Sequence[Source]) -> int:
     """Decisions on bars that are no evidence: training saw them, or no contract was written yet."""
-    d, terms = agent_decisions.c, contract.terms
+    terms = contract.terms
+    table = decisions_of(terms.agent)
+    d = table.c
     return sum(
         connection.execute(
             select(func.count())
-            .select_from(agent_decisions)
+            .select_from(table)
             .where(d.id.between(*id_range(source.number)), d.agent_name == terms.agent)
             .where(d.model_sha256 == terms.manifest_sha256, d.action.is_not(None))
             .where(d.bar_time < contract.since_ms)

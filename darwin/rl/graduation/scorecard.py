@@ -9,6 +9,7 @@ import numpy as np
 
 from darwin.core.agents import GATE, META_LEARNER, SKIP, TO_SKIP, TO_TAKE
 from darwin.core.market import DAY_MS, BoolArray, FloatArray
+from darwin.core.rebalance import BOOK_AGENTS
 from darwin.rl.graduation.evidence import Evidence
 from darwin.rl.graduation.latest import Latest
 from darwin.safety.stages import AUDITED_ONE_IN
@@ -43,7 +44,17 @@ class MetaLearnerFigures(NamedTuple):
     override_accuracy: float  # to skip is right where R is 0 or less, to take where it is above
 
 
-Figures: TypeAlias = GateFigures | PortfolioFigures | MetaLearnerFigures
+class BookFigures(NamedTuple):
+    """What a book would have come to that always did as advised, all costs paid."""
+
+    total_return: float
+    sharpe: float  # of the return of each holding, times the root of `per_year`
+    per_year: float  # holdings in a year of market time
+    holdings: int  # those behind these figures
+    drawdown: float  # the deepest fall of its value, 0..1
+
+
+Figures: TypeAlias = GateFigures | PortfolioFigures | MetaLearnerFigures | BookFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,8 @@ def _figures(agent: str, evidence: Evidence, days: float, risk: float | None) ->
         return _gate(evidence)
     if agent == META_LEARNER:
         return _meta_learner(evidence)
+    if agent in BOOK_AGENTS:
+        return _book(evidence, days)
     return _portfolio(evidence, days, risk)
 
 
@@ -156,6 +169,21 @@ def _portfolio(evidence: Evidence, days: float, risk: float | None) -> Portfolio
         trades=len(known),
         drawdown_r=float(np.max(peak - total, initial=0.0)),
         drawdown=_drawdown(earned, risk),
+    )
+
+
+def _book(evidence: Evidence, days: float) -> BookFigures:
+    r = evidence.r[evidence.resolved]
+    per_year = len(r) / days * YEAR_DAYS if days > 0.0 else float("nan")
+    if not len(r):
+        return BookFigures(float("nan"), float("nan"), per_year, 0, float("nan"))
+    value: FloatArray = np.multiply.accumulate(np.maximum(1.0 + r, 0.0))
+    return BookFigures(
+        total_return=float(value[-1]) - 1.0,
+        sharpe=float(sharpe_ratio(r, per_year)),
+        per_year=per_year,
+        holdings=len(r),
+        drawdown=-max_drawdown(value, 1.0).depth,
     )
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from darwin.core.agents import GATE, META_LEARNER, PORTFOLIO
 from darwin.core.market import DAY_MS
+from darwin.core.rebalance import ALLOCATOR, MARKET
 from darwin.rl.graduation.contract import Contract
 from darwin.rl.graduation.increments import Block, Entry, Mean, Outcome, Sums
 from darwin.rl.graduation.reading import Told
@@ -21,10 +22,10 @@ from darwin.rl.graduation.stream import Stream
 from darwin.stats.evidence import MISS_BOUND, EProcess, Horizon, MissTest
 from darwin.stats.sharpe_evidence import SharpeProcess
 
-SKILL, UTILITY, MISS = "skill", "utility", "miss rate"
+SKILL, UTILITY, MISS, OVER_HOLD = "skill", "utility", "miss rate", "utility over buy & hold"
 MAIN_SHARE, COST_SHARE = 0.8, 0.2
 """Of a version's level: for skill and utility, and for a gate that would graduate by cost."""
-FIRST_M = {GATE: 8.0, META_LEARNER: 3.0, PORTFOLIO: 3.0}
+FIRST_M = {GATE: 8.0, META_LEARNER: 3.0, PORTFOLIO: 3.0, ALLOCATOR: 3.0, MARKET: 3.0}
 """Relevant decisions of a block, until blocks say otherwise."""
 M_PRIOR_BLOCKS = 2.0
 AGAINST = 0.05
@@ -175,7 +176,10 @@ def _tracks(contract: Contract) -> list[Track]:
         ratios = (_OfSharpe(horizon), _OfSharpe(horizon, reverse=True))
         return [skill, track(UTILITY, main, ratios, lambda b: b.told.skill.relevant)]
     utility = track(UTILITY, main, of_sums(_utility), lambda b: b.told.utility.relevant)
-    if agent == META_LEARNER:
+    if agent == MARKET:
+        over_hold = track(OVER_HOLD, main, of_sums(_over_hold), lambda b: b.told.over_hold.relevant)
+        return [skill, utility, over_hold]
+    if agent in (META_LEARNER, ALLOCATOR):
         return [skill, utility]
     cost = COST_SHARE * contract.alpha_v
     misses = (_OfMisses(), _OfMisses(-1.0))
@@ -188,3 +192,7 @@ def _skill(block: Block) -> Sums:
 
 def _utility(block: Block) -> Sums:
     return block.told.utility
+
+
+def _over_hold(block: Block) -> Sums:
+    return block.told.over_hold

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darwin.core.agents import FURTHEST_SD, GATE, SKIP, Advice, Mode, Model, Role, Standing, Why
-from darwin.core.ports import Policies, Policy
+from darwin.core.ports import AnyPolicies, AnyPolicy
 from darwin.engine.consult import WHOLE, advise
 from darwin.errors import ConfigError, IntegrityError, ModelError, RecordError
 from darwin.rl.agents.pages import PAGES
-from darwin.rl.agents.spec import AgentSpec
 from darwin.rl.registry.files import AlteredModelError
 from darwin.rl.serving.history import Charters, History
 from darwin.safety.stages import is_audited
@@ -32,23 +31,28 @@ _MEND = "bring its files back from a copy: nothing that a run wrote changes a ve
 
 
 class Audit:
-    """The fold of a run's facts into how many decisions could be made again, and were the same."""
+    """The fold of a run's facts into how many decisions could be made again, and were the same.
 
-    def __init__(self, policies: Policies | None, charters: Charters | None = None) -> None:
+    For decisions about candidates; `book_audit` has what differs where they are about books.
+    """
+
+    TABLE, KEY = "agent_decisions", "candidate_id"
+
+    def __init__(self, policies: AnyPolicies | None, charters: Charters | None = None) -> None:
         """Without `policies` no advice can be made again, but every ruling.
 
         Without `charters` nothing is known of the run's config, and what hangs on it is believed.
         """
         self.recomputed = self.without_model = self.older_schema = 0
         self._policies, self._charters = policies, charters
-        self._found: dict[tuple[str, Model], Policy | None] = {}
+        self._found: dict[tuple[str, Model], AnyPolicy | None] = {}
         self._history = History(charters)
 
     def fold(self, table: str, seq: int, row: Mapping[str, Any]) -> None:
         """Take one fact, by the names of its columns. Raises RecordError where it does not fit."""
         try:
             self._history.fold(table, row)
-            what = self._flaw(row) if table == "agent_decisions" else ""
+            what = self._flaw(row) if table == self.TABLE else ""
         except AlteredModelError as fault:
             named = f"{row['agent_name']} {row['model_version']}"
             what = f"cannot be made again: the files of {named} are not those of then"
@@ -63,15 +67,17 @@ class Audit:
     def close(self) -> None:
         """Nothing of agents is still to come at the end of a run."""
 
-    @staticmethod
-    def _error(what: str, table: str, seq: int, row: Mapping[str, Any]) -> RecordError:
-        return RecordError(
-            what, table=table, seq=seq, candidate_id=str(row.get("candidate_id") or "")
-        )
+    def _error(self, what: str, table: str, seq: int, row: Mapping[str, Any]) -> RecordError:
+        about = row.get("candidate_id") or row.get(self.KEY) or ""
+        return RecordError(what, table=table, seq=seq, candidate_id=str(about))
+
+    def _page(self, agent: str) -> Any:
+        """The page of an agent; None: there is no such agent."""
+        return PAGES.get(agent)
 
     def _flaw(self, row: Mapping[str, Any]) -> str:
         """What is wrong with a decision; empty: nothing."""
-        page = PAGES.get(row["agent_name"])
+        page = self._page(row["agent_name"])
         if page is None:
             return "is no decision of an agent that exists"
         try:
@@ -97,19 +103,23 @@ class Audit:
             or self._ruled_otherwise(row, page, why, standing)
         )
 
-    def _answer(
-        self, row: Mapping[str, Any], page: AgentSpec, model: Model | None
-    ) -> _Answer | None:
+    def _answer(self, row: Mapping[str, Any], page: Any, model: Model | None) -> _Answer | None:
         """What the model says now, asked as the door asks; None where it is not to be had."""
         policy = self._policy(page.name, model)
         if policy is None:
             return None
         seen = _observation(row)
-        advice, why, said = advise(page, policy, seen)
+        advice, why, said = self._advise(page, policy, seen)
         asked = why not in (Why.NOT_FINITE, Why.RAISED)
         return _Answer(advice, why, said, _is_far(policy.strangeness(seen)) if asked else False)
 
-    def _out_of_place(self, row: Mapping[str, Any], page: AgentSpec) -> str:
+    def _advise(
+        self, page: Any, policy: AnyPolicy, seen: NDArray[np.float32]
+    ) -> tuple[Any, Why, str]:
+        """Ask as the door asks."""
+        return advise(page, policy, seen)
+
+    def _out_of_place(self, row: Mapping[str, Any], page: Any) -> str:
         if (row["candidate_id"], row["bar_time"]) != self._history.candidate:
             return "is about another candidate or bar than the one it stands behind"
         if row["baseline_action"] != page.baseline:
@@ -128,7 +138,7 @@ class Audit:
         due = Mode.ACTIVE if may and row["role"] == Role.SERVING else Mode.OBSERVE
         return "" if row["mode"] == due else f"was made as '{row['mode']}' where '{due}' was due"
 
-    def _seen_otherwise(self, row: Mapping[str, Any], page: AgentSpec, ask: _Ask) -> str:
+    def _seen_otherwise(self, row: Mapping[str, Any], page: Any, ask: _Ask) -> str:
         """An older Darwin may have seen other columns; a model that is of today's page has not."""
         if row["feature_schema"] == page.schema:
             return ""
@@ -137,7 +147,7 @@ class Audit:
         self.older_schema += 1
         return ""
 
-    def _advised_otherwise(self, row: Mapping[str, Any], page: AgentSpec, ask: _Ask) -> str:
+    def _advised_otherwise(self, row: Mapping[str, Any], page: Any, ask: _Ask) -> str:
         if row["action"] is None:
             return ""
         answer = ask()
@@ -150,13 +160,20 @@ class Audit:
         if answer.why is Why.OUT_OF_RANGE:
             return ""  # the door's question about that says whether it should have been asked
         self.recomputed += 1
-        told = (row["action"], row["probability"])
-        if answer.advice is not None and _alike(answer.advice, told):
+        told = self._told(row)
+        if answer.advice is not None and self._is_alike(answer.advice, told):
             return ""
         now = tuple(answer.advice) if answer.advice is not None else answer.why
         return f"does not follow from its observation and model: {told} then, {now} now"
 
-    def _policy(self, agent: str, model: Model | None) -> Policy | None:
+    def _told(self, row: Mapping[str, Any]) -> tuple[Any, float | None]:
+        """Action and probability, as recorded."""
+        return row["action"], row["probability"]
+
+    def _is_alike(self, advice: Any, told: tuple[Any, float | None]) -> bool:
+        return _alike(advice, told)
+
+    def _policy(self, agent: str, model: Model | None) -> AnyPolicy | None:
         """The model named, if it is still to be had. Raises AlteredModelError."""
         if self._policies is None or model is None:
             return None
@@ -172,7 +189,7 @@ class Audit:
     def _objected_otherwise(
         self,
         row: Mapping[str, Any],
-        page: AgentSpec,
+        page: Any,
         why: Why,
         standing: Standing,
         model: Model | None,
@@ -190,14 +207,20 @@ class Audit:
             elif why is reason:
                 return f"gives the reason '{why}', which does not hold"
         if row["role"] == Role.SERVING and why.inferred:
-            take = self._history.take(row["candidate_id"])
-            self._history.count(page.name, page.overrides(row["action"], take), why)
+            self._history.count(page.name, self._requested(row, page), why)
         return ""
+
+    def _requested(self, row: Mapping[str, Any], page: Any) -> bool:
+        """Whether advice would set the expert aside."""
+        return bool(page.overrides(row["action"], self._history.take(row["candidate_id"])))
+
+    def _would_skip(self, row: Mapping[str, Any], page: Any) -> bool:
+        return bool(page.name == GATE and row["action"] == SKIP)
 
     def _questions(
         self,
         row: Mapping[str, Any],
-        page: AgentSpec,
+        page: Any,
         standing: Standing,
         model: Model | None,
         ask: _Ask,
@@ -211,22 +234,22 @@ class Audit:
         yield Why.NO_MODEL, model is None
         yield Why.BREAKER_OPEN, history.is_open(page.name, role)
         yield from _inference(row, ask)
-        slow = serves and history.was_too_slow(page.name, row["candidate_id"])
+        slow = serves and history.was_too_slow(page.name, row[self.KEY])
         yield Why.TIMED_OUT, slow
         if row["action"] is None:
             return  # its model is gone, and with it what it would have said
         yield Why.CHALLENGER, not serves
         yield Why.OBSERVE, row["mode"] == Mode.OBSERVE
-        requested = page.overrides(row["action"], history.take(row["candidate_id"]))
+        requested = self._requested(row, page)
         yield Why.OVERRIDE_LIMIT, requested and history.forbids_override(page.name)
         yield Why.STAGE_ZERO, not standing.stage > 0.0
-        would_skip = page.name == GATE and row["action"] == SKIP and standing.stage == WHOLE
-        drawn = model is not None and is_audited(int(row["candidate_id"], 16), model.sha256)
+        would_skip = self._would_skip(row, page) and standing.stage == WHOLE
+        drawn = model is not None and is_audited(int(row[self.KEY], 16), model.sha256)
         yield Why.AUDIT, would_skip and drawn
         yield Why.ACTIVE, True
 
     def _ruled_otherwise(
-        self, row: Mapping[str, Any], page: AgentSpec, why: Why, standing: Standing
+        self, row: Mapping[str, Any], page: Any, why: Why, standing: Standing
     ) -> str:
         take = self._history.take(row["candidate_id"])
         stands = page.share(page.baseline, take)
@@ -245,7 +268,7 @@ class Audit:
 class _Answer(NamedTuple):
     """What a model says of a stored observation, asked once and as the door asks."""
 
-    advice: Advice | None
+    advice: Any  # Advice or BookAdvice; None: no sound one
     why: Why  # ACTIVE: sound advice
     said: str  # the words of what it raised
     far: bool | None  # out of range; None so near the border that processors may differ
