@@ -23,5 +23,5 @@ def allocation() -> None:
       darwin allocation train --episodes 1000 --assets 10
       darwin allocation evaluate --model artifacts/rl_models/allocator/current
       darwin allocation benchmark --data data --symbols BTC/USDT,ETH/USDT
-      darwin allocation run configs/allocation.json
+      darwin allocation run configs/books/allocation.json
     """
