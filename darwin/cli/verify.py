@@ -110,11 +110,11 @@ def _check(run_id: str, artifacts_dir: str, db: str | None, audits: list[Audit])
     Raises RecordError where even opening meets damage.
     """
     from darwin.store.verify import verify as check
-    from darwin.trading.books import Books
+    from darwin.trading.bookkeeping import Bookkeeping
 
     def open_books(run: RunIdentity) -> list[Fold]:
         audits[:] = [_audit(run, artifacts_dir)]
-        return [Books(run.symbols), audits[0]]
+        return [Bookkeeping(run.symbols), audits[0]]
 
     manifest = _manifest(run_id, artifacts_dir)
     with suppress(DamagedError), open_database(artifacts_dir, db) as database:

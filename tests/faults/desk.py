@@ -25,7 +25,7 @@ from darwin.store.db import connect, connect_readonly
 from darwin.store.export import export_lines
 from darwin.store.runs import RunIdentity, find_begun
 from darwin.store.verify import verify
-from darwin.trading.books import Books
+from darwin.trading.bookkeeping import Bookkeeping
 from tests.faults.patient import GO, WAITING
 from tests.run.agents import promote, rules
 from tests.run.command import Desk, clean_environment
@@ -177,9 +177,9 @@ def undisturbed(desk: FaultyDesk, *how: str) -> Undisturbed:
     )
 
 
-def books(run: RunIdentity) -> list[Books | Audit]:
+def books(run: RunIdentity) -> list[Bookkeeping | Audit]:
     """What its facts must add up to."""
-    return [Books(run.symbols), Audit(None)]
+    return [Bookkeeping(run.symbols), Audit(None)]
 
 
 def announced(said: str) -> int:

@@ -27,7 +27,7 @@ from darwin.store.runs import begin_run, find_begun
 from darwin.store.scan import as_it_stands
 from darwin.store.sealed import Source
 from darwin.store.verify import Checked, verify
-from darwin.trading.books import Books
+from darwin.trading.bookkeeping import Bookkeeping
 from tests.store.conftest import IDS, NOW, facts_of, hour, record, worked_out
 from tests.store.outsider import LATER, facts, hashes_by_hand, rows, seals_by_hand, tables, tell
 from tests.store.verified import sound_identity
@@ -239,7 +239,7 @@ def without_agents(path: Path, tmp_path: Path) -> Path:
 
 def verified(path: Path) -> Checked:
     with connect(path) as database:
-        return verify(database, "one", lambda run: [Books(run.symbols)])
+        return verify(database, "one", lambda run: [Bookkeeping(run.symbols)])
 
 
 def test_a_run_of_before_agents_keeps_every_row_and_its_chain(without_agents: Path) -> None:

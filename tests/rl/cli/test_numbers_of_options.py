@@ -10,7 +10,11 @@ import pytest
 
 from darwin.cli.main import darwin as every_command
 
+_BARS = ("--data", "data", "--symbols", "BTC/USDT")
 REST = {
+    "allocation train": (), "allocation evaluate": ("--model", "model"),
+    "allocation benchmark": _BARS,
+    "market train": (), "market evaluate": ("--model", "model"), "market benchmark": _BARS,
     "rl evaluate": ("gate",), "rl plan": ("gate",), "rl train": ("gate", "--run-ids", "a"),
     "rl tune": ("gate", "--run-ids", "a"), "run": ("none.json", "--feed"),
     "lifecycle": ("none.json",), "data synth": ("-o", "made"),

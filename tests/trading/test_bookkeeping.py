@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from darwin.errors import RecordError
-from darwin.trading.books import Books
+from darwin.trading.bookkeeping import Bookkeeping
 
 ID, OTHER = "00000000000000aa", "00000000000000bb"
 
@@ -42,8 +42,8 @@ CANCELLED = (candidate(), verdict(), order(), order("cancelled"), outcome())
 SKIPPED = (candidate(reason="expert skip"), verdict(), outcome())
 
 
-def booked(*facts: tuple[str, dict[str, Any]]) -> Books:
-    books = Books(("BTC/USDT", "ETH/USDT"))
+def booked(*facts: tuple[str, dict[str, Any]]) -> Bookkeeping:
+    books = Bookkeeping(("BTC/USDT", "ETH/USDT"))
     for seq, (table, row) in enumerate(facts, start=1):
         books.fold(table, seq, row)
     return books

@@ -17,7 +17,7 @@ _ORDER, _ENDING, _OUTCOME = 1, 2, 4
 _NAMES = {_ORDER: "order", _ENDING: "ending", _OUTCOME: "outcome"}
 
 
-class Books:
+class Bookkeeping:
     """The fold of a run's facts; holds what is open and forgets what is settled."""
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
