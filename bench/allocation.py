@@ -24,7 +24,7 @@ from darwin.rl.training.book_ground import Terms
 from darwin.rl.training.book_recipes import book_recipe
 
 PLANTED_SEEDS = (401, 402, 403, 404, 405)
-NULL_SEEDS = tuple(range(501, 511))
+NULL_SEEDS = tuple(range(501, 521))
 ASSETS, BARS, EPISODES, COST_RATE = 6, 20_000, 400, 0.0005
 
 
