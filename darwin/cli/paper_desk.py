@@ -215,7 +215,9 @@ class Desk:
             detail = f"{symbol} has a position or an order, and none after {last}: no entries"
             at = (self._gathering.wanted(number) or 0) - self._timeframe.ms
             self._alert(Alert(max(at, 0), NO_BARS, "", detail))
-        for number in sorted((self._waits_for | self._without) - held - gone):
+        for number in sorted(self._without - gone):
+            self._warn(f"{self._symbols[number]} has bars again")
+        for number in sorted(self._waits_for - self._without - held - gone):
             self._warn(f"{self._symbols[number]} is waited for no longer")
         self._waits_for, self._without = held, gone
 

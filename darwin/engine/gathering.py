@@ -54,7 +54,7 @@ class Gathering:
         self._symbols = tuple(symbols)
         self._behind: dict[int, int] = {}  # by symbol: when it was first missed
         self.held_for: tuple[int, ...] = ()  # symbols at stake that an instant waits for
-        self.missing: tuple[int, ...] = ()  # and those that it waits for no longer
+        self.missing: tuple[int, ...] = ()  # given up, until they have bars again
 
     @property
     def fed(self) -> int | None:
@@ -75,6 +75,7 @@ class Gathering:
             return bars.time
         self._seen[number] = int(bars.time[-1])
         self._behind.pop(number, None)
+        self.missing = tuple(n for n in self.missing if n != number)
         late = 0 if self._fed is None else int(np.searchsorted(bars.time, self._fed, side="right"))
         before, fresh = self._waiting[number], bars.slice(late, len(bars))
         self._waiting[number] = fresh if before is None else _joined(before, fresh)
@@ -85,7 +86,7 @@ class Gathering:
 
         `at_stake` is asked anew before each.
         """
-        self.held_for = self.missing = ()
+        self.held_for = ()
         while (instant := self._next()) is not None:
             lacking = self._lacking(instant, now)
             close = instant + self._timeframe.ms
@@ -129,7 +130,7 @@ class Gathering:
         staked = tuple(sorted(set(lacking) & set(at_stake()))) if lacking else ()
         held = {n for n in staked if now < self._behind[n] + self._patience.missing_ms}
         self.held_for = tuple(n for n in staked if n in held)
-        self.missing = tuple(n for n in staked if n not in held)
+        self.missing = tuple(sorted({*self.missing, *staked} - held))
         return staked
 
     def _take_one(self, number: int, instant: int) -> Bars:

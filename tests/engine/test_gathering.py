@@ -69,6 +69,8 @@ def test_after_that_instants_go_on_without_it_and_say_so_until_it_has_bars() -> 
     assert ready(desk, close, 1) == []
     [six, seven] = desk.ready(close + MISSING_MS, lambda: (1,))
     assert (six.without, seven.without, desk.missing) == ((1,), (1,), (1,))
+    assert ready(desk, close + MISSING_MS + 1, 1) == []
+    assert desk.missing == (1,)  # also at a look that brings nothing
     desk.take(0, bars_at("A", 8))
     assert desk.take(1, bars_at("B", 6, 7, 8)).tolist() == [6 * HOUR_MS, 7 * HOUR_MS]
     [eight] = desk.ready(close + MISSING_MS, lambda: (1,))
