@@ -83,6 +83,7 @@ def test_a_new_run_is_refused_with_one_error_and_its_name_is_free(
         assert f"refused with HTTP {word}" in done.stderr
         assert "check the base URL" in done.stderr
         assert len(done.stderr.splitlines()) == 3, done.stderr
+        assert desk.ask("SELECT count(*) FROM runs") == [(0,)]
 
 
 def until(there: Callable[[], bool], what: str) -> None:
