@@ -71,6 +71,7 @@ class Desk:
             patience,
             max((int(bars.time[-1]) for bars in markets if len(bars)), default=None),
             [told.seen(bars.symbol, bars.time) for bars in markets],
+            rests=config.market.calendar == "sessions",
         )
         self._beat = Heartbeat(runs_dir(config) / run.run_id, timeline, self._symbols)
         self._bad = [0] * len(markets)  # looks in a row at which a symbol's bars were refused
@@ -123,6 +124,8 @@ class Desk:
         for instant in self._gathering.ready(now, self._timeline.at_stake):
             chunk = instant.bars
             opened = min(int(bars.time[0]) for bars in chunk if len(bars))
+            for number in instant.gaps:
+                self._tell_gap(number, opened)
             if instant.without or self._clock.is_late(opened):
                 stale.append(_stale(chunk))
                 continue
@@ -220,6 +223,15 @@ class Desk:
         for number in sorted(self._waits_for - self._without - held - gone):
             self._warn(f"{self._symbols[number]} is waited for no longer")
         self._waits_for, self._without = held, gone
+
+    def _tell_gap(self, number: int, opened: int) -> None:
+        """Say that a symbol with something at stake went on behind a bar that never came."""
+        from darwin.core.account import GAP, Alert
+        from darwin.engine.report_words import iso
+
+        symbol = self._symbols[number]
+        detail = f"{symbol} has a position or an order, and a bar up to {iso(opened)} never came"
+        self._alert(Alert(opened, GAP, "", detail))
 
     def _last_of(self, number: int) -> str:
         from darwin.engine.report_words import iso
