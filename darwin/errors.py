@@ -46,10 +46,17 @@ class DataError(DarwinError):
     """Market data that no careful person would trade on."""
 
     exit_code = 3
+    wait_s: float | None = None  # for how long the source asks to be left alone, if it does
 
 
 class UnreachableError(DataError):
     """A source of data that gave no answer in time; it may give one later."""
+
+
+class RefusedError(DataError):
+    """A source of data that answers, and serves nothing: waiting alone does not mend that."""
+
+    of_symbol = False  # it serves others: what was asked of one symbol is refused
 
 
 class ModelError(DarwinError):

@@ -16,10 +16,20 @@ if TYPE_CHECKING:
     from darwin.core.market import Bars
     from darwin.core.ports import Venue
     from darwin.engine.live import Live
+    from darwin.errors import DataError
     from darwin.store.db import Database
     from darwin.store.runs import Begun
 
 _BAD_LOOKS = 20  # in a row: a symbol whose bars are refused so often has none
+_SIGN_OF_LIFE_S = 5.0
+
+
+class _BadBarsError(Exception):
+    """Bars of one symbol that are no good; the next look may find them mended."""
+
+    def __init__(self, fault: DataError) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
 
 
 class Desk:
@@ -38,6 +48,8 @@ class Desk:
     ) -> None:
         """Go on after what is on record of `markets`, which was fed again."""
         from darwin.cli.heartbeat import Heartbeat
+        from darwin.cli.progress import say
+        from darwin.cli.venue_trouble import Trouble
         from darwin.config.places import runs_dir
         from darwin.core.market import Timeframe
         from darwin.engine.gathering import Gathering, Patience
@@ -59,37 +71,46 @@ class Desk:
             patience,
             max((int(bars.time[-1]) for bars in markets if len(bars)), default=None),
             [told.seen(bars.symbol, bars.time) for bars in markets],
+            rests=config.market.calendar == "sessions",
         )
         self._beat = Heartbeat(runs_dir(config) / run.run_id, timeline, self._symbols)
         self._bad = [0] * len(markets)  # looks in a row at which a symbol's bars were refused
-        self._away = False
+        self._trouble = Trouble(self._poll_s, say, self._note, self._alert_of_venue)
         self._waits_for: frozenset[int] = frozenset()
         self._without: frozenset[int] = frozenset()
 
     def work(self, until_ms: int | None) -> None:
         """Go on until all bars that open before `until_ms` are fed; None: until it is stopped."""
-        from darwin.errors import DataError, UnreachableError
+        from darwin.errors import DataError
 
         state = "stopped"
         try:
             while True:
                 try:
                     over = self._look(until_ms)
-                    self._back()
+                    self._trouble.end()
                     self._tell_whom_it_waits_for()
                     if over:
                         state = "finished"
                         return
-                except UnreachableError as fault:
-                    self._gone(fault)
-                except DataError as fault:  # half a candle is whole a moment later
+                except _BadBarsError as bad:  # half a candle is whole a moment later
+                    self._trouble.end()
+                    self._note(f"asked again for {bad.fault}")
+                except DataError as fault:
                     if min(self._bad) >= _BAD_LOOKS:
                         raise
-                    self._log.warning("run %s: asked again for %s", self._run.run_id, fault)
-                self._beat_once("unreachable" if self._away else "waiting")
-                time.sleep(self._poll_s)
+                    self._trouble.meet(fault, has_bars=self._gathering.fed is not None)
+                self._pause(self._trouble.wait_s)
         finally:
             self._beat_once(state, at_once=True)
+
+    def _pause(self, wait_s: float) -> None:
+        """Wait for the next look, with a sign of life now and then."""
+        over = time.monotonic() + wait_s
+        self._beat_once(self._trouble.state or "waiting")
+        while (left_s := over - time.monotonic()) > 0.0:
+            time.sleep(min(left_s, _SIGN_OF_LIFE_S))
+            self._beat_once(self._trouble.state or "waiting")
 
     def _look(self, until_ms: int | None) -> bool:
         """Take in what has closed; whether all before `until_ms` is fed."""
@@ -103,6 +124,8 @@ class Desk:
         for instant in self._gathering.ready(now, self._timeline.at_stake):
             chunk = instant.bars
             opened = min(int(bars.time[0]) for bars in chunk if len(bars))
+            for number in instant.gaps:
+                self._tell_gap(number, opened)
             if instant.without or self._clock.is_late(opened):
                 stale.append(_stale(chunk))
                 continue
@@ -116,10 +139,10 @@ class Desk:
     def _take(self, number: int, now: int, last: int) -> None:
         """Take in the bars of one symbol that have closed by `last`.
 
-        Raises DataError for what is not to be traded on, until the symbol counts as one that has no
-        bars; if all do, always.
+        Raises _BadBarsError for what is not to be traded on, until the symbol counts as one that
+        has no bars; if all do, DataError. So it does for a venue that is away or refuses all.
         """
-        from darwin.errors import DataError, UnreachableError
+        from darwin.errors import DataError, RefusedError, UnreachableError
 
         wanted = self._gathering.wanted(number)
         since = self._first(now) if wanted is None else wanted
@@ -128,12 +151,15 @@ class Desk:
         try:
             symbol = self._market.symbols[number]
             bars = self._venue.closed(symbol, self._timeframe, since, last)
-        except UnreachableError:
-            raise
         except DataError as fault:
-            self._bad[number] += 1
-            if self._bad[number] < _BAD_LOOKS or min(self._bad) >= _BAD_LOOKS:
+            one = isinstance(fault, RefusedError) and fault.of_symbol
+            if isinstance(fault, UnreachableError | RefusedError) and not one:
                 raise
+            self._bad[number] += 1
+            if min(self._bad) >= _BAD_LOOKS:
+                raise
+            if self._bad[number] < _BAD_LOOKS:
+                raise _BadBarsError(fault) from fault
             if self._bad[number] == _BAD_LOOKS:
                 self._warn(f"{fault}; {self._symbols[number]} counts as without bars until it has")
             return
@@ -192,9 +218,20 @@ class Desk:
             detail = f"{symbol} has a position or an order, and none after {last}: no entries"
             at = (self._gathering.wanted(number) or 0) - self._timeframe.ms
             self._alert(Alert(max(at, 0), NO_BARS, "", detail))
-        for number in sorted((self._waits_for | self._without) - held - gone):
+        for number in sorted(self._without - gone):
+            self._warn(f"{self._symbols[number]} has bars again")
+        for number in sorted(self._waits_for - self._without - held - gone):
             self._warn(f"{self._symbols[number]} is waited for no longer")
         self._waits_for, self._without = held, gone
+
+    def _tell_gap(self, number: int, opened: int) -> None:
+        """Say that a symbol with something at stake went on behind a bar that never came."""
+        from darwin.core.account import GAP, Alert
+        from darwin.engine.report_words import iso
+
+        symbol = self._symbols[number]
+        detail = f"{symbol} has a position or an order, and a bar up to {iso(opened)} never came"
+        self._alert(Alert(opened, GAP, "", detail))
 
     def _last_of(self, number: int) -> str:
         from darwin.engine.report_words import iso
@@ -209,30 +246,23 @@ class Desk:
         if keep_alert(self._database, self._run, alert):
             self._warn(f"{alert.kind}: {alert.detail}")
 
+    def _alert_of_venue(self, kind: str, detail: str) -> None:
+        from darwin.core.account import Alert
+        from darwin.store.fed_alerts import keep_alert
+
+        keep_alert(self._database, self._run, Alert(self._gathering.fed or 0, kind, "", detail))
+
     def _warn(self, text: str) -> None:
         from darwin.cli.progress import say
 
-        self._log.warning("run %s: %s", self._run.run_id, text)
+        self._note(text)
         say(f"warning: {text}")
+
+    def _note(self, text: str) -> None:
+        self._log.warning("run %s: %s", self._run.run_id, text)
 
     def _beat_once(self, state: str, *, at_once: bool = False) -> None:
         self._beat.tell(state, self._gathering, self._left_out, at_once=at_once)
-
-    def _gone(self, fault: Exception) -> None:
-        from darwin.cli.progress import say
-
-        if not self._away:
-            say(f"warning: {fault}; nothing is decided until it answers")
-        self._log.warning("run %s: %s", self._run.run_id, fault)
-        self._away = True
-
-    def _back(self) -> None:
-        from darwin.cli.progress import say
-
-        if self._away:
-            say("the venue answers again")
-            self._log.info("run %s: the venue answers again", self._run.run_id)
-        self._away = False
 
 
 def _stale(chunk: Sequence[Bars]) -> list[Bars]:

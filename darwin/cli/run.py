@@ -124,6 +124,7 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
 
     from darwin.bootstrap import wire
     from darwin.bootstrap.experts import require_key
+    from darwin.bootstrap.paper import venue_of
     from darwin.bootstrap.recorded import as_it_saw, wire_here
     from darwin.cli.dossiers import write_dossiers
     from darwin.cli.logs import LOG_FILE, log_to
@@ -136,6 +137,8 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
     log = log_to(LOG_FILE, folder / "run.log")
     run_id = loaded.config.run_id
     on_paper = loaded.config.on_paper
+    if on_paper:
+        venue_of(loaded.config).close()  # refuses what brings no bars, before the run is begun
     wired = None if on_paper else wire(loaded)
     with connect(state_db_path(loaded.config)) as database:
         wired = wired or wire_here(loaded, database)
@@ -166,7 +169,7 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
                 begun.place.facts,
                 ", ".join(wired.data_digests),
             )
-            with _expert_is_asked(wired, database, begun, log):
+            with _taken_back_if_empty(wired, database, begun, log):
                 result, wired = keep(loaded, wired, database, begun, log, how.speed, how.until_ms)
         report = report_on(result, loaded, wired, provenance(database, run_id))
     write_run_files(folder, loaded, wired, begun, report)
@@ -182,12 +185,14 @@ def _execute(loaded: Loaded, folder: Path, how: How) -> Report | None:
 
 
 @contextmanager
-def _expert_is_asked(wired: Wired, database: Database, run: Begun, log: Logger) -> Iterator[None]:
-    """Where the expert cannot be asked as things stand, say how the run goes on once it can.
+def _taken_back_if_empty(
+    wired: Wired, database: Database, run: Begun, log: Logger
+) -> Iterator[None]:
+    """Where expert or venue cannot be asked as things stand, say how the run goes on once it can.
 
     A run that has kept nothing yet is taken back, so that a mended config may have its name.
     """
-    from darwin.errors import ExpertError
+    from darwin.errors import ConfigError, DataError, ExpertError
     from darwin.store.withdrawal import withdraw
 
     try:
@@ -197,6 +202,11 @@ def _expert_is_asked(wired: Wired, database: Database, run: Begun, log: Logger) 
             fault.mend += "; then run it again, nothing of it is kept"
         else:
             fault.mend += "; then go on with --resume, or with a changed config as another run_id"
+        log.error("run %s stops: %s", run.run_id, fault)
+        raise
+    except (ConfigError, DataError) as fault:  # a venue that the config should not have named
+        if run.identity.mode == "feed" and wired.agents is None and withdraw(database, run):
+            fault.mend += "; then run it again, nothing of it is kept"
         log.error("run %s stops: %s", run.run_id, fault)
         raise
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-BARS_LEFT_OUT, NO_BARS = FEED_ALERTS = ("bars left out", "no bars")
+BARS_LEFT_OUT, NO_BARS, GAP, VENUE_REFUSES, VENUE_AWAY = FEED_ALERTS = (
+    "bars left out", "no bars", "gap in bars", "venue refuses", "venue away",
+)  # fmt: skip
 """Kinds of alerts about the bars of a run on paper: they come from its feed, not from its facts."""
 
 

@@ -12,7 +12,7 @@ from darwin.data.candles import MOST_CANDLES, Request, closed_pages, joined
 from darwin.data.names import plain_name
 from darwin.data.patience import Patience, library, printable
 from darwin.data.venue import VenueProvider
-from darwin.errors import ConfigError, DataError
+from darwin.errors import ConfigError, DataError, RefusedError
 
 
 class CcxtClient:
@@ -100,11 +100,13 @@ class CcxtClient:
                 lambda _: ask(*words), (self._ccxt.NetworkError,), self.name
             )
         except self._ccxt.BaseError as fault:
-            raise DataError(
+            refusal = RefusedError(
                 f"{self.name} refused: {type(fault).__name__}: {printable(str(fault))}",
                 where=" ".join(map(str, words)),
                 mend="write the symbol as ccxt does, for example BTC/USDT, and one that is traded",
-            ) from fault
+            )
+            refusal.of_symbol = isinstance(fault, (self._ccxt.BadSymbol, self._ccxt.BadRequest))
+            raise refusal from fault
 
 
 class CcxtProvider(VenueProvider):

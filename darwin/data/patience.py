@@ -75,11 +75,13 @@ class Patience:
                     return ask(until)
         except may_pass as fault:
             last = printable(str(fault)) or type(fault).__name__
-            raise UnreachableError(
+            away = UnreachableError(
                 f"{who} gave no answer within {self.deadline_s:g} s ({tries} tries, last: {last})",
                 where=where,
                 mend="check the network and whom you ask, or try again later",
-            ) from fault
+            )
+            away.wait_s = fault.wait_s if isinstance(fault, BusyError) else None
+            raise away from fault
         raise AssertionError("the tries end with an answer or a fault")
 
 

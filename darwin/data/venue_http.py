@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from darwin.config.values import base_url_objection
 from darwin.data.patience import BusyError, Patience, library, printable
 from darwin.data.throttle import Window
-from darwin.errors import ConfigError, DataError
+from darwin.errors import ConfigError, DataError, RefusedError
 
 if TYPE_CHECKING:
     import httpx2
@@ -64,7 +64,7 @@ class VenueHttp:
     def get(self, path: str, params: Mapping[str, str | int]) -> object:
         """Return the decoded answer.
 
-        Raises UnreachableError when time is up, DataError for a refusal and for what is no JSON.
+        Raises UnreachableError when time is up, RefusedError, and DataError for what is no JSON.
         """
         url = f"{self._base}{path}"
         passing = (self._library.TransportError,)
@@ -121,14 +121,17 @@ class VenueHttp:
             mend="check that the base URL is that of a venue, or try again later",
         )
 
-    def _refusal(self, response: httpx2.Response, raw: bytes, path: str) -> DataError:
+    def _refusal(self, response: httpx2.Response, raw: bytes, path: str) -> RefusedError:
         status = response.status_code
         said = _message(raw)
-        return DataError(
+        refusal = RefusedError(
             f"{self.host} refused with HTTP {status}" + (f": {said}" if said else ""),
             where=f"{self._base}{path}?{response.url.query.decode('ascii')}",
             mend=_MENDS.get(status, "check the base URL"),
         )
+        refusal.of_symbol = status == HTTPStatus.BAD_REQUEST
+        refusal.wait_s = _told_s(response.headers.get("retry-after", ""))
+        return refusal
 
 
 def _told_s(header: str) -> float | None:

@@ -69,6 +69,8 @@ def test_after_that_instants_go_on_without_it_and_say_so_until_it_has_bars() -> 
     assert ready(desk, close, 1) == []
     [six, seven] = desk.ready(close + MISSING_MS, lambda: (1,))
     assert (six.without, seven.without, desk.missing) == ((1,), (1,), (1,))
+    assert ready(desk, close + MISSING_MS + 1, 1) == []
+    assert desk.missing == (1,)  # also at a look that brings nothing
     desk.take(0, bars_at("A", 8))
     assert desk.take(1, bars_at("B", 6, 7, 8)).tolist() == [6 * HOUR_MS, 7 * HOUR_MS]
     [eight] = desk.ready(close + MISSING_MS, lambda: (1,))
@@ -111,6 +113,35 @@ def test_a_symbol_that_is_further_has_skipped_the_instant() -> None:
     desk.take(0, bars_at("A", 6, 7))
     desk.take(1, bars_at("B", 7))
     assert ready(desk, 8 * HOUR_MS) == [[[6], []], [[7], [7]]]
+
+
+def test_a_bar_that_is_skipped_is_asked_for_again_where_something_is_at_stake() -> None:
+    desk, late = gathering("A", "B", fed=5), 8 * HOUR_MS
+    desk.take(0, bars_at("A", 6, 7))
+    desk.take(1, bars_at("B", 7))
+    assert ready(desk, late, 1) == []
+    assert (desk.held_for, desk.wanted(1)) == ((1,), 6 * HOUR_MS)
+    assert desk.take(1, bars_at("B", 7)).tolist() == []  # still not there
+    assert ready(desk, late + 1, 1) == []
+    assert desk.take(1, bars_at("B", 6, 7)).tolist() == []
+    assert ready(desk, late + 2, 1) == [[[6], [6]], [[7], [7]]]
+    assert (desk.held_for, desk.missing, desk.wanted(1)) == ((), (), 8 * HOUR_MS)
+
+
+def test_a_bar_that_is_skipped_for_long_is_a_gap() -> None:
+    desk, late = gathering("A", fed=5), 8 * HOUR_MS
+    desk.take(0, bars_at("A", 7))
+    assert ready(desk, late, 0) == ready(desk, late + MISSING_MS - 1, 0) == []
+    [seven] = desk.ready(late + MISSING_MS, lambda: (0,))
+    assert (told(seven.bars), seven.without, seven.gaps) == ([[7]], (0,), (0,))
+    assert (desk.held_for, desk.missing) == ((), ())
+
+
+def test_a_bar_that_is_skipped_with_nothing_at_stake_has_its_grace() -> None:
+    desk, close = gathering("A", fed=5), 7 * HOUR_MS
+    desk.take(0, bars_at("A", 7))
+    assert ready(desk, close + GRACE_MS - 1) == []
+    assert ready(desk, close + HOUR_MS) == [[[7]]]
 
 
 def test_what_comes_after_its_instant_is_left_out_and_named() -> None:

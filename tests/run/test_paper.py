@@ -181,5 +181,5 @@ def test_an_end_before_the_first_bar_is_refused_though_the_start_is_the_venues(
         assert "  mend: " in done.stderr
         assert len(done.stderr.splitlines()) == 3
         end = str(markets[0].time[BEGUN].astype("datetime64[ms]"))[:19] + "Z"
-        done = desk.darwin("run", "paper.json", "--resume", "--until", end)
+        done = desk.darwin("run", "paper.json", "--until", end)  # its name is free
         assert done.returncode == 0, done.stderr
