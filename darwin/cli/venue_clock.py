@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 TOLERANCE_MS = 1_000
 """So far a clock may be from what the time that has passed here makes of its last answer."""
 LOOKS_BELIEVED = 5
-"""So many looks in a row must tell the same story before it counts without a witness."""
+"""So many looks in a row must tell the same story before it counts without a witness,"""
+BELIEVED_S = 30.0
+"""and for so long."""
+MOST_AHEAD_MS = 86_400_000
+"""A story that is further ahead of all that is known than that, or than three bars, never is."""
 _LOOK_BACK = 999  # bars in which the newest candle is sought: one request
 _USUAL_MS = 300_000  # after its close a bar is too old to act on, where the config says nothing
 
@@ -24,8 +28,9 @@ class _Story(NamedTuple):
 
     told_ms: int
     at_s: float
-    newest: Bar | None  # the newest candle then
+    shown: tuple[Bar, ...]  # the newest candle of each symbol then
     looks: int  # in a row that told it
+    since_s: float  # when it was told first
 
 
 class VenueClock:
@@ -33,13 +38,14 @@ class VenueClock:
 
     An answer that is ahead of that is a claim. It counts where a candle that opens no earlier than
     the bar of that time is shown; else time has come as far as the newest candle opens. The same
-    claim, told `LOOKS_BELIEVED` times in a row over a candle that does not move, is believed. An
-    answer from before what is certain closes nothing until it has caught up or is told as often.
+    claim, told `LOOKS_BELIEVED` times in a row and for `believed_s` seconds while no candle of any
+    symbol moves, is believed, unless it is days ahead. An answer from before what is certain closes
+    nothing until it has caught up or is told as often.
     """
 
     def __init__(
         self, venue: Venue, config: RunConfig, caught_up: Callable[[], bool],
-        warn: Callable[[str], object],
+        warn: Callable[[str], object], believed_s: float = BELIEVED_S,
     ) -> None:  # fmt: skip
         """Look once; where the venue is away, nobody knows what time it is.
 
@@ -51,7 +57,7 @@ class VenueClock:
         from darwin.errors import DataError
 
         self._venue, self._symbols = venue, config.market.symbols
-        self.caught_up, self._warn = caught_up, warn
+        self.caught_up, self._warn, self._believed_s = caught_up, warn, believed_s
         self._timeframe = Timeframe.parse(config.market.timeframe)
         given = config.live.max_staleness_seconds
         usual = min(_USUAL_MS, self._timeframe.ms)
@@ -77,7 +83,7 @@ class VenueClock:
         if passed is None or told > passed + TOLERANCE_MS:
             return self._claimed(told, passed, asked)
         if self._sure is not None and told < self._sure[0] - TOLERANCE_MS:
-            if self._believes(told, asked, None):
+            if self._believes(told, asked, ()):
                 self._latest = (told, answered)
                 return self._believe(told, asked)
             self._tell(told, "which is before what it said; nothing closes until it has caught up")
@@ -100,12 +106,14 @@ class VenueClock:
 
     def _claimed(self, told: int, passed: int | None, asked: float) -> int:
         """How much of an answer counts that is ahead of the time that has `passed`."""
-        newest = self._newest(told)
-        if newest is not None and newest.time >= self._bar_of(told):
+        shown = self._shown(told)
+        newest = max((bar.time for bar in shown), default=None)
+        if newest is not None and newest >= self._bar_of(told):
             return self._believe(told, asked)
-        if self._believes(told, asked, newest):
+        known = [at for at in (passed, newest) if at is not None]
+        most_ahead = max(MOST_AHEAD_MS, 3 * self._timeframe.ms)
+        if self._believes(told, asked, shown) and told - max(known, default=told) <= most_ahead:
             return self._believe(told, asked)
-        known = [at for at in (passed, None if newest is None else newest.time) if at is not None]
         if not known:
             from darwin.errors import UnreachableError
 
@@ -119,8 +127,11 @@ class VenueClock:
         self._tell(told, "which neither the time that has passed nor a candle bears out")
         return sure
 
-    def _newest(self, told: int) -> Bar | None:
-        """The newest candle that any symbol shows up to then, whether it has closed or not."""
+    def _shown(self, told: int) -> tuple[Bar, ...]:
+        """The newest candle that each symbol shows up to then, whether it has closed or not.
+
+        One candle that bears `told` out is enough, and comes alone.
+        """
         from darwin.errors import DataError, UnreachableError
 
         opens = self._bar_of(told)
@@ -136,8 +147,8 @@ class VenueClock:
                 if len(shown):
                     found.append(shown.row(len(shown) - 1))
                     if since == opens:
-                        return found[0]
-        return max(found, key=lambda bar: bar.time, default=None)
+                        return (found[0],)
+        return tuple(found)
 
     def _bar_of(self, time_ms: int) -> int:
         """Open time of the bar in which that time lies."""
@@ -146,15 +157,16 @@ class VenueClock:
         anchor, step = anchor_ms(self._timeframe), self._timeframe.ms
         return anchor + (time_ms - anchor) // step * step
 
-    def _believes(self, told: int, at_s: float, newest: Bar | None) -> bool:
-        """Whether this answer has been told often enough, going on as time does."""
+    def _believes(self, told: int, at_s: float, shown: tuple[Bar, ...]) -> bool:
+        """Whether this answer has been told often and long enough, going on as time does."""
         before = self._story
-        looks = 1
-        if before is not None and before.newest == newest:
+        looks, since_s = 1, at_s
+        if before is not None and before.shown == shown:
             ahead = told - before.told_ms - (at_s - before.at_s) * 1000
-            looks = before.looks + 1 if abs(ahead) <= TOLERANCE_MS else 1
-        self._story = _Story(told, at_s, newest, looks)
-        return looks >= LOOKS_BELIEVED
+            if abs(ahead) <= TOLERANCE_MS:
+                looks, since_s = before.looks + 1, before.since_s
+        self._story = _Story(told, at_s, shown, looks, since_s)
+        return looks >= LOOKS_BELIEVED and at_s - since_s >= self._believed_s
 
     def _believe(self, told: int, asked: float) -> int:
         self._sure, self._story = (told, asked), None

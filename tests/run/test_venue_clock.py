@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -43,7 +44,9 @@ def clock(server: KlinesServer, bars: Bars) -> Iterator[Callable[[list[str]], Ve
         live=SimpleNamespace(max_staleness_seconds=None),
     )
     with closing(KlinesProvider(server.url, bars.timeframe).venue()) as venue:
-        yield lambda warned: VenueClock(venue, config, lambda: True, warned.append)
+        yield lambda warned, **more: VenueClock(
+            venue, config, lambda: True, warned.append, **{"believed_s": 0.0} | more
+        )
 
 
 def test_a_clock_that_jumps_ahead_counts_as_far_as_candles_have_come(
@@ -106,6 +109,40 @@ def test_it_is_not_believed_while_the_candle_moves(server: KlinesServer, bars: B
         server.now_ms += MINUTE_MS // 60  # the candle of this hour goes on forming
         server.clock_errors_ms += [5 * HOUR_MS]
         assert told.look() < int(bars.time[21])
+
+
+def test_a_story_of_days_or_of_a_moment_is_not_believed(
+    server: KlinesServer, bars: Bars, clock
+) -> None:
+    hasty = clock([], believed_s=30.0)
+    for _ in range(2 * LOOKS_BELIEVED):
+        server.clock_errors_ms += [5 * HOUR_MS]
+        assert hasty.look() < int(bars.time[21])
+    told = clock([])
+    for _ in range(2 * LOOKS_BELIEVED):
+        server.clock_errors_ms += [240 * HOUR_MS]
+        assert told.look() < int(bars.time[21])
+
+
+def test_a_quiet_symbol_does_not_bear_out_what_a_busy_one_contradicts(bars: Bars) -> None:
+    still = {name: getattr(bars, name).copy() for name in ("open", "high", "low", "close")}
+    for column in still.values():
+        column[20] = still["open"][20]
+    quiet = replace(bars, symbol="ETH/USDT", **still)
+    config = SimpleNamespace(
+        market=SimpleNamespace(symbols=(quiet.symbol, bars.symbol), timeframe="1h"),
+        live=SimpleNamespace(max_staleness_seconds=None),
+    )
+    with (
+        KlinesServer([quiet, bars], start_bar=20) as server,
+        closing(KlinesProvider(server.url, bars.timeframe).venue()) as venue,
+    ):
+        server.now_ms += 30 * MINUTE_MS
+        told = VenueClock(venue, config, lambda: True, lambda text: None, 0.0)
+        for _ in range(2 * LOOKS_BELIEVED):
+            server.now_ms += MINUTE_MS // 60
+            server.clock_errors_ms += [5 * HOUR_MS]
+            assert told.look() < int(bars.time[21])
 
 
 def test_without_a_candle_nobody_knows_the_time_until_it_was_told_often(
