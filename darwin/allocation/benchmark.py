@@ -84,7 +84,8 @@ def benchmark_of(
     hold = [one.name for one in books].index("buy_and_hold")
     over = mean_difference(gains[:, 0], gains[:, hold], days, settings.level)
     criteria = criteria_of(standings[0].figures, over)
-    verdict = verdict_of(criteria, judged.name, winner)
+    ruined = bool((books[0].days.growth <= 0.0).any())
+    verdict = verdict_of(criteria, judged.name, winner, ruined=ruined)
     return Benchmark(course, standings, judged.name, winner, why, over, criteria, verdict)
 
 

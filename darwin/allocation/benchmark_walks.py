@@ -20,6 +20,9 @@ from darwin.stats.performance import Days, utc_days
 from darwin.stats.walk_forward import Window, walk_forward
 from darwin.trading.book import Walk, walk
 
+MOST_GROSS = 10.0
+"""Weights of a strategy, longs and shorts together, are at most that: more is a mistake."""
+
 
 class Books(NamedTuple):
     """The books of one strategy: as many as it has seeds."""
@@ -156,21 +159,32 @@ def _judged_plan(course: Course, judged: Judged, seed: int) -> Plan:
         strategy = judged.policy_for(panel.slice(window.train_from, window.train_to), seed)
         book = _standing(course, done, int(rows[0]))
         plan = strategy(panel.slice(0, window.test_to), rows, book)
-        _require_sound(plan, rows, judged.name)
+        _require_sound(plan, rows, judged.name, panel.assets)
         done = Plan(
             np.concatenate([done.rows, plan.rows]), np.concatenate([done.targets, plan.targets])
         )
     return done
 
 
-def _require_sound(plan: Plan, rows: IntArray, name: str) -> None:
+def _require_sound(plan: Plan, rows: IntArray, name: str, assets: int) -> None:
     if not (np.isin(plan.rows, rows).all() and (np.diff(plan.rows) > 0).all()):
         raise ModelError(
             f"{name} decided where it was not asked, or not in order",
             mend="let it decide at the rows that it is given, each once",
         )
+    if plan.targets.shape != (len(plan.rows), assets):
+        raise ModelError(
+            f"{name} gave weights of shape {plan.targets.shape} for {len(plan.rows)} decisions"
+            f" about {assets} assets",
+            mend="give one weight for each asset at each decision",
+        )
     if not np.isfinite(plan.targets).all():
         raise ModelError(f"{name} asked for weights that are no numbers", mend="see why it did")
+    if not (np.abs(plan.targets).sum(axis=1) <= MOST_GROSS).all():
+        raise ModelError(
+            f"{name} asked for more than {MOST_GROSS:g} times the book",
+            mend="weights are shares of the book, 1 together without leverage",
+        )
 
 
 def _standing(course: Course, done: Plan, row: int) -> BookState:

@@ -49,9 +49,11 @@ def criteria_of(figures: Figures, over_hold: Interval) -> tuple[Criterion, ...]:
     )  # fmt: skip
 
 
-def verdict_of(criteria: tuple[Criterion, ...], judged: str, winner: str | None) -> Verdict:
-    """Passed: all are held and the agent wins. Refused: one is missed, or another wins."""
-    if any(one.held is False for one in criteria) or winner not in (None, judged):
+def verdict_of(
+    criteria: tuple[Criterion, ...], judged: str, winner: str | None, *, ruined: bool = False
+) -> Verdict:
+    """Passed: all are held and the agent wins. Refused: one is missed, another wins, or ruin."""
+    if ruined or any(one.held is False for one in criteria) or winner not in (None, judged):
         return Verdict.REFUSED
     if winner == judged and all(one.held for one in criteria):
         return Verdict.PASSED

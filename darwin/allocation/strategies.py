@@ -133,6 +133,8 @@ def _equal(panel: Panel, times: int) -> FloatArray:
 
 def _means(close: FloatArray, ends: IntArray, span: int) -> FloatArray:
     """Mean of the `span` closes that end at each of `ends`, shape (k, n)."""
+    if not len(ends):
+        return np.empty((0, close.shape[1]))
     windows = np.lib.stride_tricks.sliding_window_view(close, span, axis=0)
     mean: FloatArray = windows[ends - span + 1].mean(axis=2)
     return mean

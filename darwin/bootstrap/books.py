@@ -168,8 +168,10 @@ def policies_of(config: BookConfig, page: BookPage) -> BookPolicies:
     """Where the models of a book come from. Reads none. Raises ConfigError for a rule refused."""
     told = config.allocation
     stand_in = None if told.policy is None else _stand_in(config, page)
-    place = (config.market.timeframe, told.every)
-    return BookPolicies(page, models_dir(config, told.agent), stand_in, *place)
+    return BookPolicies(
+        page, models_dir(config, told.agent), stand_in,
+        tuple(config.market.symbols), config.market.timeframe, told.every,
+    )  # fmt: skip
 
 
 def _rules_of(config: BookConfig) -> BookRules:

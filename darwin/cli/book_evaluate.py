@@ -90,6 +90,14 @@ def _evaluate(
     from darwin.rl.training.book_served import ground_of_model, served_targets
 
     symbols = more.pop("symbols")
+    if symbols is not None and tuple(symbols.split(",")) != terms_of_model.symbols:
+        from darwin.errors import ConfigError
+
+        raise ConfigError(
+            f"the model was trained on {', '.join(terms_of_model.symbols)[:100]}",
+            where=f"--symbols {symbols[:100]}",
+            mend="leave --symbols out, or name the same in the same order",
+        )
     if symbols is None and more["data"] is not None:
         symbols = ",".join(terms_of_model.symbols)
     panel = panel_of(assets=None if more["data"] else len(terms_of_model.symbols), symbols=symbols,

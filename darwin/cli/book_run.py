@@ -27,8 +27,8 @@ def run(
 
     \b
     Examples:
-      darwin allocation run configs/allocation.json
-      darwin allocation run configs/allocation.json --set run_id=dear --set costs.taker_bps=20
+      darwin allocation run configs/books/allocation.json
+      darwin allocation run configs/books/allocation.json --set run_id=dear --set costs.taker_bps=20
     """
     from darwin.cli.book_kept import METRICS, PAGE, execute
     from darwin.config.load import load_book

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from darwin.allocation.allocator import allocator_page
 from darwin.allocation.benchmark import benchmark_of
 from darwin.allocation.benchmark_settings import BenchmarkSettings, Judged
+from darwin.allocation.criteria import Verdict
 from darwin.allocation.market import MARKET_PAGE
 from darwin.cli.main import darwin
 from darwin.core.rebalance import ALLOCATOR, MARKET
@@ -183,11 +184,12 @@ def test_the_page_of_a_verdict_says_each_bound():
 
 def test_a_ruined_agent_has_a_page():
     rng = np.random.default_rng(1)
-    panel = returning(0.05 * rng.standard_normal((200, 2)))
+    panel = returning(0.1 * rng.standard_normal((200, 2)))
     settings = BenchmarkSettings(
         every=1, windows=1, embargo=1, seeds=2, draws=100, lookback=20, fast=5, slow=20
     )
-    told = benchmark_of(panel, Judged.fixed("<agent>", holding([-20, 20])), settings)
+    told = benchmark_of(panel, Judged.fixed("<agent>", holding([-5, 5])), settings)
+    assert told.verdict is Verdict.REFUSED
     assert told.standing("<agent>").figures.total_return.value == -1.0
     text = page(told)
     assert "&lt;agent&gt;" in text and "<agent>" not in text

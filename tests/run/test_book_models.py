@@ -30,7 +30,7 @@ def deploy(desk: Desk, agent: str, seed: int = 0) -> str:
 
 def config(desk: Desk, agent: str, name: str = "book.json", **changes: object) -> str:
     told = {"agent": agent, "every": 4, "policy": None, **changes}
-    symbols = [*SYMBOLS[:2], "SOL/USDT"] if agent == "allocator" else ["BTC/USDT"]
+    symbols = [*SYMBOLS[:2], "P001/USDT"] if agent == "allocator" else ["BTC/USDT"]
     return books.config(
         desk, name, market={"symbols": symbols, "bars": 2000}, allocation=told, run_id=name[:-5]
     )
@@ -79,6 +79,16 @@ def test_a_model_of_another_pace_is_refused(tmp_path: Path) -> None:
     assert "every 4 bars of 1h" in said
     assert {row["reason"] for row in books.rows(desk)} == {"no model"}
     assert desk.darwin("verify", "book").returncode == 0
+
+
+def test_a_model_of_other_assets_is_refused(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    deploy(desk, "allocator")
+    other = {"symbols": ["ETH/USDT", "BTC/USDT", "P001/USDT"], "bars": 2000}  # in another order
+    told = {"agent": "allocator", "every": 4, "policy": None}
+    said = books.run(desk, books.config(desk, "book.json", market=other, allocation=told))
+    assert "was trained on BTC/USDT, ETH/USDT, P001/USDT:SYNTH" in said
+    assert {row["reason"] for row in books.rows(desk)} == {"no model"}
 
 
 def test_a_challenger_is_asked_beside_and_holds_a_book_of_its_own(tmp_path: Path) -> None:

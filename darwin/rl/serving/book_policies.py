@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darwin.core.agents import Model
+from darwin.core.market import SYNTHETIC_VENUE
 from darwin.core.rebalance import BookPage, BookPolicy
 from darwin.errors import ModelError
 from darwin.rl.registry import files, folders
@@ -28,12 +29,13 @@ class BookPolicies:
         page: BookPage,
         models_dir: Path,
         stand_in: BookStandIn | None,
+        symbols: tuple[str, ...],
         timeframe: str,
         every: int,
     ) -> None:
-        """`timeframe` and `every` (bars between rebalances) are what a model must be made for."""
+        """Symbols in order, `timeframe` and `every` (bars between rebalances): made for these."""
         self._page, self._models_dir, self.stand_in = page, models_dir, stand_in
-        self._made_for = (timeframe, every)
+        self._symbols, self._made_for = symbols, (timeframe, every)
         self._read: dict[Model, BookNumpyPolicy] = {}
 
     def policy(self, agent: str, model: Model) -> BookPolicy:
@@ -57,9 +59,20 @@ class BookPolicies:
             folder = folders.Home.of(self._models_dir, agent).folder(model.version)
             content = files.load(folder, model)
             found = book_policy_for(self._page, content[files.SPEC], content[files.WEIGHTS])
+            self._refuse_other_assets(found)
             self._refuse_another_pace(found)
             self._read[model] = found
         return found
+
+    def _refuse_other_assets(self, policy: BookNumpyPolicy) -> None:
+        book = policy.spec.book
+        if book is None or _bare(book.symbols) == _bare(self._symbols):
+            return
+        raise ModelError(
+            f"the model was trained on {', '.join(book.symbols)[:80]}, here are"
+            f" {', '.join(self._symbols)[:80]}",
+            mend="set market.symbols as in its training, in the same order",
+        )
 
     def _refuse_another_pace(self, policy: BookNumpyPolicy) -> None:
         book = policy.spec.book
@@ -70,3 +83,8 @@ class BookPolicies:
             f" is every {self._made_for[1]} of {self._made_for[0]}",
             mend="set allocation.every and market.timeframe as in its training",
         )
+
+
+def _bare(symbols: tuple[str, ...]) -> list[str]:
+    """Without the mark of generated bars: a config names a market with or without it."""
+    return [symbol.removesuffix(f":{SYNTHETIC_VENUE}") for symbol in symbols]

@@ -87,7 +87,12 @@ class BookEnv(gym.Env[Any, Any]):
         return self._world.start(seed)[0], {}
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Ask for weights. An episode is cut off by its length; ruin ends it."""
+        """Ask for weights. An episode is cut off by its length; ruin ends it.
+
+        Raises ConfigError for an action that is no number: what follows of it is nothing.
+        """
+        if not np.isfinite(np.asarray(action, dtype=np.float64)).all():
+            raise ConfigError("an action that is no number", mend="see what the policy gives")
         moved = self._world.step(targets_of(self._page, np.asarray([action])))
         made = self._world.made
         self._value *= float(made.growth[0])
