@@ -12,7 +12,7 @@ from darwin.allocation.hedging import Hedge, HedgingStrategy
 from darwin.allocation.kelly import Kelly
 from darwin.allocation.leverage import VolatilityTarget
 from darwin.allocation.rebalancing import PortfolioManager
-from darwin.allocation.states import MarketState, PortfolioState
+from darwin.allocation.states import MarketState, PortfolioState, refuse_mistaken_symbols
 
 DAYS_PER_YEAR = 365
 
@@ -58,6 +58,7 @@ class RiskManager:
     def manage(self, market_state: object, portfolio: object) -> RiskDecisions:
         """Decide about one state. Raises DataError for one that cannot be, naming key and mend."""
         market, book = MarketState.of(market_state), PortfolioState.of(portfolio)
+        refuse_mistaken_symbols(market, book)
         new = self.portfolio.rebalance(market, book)
         leverage = self._leverage(market)
         sizes = {

@@ -111,6 +111,20 @@ class PortfolioState:
         return state
 
 
+def refuse_mistaken_symbols(market: MarketState, book: PortfolioState) -> None:
+    """Raise DataError where a price or ATR is of no asset held, while one that is held has none."""
+    for name, values in (("prices", market.prices), ("atr", market.atr)):
+        lacking = [symbol for symbol in book.weights if symbol not in values]
+        strange = [symbol for symbol in values if symbol not in book.weights]
+        if lacking and strange:
+            raise DataError(
+                f"market_state.{name} has {strange[0]!r}, which the portfolio does not hold, and"
+                f" no {lacking[0]!r}",
+                where=f"market_state.{name}",
+                mend="name symbols alike in both, or leave out what is not known",
+            )
+
+
 def _mapping(name: str, told: object) -> Mapping[str, Any]:
     if not isinstance(told, Mapping):
         raise DataError(

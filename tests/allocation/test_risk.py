@@ -158,6 +158,14 @@ def test_a_state_that_cannot_be_is_one_clear_error(market: Any, held: Any, what:
     assert len(told.value.lines()) == 3
 
 
+@pytest.mark.parametrize("figure", ["prices", "atr"])
+def test_a_mistyped_symbol_does_not_go_unnoticed(figure: str) -> None:
+    with pytest.raises(DataError, match=f"{figure} has 'bct'.* no 'btc'"):
+        RiskManager().manage(MARKET | {figure: {"bct": 1.0, "eth": 2.0}}, HELD)
+    more_than_held = {name: 1.0 for name in (*HELD, "sol") if not name.startswith("current")}
+    RiskManager().manage(MARKET | {figure: more_than_held}, HELD)
+
+
 def test_a_state_that_was_checked_does_not_change_any_more() -> None:
     weights, prices = {"btc": 0.5}, {"btc": 100.0}
     book, market = PortfolioState(weights), MarketState(0.3, prices=prices)
