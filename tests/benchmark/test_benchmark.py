@@ -190,6 +190,8 @@ def test_a_book_goes_on_from_window_to_window():
         (lambda panel, rows: Plan(rows + 1, np.zeros((len(rows), 4))), "not asked"),
         (lambda panel, rows: Plan(rows[::-1], np.zeros((len(rows), 4))), "not asked"),
         (lambda panel, rows: Plan(rows, np.full((len(rows), 4), np.nan)), "no numbers"),
+        (lambda panel, rows: Plan(rows, np.zeros((len(rows), 2))), "of shape"),
+        (lambda panel, rows: Plan(rows, np.full((len(rows), 4), 5.0)), "more than 10 times"),
     ],
 )
 def test_a_plan_that_cannot_be_followed_is_refused(plan, told):

@@ -40,6 +40,12 @@ def test_no_decision_changes_when_the_future_arrives(name):
         assert (whole.rows[len(early.rows) :] > rows[-1]).all()
 
 
+def test_a_crossover_of_fewer_bars_than_its_slow_mean_holds_nothing():
+    panel = null_panel(3, 15)
+    done = plan(strategies.ma_crossover(5, 20), panel, np.arange(2, 12))
+    assert not done.targets.any()
+
+
 def test_chance_does_not_look_at_prices():
     panel, other = null_panel(3, 300), null_panel(4, 300)
     for make in (

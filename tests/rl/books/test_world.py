@@ -15,6 +15,7 @@ from hypothesis.extra.numpy import arrays
 from darwin.allocation.reward import RETURN_ALONE, Reward
 from darwin.allocation.weights import REACH, softmax
 from darwin.core.rebalance import ALLOCATOR, MARKET
+from darwin.errors import ConfigError
 from darwin.rl.training.book_ground import Stretch, Terms, cut, normaliser_of
 from darwin.rl.training.book_world import Bent, BookWorld
 from tests.rl.books.grounds import AGENTS, ground, stretch
@@ -90,6 +91,18 @@ def test_a_book_gives_the_same_bits_among_others(agent: str) -> None:
         both = many.step(targets), alone.step(targets[2:3])
         np.testing.assert_array_equal(both[0].rewards[2:3], both[1].rewards)
         np.testing.assert_array_equal(both[0].last[2:3], both[1].last)
+
+
+def test_an_action_that_is_no_number_is_refused() -> None:
+    import darwin.rl.training.book_env as book_env
+
+    env = gymnasium.make(
+        book_env.IDS["allocator"], ground=ground("allocator"), stretch=stretch(),
+        disable_env_checker=True,
+    )  # fmt: skip
+    env.reset(seed=1)
+    with pytest.raises(ConfigError, match="no number"):
+        env.step(np.full(env.action_space.shape, np.nan, dtype=np.float32))
 
 
 @pytest.mark.parametrize("agent", AGENTS)
