@@ -91,6 +91,26 @@ def test_a_model_of_other_assets_is_refused(tmp_path: Path) -> None:
     assert {row["reason"] for row in books.rows(desk)} == {"no model"}
 
 
+def test_without_its_model_a_promoted_agent_stops_the_run_unless_the_baseline_may_stand(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(tmp_path)
+    deploy(desk, "market")
+    done = desk.darwin(
+        "rl", "promote", "market", "--by", "Ada", "--reason", "tried", "--override"
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    stopped = desk.darwin("allocation", "run", config(desk, "market", mode="active", every=24))
+    assert stopped.returncode == 3, stopped.stderr
+    assert "every 4 bars of 1h" in stopped.stderr
+    assert len(stopped.stderr.strip().splitlines()) <= 3
+    goes_on = config(
+        desk, "market", "on.json", mode="active", every=24, on_model_error="baseline"
+    )  # fmt: skip
+    books.run(desk, goes_on)
+    assert {row["reason"] for row in books.rows(desk, "on")} == {"no model"}
+
+
 def test_a_challenger_is_asked_beside_and_holds_a_book_of_its_own(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     deploy(desk, "market")
