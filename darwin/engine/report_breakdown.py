@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from darwin.core.candidate import SIDE_NAME
-from darwin.core.decision import STAGES, Reason
+from darwin.core.decision import NO_ANSWER, STAGES, Reason
 from darwin.core.market import BoolArray, FloatArray
 from darwin.core.trade import Status
 from darwin.engine.report_words import iso
@@ -96,21 +96,26 @@ def outcome_shares(result: RunResult) -> dict[str, Any]:
 def expert(result: RunResult) -> dict[str, Any]:
     """What the expert cost and how well its confidence told winners from losers.
 
-    Judged on every candidate it was asked about whose outcome is resolved, taken or not. `auc`
+    Judged on every candidate that it answered about and whose outcome is resolved, taken or not: a
+    verdict that stands for an answer which did not come is none of its opinions. `auc`
     is the chance that a winner had more confidence than a loser (Mann and Whitney 1947, ties
     half); `brier` the mean squared error of confidence as a probability of R > 0 (Brier 1950),
     beside that of always saying the base rate.
     """
     verdicts, outcomes = result.verdicts, result.outcomes
     asked = verdicts.asked
-    judged = asked & (outcomes.status == Status.RESOLVED) & np.isfinite(verdicts.confidence)
+    answered = asked.copy()
+    answered[[row for row, flags in verdicts.flags.items() if flags[0].startswith(NO_ANSWER)]] = (
+        False
+    )
+    judged = answered & (outcomes.status == Status.RESOLVED) & np.isfinite(verdicts.confidence)
     confidence, r = verdicts.confidence[judged], outcomes.r[judged]
     won = (r > 0).astype(np.float64)
     base = mean_or_nan(won)
     return {
         "calls": int(asked.sum()),
         "cost_usd": float(verdicts.cost_usd[asked].sum()),
-        "take_share": mean_or_nan(verdicts.take[asked]),
+        "take_share": mean_or_nan(verdicts.take[answered]),
         "judged": int(judged.sum()),
         "mean_r_take": mean_or_nan(outcomes.r[judged & verdicts.take]),
         "mean_r_skip": mean_or_nan(outcomes.r[judged & ~verdicts.take]),

@@ -62,7 +62,11 @@ def test_what_is_no_answer_is_a_skip_that_says_why(desk: Desk, server: LlmServer
     for take, sure, fit, said in rows:
         assert (take, sure, fit) == (1, 1.0, 1.0) if said == "[]" else (0, 0.0, 0.0)
     assert all(len(said) == 1 and said[0].startswith(NO_ANSWER) for said in failed)
-    told = desk.metrics()["expert"]["model"]
+    expert = desk.metrics()["expert"]
+    assert expert["take_share"] == 1.0  # of what it answered; a silence is no opinion
+    assert 0 < expert["judged"] <= len(rows) - len(failed)
+    assert expert["mean_r_skip"] is None
+    told = expert["model"]
     assert told["failed"] == len(failed)
     assert sum(told["failures"].values()) == len(failed)
     assert {
