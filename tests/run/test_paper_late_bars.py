@@ -93,6 +93,7 @@ def test_an_instant_waits_for_a_symbol_with_a_position_and_no_bar_is_lost(
     assert desk.ask("SELECT count(*) FROM alerts WHERE kind LIKE '%bars%'") == [(0,)]
 
 
+@pytest.mark.sweep
 def test_a_symbol_that_stays_away_stops_all_entries_and_is_told_once_for_good(
     desk: Desk, start: Start, markets: list[Bars]
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_symbol_that_stays_away_stops_all_entries_and_is_told_once_for_good(
     assert desk.darwin("verify", "paper").returncode == 0
 
 
+@pytest.mark.sweep
 def test_a_symbol_that_is_listed_no_longer_does_not_stop_the_others(
     desk: Desk, start: Start, markets: list[Bars]
 ) -> None:
