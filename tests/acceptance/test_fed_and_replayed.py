@@ -11,6 +11,7 @@ from tests.run.command import Desk
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.sweep
 def test_fed_and_replayed_real_markets_leave_the_same_bytes(tmp_path, market_dir):
     desk = Desk(tmp_path)
     tree = {

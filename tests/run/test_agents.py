@@ -428,6 +428,7 @@ def test_a_model_that_nothing_was_decided_with_is_off_when_the_run_is_resumed(de
     assert desk.darwin("replay", "fed").returncode == 0
 
 
+@pytest.mark.sweep
 def test_a_rollback_reaches_a_feed_at_its_next_decision(desk: Desk) -> None:
     desk.config(market={"bars": 1500}, rl=models("observe", agents=["gate"]))
     old = deploy(desk, "gate", seed=1)

@@ -154,6 +154,7 @@ def test_killed_before_and_after_a_promotion_it_ends_byte_for_byte_the_same(
     assert other.export() == desk.export()
 
 
+@pytest.mark.sweep
 def test_another_replay_of_the_same_is_the_same_trial(desk: Desk) -> None:
     before = {agent: status(desk, agent)[1]["trial"] for agent in AGENTS}
     config = desk.config("twice.json", run_id="twice", market=world(SEED), rl=AUTO, **ROOM)

@@ -134,6 +134,7 @@ def under_way(desk: Desk, *more: str, until: str) -> Iterator[subprocess.Popen[s
         yield process
 
 
+@pytest.mark.sweep
 def test_what_is_killed_stopped_and_resumed_counts_once(desk: Desk) -> None:
     with under_way(desk, until="seed 1: ") as process:
         process.kill()

@@ -98,6 +98,7 @@ def here(desk: Desk, darwin: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     return darwin
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 def test_a_search_that_is_killed_goes_on_to_the_same_recipe_and_that_can_be_trained_with(
     desk: Desk, here: Call

@@ -53,6 +53,7 @@ def begun(desk: Desk, cluster: Any, *more: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.sweep
 def test_trials_run_on_both_nodes_and_gain_what_they_gain_here(desk: Desk, cluster: Any) -> None:
     from darwin.rl.cli.training_options import observing, rows_of
     from darwin.rl.training.course import Plan
