@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -127,8 +128,6 @@ NULLS: dict[str, dict[str, Agent]] = {
     },
     MARKET: {"independent": _tosses, "persistent": _moods, "always long": _holds},
 }  # fmt: skip
-SKILLS = (0.1, 0.2)
-"""Correlation of what a skilled agent sees with what is the asset's own in a day's return."""
 SKILLS = (0.1, 0.2, 0.4)
 """Correlation of what a skilled agent sees with what is the asset's own in a day's return."""
 SKILLED: dict[str, Agent] = {ALLOCATOR: _allocates, MARKET: _times}
@@ -143,7 +142,7 @@ def trial_of(agent: str, seen: Market, weights: FloatArray, alpha_v: float) -> T
     others = [net(seen.returns, np.broadcast_to(one, weights.shape)) for one in parts]
     for day in range(len(weights)):
         key, time_ms = f"{day:016x}", day * DAY_MS
-        trial.hear(key, entry_of(key, time_ms, weights[day]))
+        trial.hear(key, entry_of(key, time_ms, weights[day].tolist()))
         against = tuple(float(one[day]) for one in others)
         outcome = Outcome(
             time_ms + DAY_MS, float(mine[day]), against, tuple(seen.returns[day].tolist())
@@ -164,8 +163,6 @@ def net(returns: FloatArray, weights: FloatArray) -> FloatArray:
 
 def contract(agent: str, alpha_v: float) -> Contract:
     """One whose version may be promoted by luck with a chance of `alpha_v`."""
-    from datetime import UTC, datetime
-
     model = Model("20260101_000000", "0" * 64)
     terms = Terms(
         agent=agent, version=model.version, manifest_sha256=model.sha256, feature_schema="0" * 64,

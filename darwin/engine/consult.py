@@ -153,7 +153,11 @@ class Door:
         matter = CandidateMatter(sight.page, candidate, take, sight.observe(candidate.row, moment))
         asked = self.ask(agent, lambda model: matter)
         for one in asked:
-            self.decisions.append(matter.decision(one.role, one.mode, one.model, one[4:]))
+            self.decisions.append(
+                matter.decision(
+                    one.role, one.mode, one.model, one.advice, one.ruling, one.latency_us
+                )
+            )
         return asked[0].ruling
 
     def ask(self, agent: str, look: Callable[[Model | None], Matter]) -> list[Asked]:

@@ -15,27 +15,13 @@ from numpy.typing import NDArray
 from darwin.core.agents import GATE, SKIP, Advice, Decision, Mode, Model, Role, Ruling, Why
 from darwin.core.book_facts import Rebalance
 from darwin.core.candidate import Candidate
+from darwin.core.facts import Subject
 from darwin.core.ports import Page
 from darwin.core.rebalance import BookAdvice, BookPage
 
 
-class Matter(Protocol):
+class Matter(Subject, Protocol):
     """What is asked of an agent, and what it sees."""
-
-    @property
-    def row(self) -> int:
-        """Its number in the run."""
-        ...
-
-    @property
-    def id(self) -> int:
-        """Its 64-bit id, the same in every run."""
-        ...
-
-    @property
-    def bar_time(self) -> int:
-        """Open time of the bar at whose close it is decided, ms UTC."""
-        ...
 
     @property
     def observation(self) -> NDArray[np.float32]:
@@ -101,10 +87,15 @@ class CandidateMatter:
         return self.page.share(action, self.take)
 
     def decision(
-        self, role: Role, mode: Mode, model: Model | None, rest: tuple[Advice | None, Ruling, int]
+        self,
+        role: Role,
+        mode: Mode,
+        model: Model | None,
+        advice: Advice | None,
+        ruling: Ruling,
+        latency_us: int,
     ) -> Decision:
         """The row of `agent_decisions`."""
-        advice, ruling, latency_us = rest
         return Decision(
             self.candidate.row,
             self.page.name,

@@ -22,7 +22,7 @@ import numpy as np
 
 from darwin.core.market import FloatArray
 from darwin.core.rebalance import ALLOCATOR
-from darwin.rl.graduation.increments import Entry, Means, Outcome, Sums, Told
+from darwin.rl.graduation.increments import Entry, Outcome, Sums, Told
 from darwin.stats.evidence import USUAL_SD
 
 LEAST_KNOWN = 20
@@ -80,12 +80,11 @@ class _Vector:
         return found
 
 
-class BookMeans(Means):
-    """The running means of an agent of a book, and the sums of the block that is being scored."""
+class BookMeans:
+    """What `increments.Means` is to other agents: running means, and the sums of a block."""
 
     def __init__(self, agent: str) -> None:
         """Know nothing."""
-        super().__init__(0.0)
         self._agent = agent
         self._weights, self._assets = _Vector(), _Vector()
         self._scales = [_Scale() for _ in range(1 + len(_baselines(agent, 1)))]
@@ -96,10 +95,6 @@ class BookMeans(Means):
     def begin(self, bar_time: int) -> None:
         """Begin a block whose first rebalance lies at a bar."""
         self._catch_up(bar_time)
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin the sums anew."""
         self._sums = [0.0] * len(self._scales)
         self._relevant = 0
         self._brought = 0.0
@@ -141,14 +136,6 @@ class BookMeans(Means):
             self._assets.add(later.assets)
             for scale, value in zip(self._scales, later.increments, strict=True):
                 scale.add(value)
-
-    def add(self, entry: Entry, r: float) -> int | None:
-        """See `decide`, which takes its place."""
-        raise NotImplementedError
-
-    def settled(self, rw: float, kind: int) -> None:
-        """See `decide`, which takes its place."""
-        raise NotImplementedError
 
     def end(self) -> Told:
         """What the block came to."""

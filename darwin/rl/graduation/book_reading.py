@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, select
 
 from darwin.core.book_facts import Held, Rebalanced
 from darwin.core.candidate import id_text
-from darwin.core.market import FloatArray
 from darwin.rl.graduation.contract import Contract
 from darwin.rl.graduation.increments import Entry, Outcome
+from darwin.rl.graduation.told import Source, Told
 from darwin.store.book_columns import as_numbers
 from darwin.store.schema import holdings, id_range, rebalances
-
-Told = tuple[str, Entry | Outcome]
-"""A candidate or rebalance, and what was recorded of it."""
-
-
-class Source(NamedTuple):
-    """A run whose decisions are evidence under a contract."""
-
-    run_id: str
-    number: int
 
 
 def of_book(
@@ -54,26 +43,22 @@ def of_book(
         against,
         assets,
     ) in connection.execute(query):
-        yield number, (key, entry_of(key, bar_time, as_numbers(weights)))
+        yield number, (key, entry_of(key, bar_time, as_numbers(weights).tolist()))
         if settled is not None:
             others, moved = as_numbers(against).tolist(), as_numbers(assets).tolist()
             yield settled, (key, Outcome(known, advised, tuple(others), tuple(moved)))
 
 
-def entry_of(key: str, bar_time: int, weights: FloatArray) -> Entry:
+def entry_of(key: str, bar_time: int, weights: Sequence[float]) -> Entry:
     """A rebalance as a stream takes it."""
-    held = tuple(weights.tolist())
-    return Entry(key, bar_time, sum(map(abs, held)), float("nan"), 0.0, False, held)
+    return Entry(key, bar_time, sum(map(abs, weights)), float("nan"), 0.0, False, tuple(weights))
 
 
 def told_of(one: Rebalanced) -> Entry | None:
     """The same of one that was just decided; None without advice."""
     if one.advised is None:
         return None
-    key = id_text(one.at.id)
-    return Entry(
-        key, one.at.bar_time, sum(map(abs, one.advised)), float("nan"), 0.0, False, one.advised
-    )
+    return entry_of(id_text(one.at.id), one.at.bar_time, one.advised)
 
 
 def outcome_of(one: Held) -> Outcome:

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, func, select
 
 from darwin.core.agents import Why
 from darwin.core.rebalance import BOOK_AGENTS
-from darwin.rl.graduation.book_reading import Source, Told, of_book
+from darwin.rl.graduation.book_reading import of_book
 from darwin.rl.graduation.contract import Contract, world_of
 from darwin.rl.graduation.increments import Entry, Outcome
 from darwin.rl.graduation.record import DEPLOYMENT, run_of
+from darwin.rl.graduation.told import Source, Told
 from darwin.store.queries import ON_PAPER, kind_of_run
 from darwin.store.schema import (
     agent_decisions,
@@ -26,8 +27,6 @@ from darwin.store.schema import (
     runs,
     verdicts,
 )
-
-__all__ = ["Source", "Told", "sources_of", "told_in_order", "too_early"]
 
 
 def sources_of(connection: Connection, contract: Contract) -> list[Source]:

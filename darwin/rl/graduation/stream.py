@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from darwin.core.rebalance import BOOK_AGENTS
 from darwin.rl.graduation.book_increments import BookMeans
 from darwin.rl.graduation.contract import Contract
-from darwin.rl.graduation.increments import Block, Entry, Outcome, means_of
+from darwin.rl.graduation.increments import Block, Entry, Means, Outcome, means_of
 
 
 class Stream:
@@ -38,7 +38,7 @@ class Stream:
         self._outcomes: dict[str, Outcome] = {}  # of what is not scored yet
         self._scored = -(1 << 62)  # index of the last block that was
         self._frontier = -(1 << 62)  # the newest bar of which a decision was told
-        self._means = (
+        self._means: Means | BookMeans = (
             BookMeans(terms.agent)
             if terms.agent in BOOK_AGENTS
             else means_of(terms.agent, terms.call_cost_r)

@@ -17,8 +17,8 @@ from darwin.core.market import DAY_MS
 from darwin.core.rebalance import ALLOCATOR, MARKET
 from darwin.rl.graduation.contract import Contract
 from darwin.rl.graduation.increments import Block, Entry, Mean, Outcome, Sums
-from darwin.rl.graduation.reading import Told
 from darwin.rl.graduation.stream import Stream
+from darwin.rl.graduation.told import Told
 from darwin.stats.evidence import MISS_BOUND, EProcess, Horizon, MissTest
 from darwin.stats.sharpe_evidence import SharpeProcess
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -94,8 +92,3 @@ def _refuse_other_page(page: AllocatorPage | MarketPage, spec: ModelSpec) -> Non
             f"the model takes {spec.width} columns where {page.name} sees {len(page.names)}",
             mend="export it again",
         )
-
-
-def is_sound(advice: BookAdvice) -> bool:
-    """Whether all of an action is finite."""
-    return all(math.isfinite(one) for one in advice.action)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from darwin.core.market import FloatArray, IntArray
-from darwin.core.panel import Panel
 from darwin.core.rebalance import MARKET
 from darwin.rl.training.book_ground import Ground, Stretch
 from darwin.stats.intervals import Interval
@@ -109,9 +108,3 @@ def _figures(name: str, one: Walk, daily: FloatArray, per_year: float) -> Figure
         float(one.turnover.mean()),
         float(one.cost.sum()),
     )
-
-
-def symbols_of(panel: Panel) -> str:
-    """How a panel is called in a sentence."""
-    shown = ", ".join(panel.symbols[:4])
-    return shown if panel.assets <= 4 else f"{shown} and {panel.assets - 4} more"

@@ -175,7 +175,7 @@ def test_an_agent_with_the_figures_of_the_guide_is_refused() -> None:
     rng = np.random.default_rng(1)
     for day, (mine, position) in enumerate(zip(r, rng.choice([-1.0, 1.0], len(r)), strict=True)):
         key, time = f"{day:016x}", day * DAY_MS
-        trial.hear(key, world.entry_of(key, time, np.array([position])))
+        trial.hear(key, world.entry_of(key, time, [position]))
         asset = float(mine * position)
         trial.hear(key, Outcome(time + DAY_MS, float(mine), (0.0, asset), (asset,)))
     figures = score(MARKET, told_by(trial), Latest(run_id="one")).figures

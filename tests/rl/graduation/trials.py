@@ -13,7 +13,7 @@ from darwin.core.agents import GATE, KEEP, META_LEARNER, PASS, SKIP, TO_SKIP, TO
 from darwin.core.market import DAY_MS, HOUR_MS
 from darwin.rl.graduation.contract import Contract, Terms
 from darwin.rl.graduation.increments import Entry, Outcome
-from darwin.rl.graduation.reading import Told
+from darwin.rl.graduation.told import Told
 from darwin.rl.graduation.trial import Trial
 
 START = 1_704_067_200_000  # 2024-01-01 00:00 UTC
