@@ -19,7 +19,8 @@ import numpy as np
 from bench.end_to_end import darwin
 from bench.tables import table
 from darwin.allocation.minimum_variance import long_only_minimum_variance, minimum_variance, shrunk
-from darwin.cli.benchmark_books import panel_of
+from darwin.cli.book_options import panel_from_files
+from darwin.core.market import Timeframe
 from darwin.report import benchmark_words as said
 
 SYMBOLS = tuple(f"{coin}USDT_PERP" for coin in ("AVAX", "BNB", "BTC", "DOGE", "ETH", "LINK", "SOL"))
@@ -89,7 +90,9 @@ def _show(tree: dict[str, Any]) -> None:
 
 def _closed_form(market: str) -> None:
     """Least variance on the last bars before the test: the solver beside S⁻¹1 / 1ᵀS⁻¹1."""
-    close = panel_of(Path(market), SYMBOLS, "1h", (None, TEST_FROM), False).close[-LOOKBACK - 1 :]
+    span = (None, TEST_FROM)
+    panel = panel_from_files(Path(market), SYMBOLS, Timeframe.parse("1h"), span, funding=False)
+    close = panel.close[-LOOKBACK - 1 :]
     covariance = shrunk(np.cov(close[1:] / close[:-1], rowvar=False), 0.1)
     ones = np.linalg.inv(covariance) @ np.ones(len(SYMBOLS))
     closed, ours = ones / ones.sum(), minimum_variance(covariance)

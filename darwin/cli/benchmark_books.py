@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from darwin.cli.book_options import panel_from_files, symbols_named
 from darwin.cli.instants import instant
 from darwin.rl.cli.options import ARTIFACTS, MODELS, Finite, placed
 
@@ -92,10 +93,13 @@ def benchmark(
     from darwin.allocation.benchmark import benchmark_of
     from darwin.allocation.benchmark_tree import tree_of
     from darwin.cli.benchmark_model import book_model
+    from darwin.core.market import Timeframe
 
     models = placed(artifacts_dir, models_dir or MODELS)
     known = None if model is None else book_model(placed(artifacts_dir, model), model, models)
-    panel = panel_of(data, _names(symbols, known), timeframe, (start, end), funding)
+    frame = Timeframe.parse(timeframe)
+    names = _names(symbols, known)
+    panel = panel_from_files(data, names, frame, (start, end), funding=funding)
     settings = _settings(panel, known, every, **asked)
     told = benchmark_of(panel, None if known is None else known.judged(panel, settings), settings)
     tree = tree_of(told)
@@ -105,30 +109,10 @@ def benchmark(
     return 0 if tree["verdict"] is None else EXIT_CODES[tree["verdict"]]
 
 
-def panel_of(
-    data: Path,
-    symbols: tuple[str, ...],
-    timeframe: str,
-    span: tuple[str | None, str | None],
-    funding: bool,
-) -> Panel:
-    """Read the bars of `symbols` from a folder, from one day to another."""
-    from darwin.core.market import Timeframe
-    from darwin.core.panel import Panel
-    from darwin.data.files import FilesProvider
-
-    start, end = (
-        None if text is None else instant(text, option)
-        for text, option in zip(span, ("--start", "--end"), strict=True)
-    )
-    provider = FilesProvider(data, Timeframe.parse(timeframe), start, end, funding)
-    return Panel.of([provider.bars(name) for name in symbols])
-
-
 def _names(symbols: str | None, known: BookModel | None) -> tuple[str, ...]:
     if symbols is None and known is not None:
         return known.terms.symbols
-    names = tuple(name.strip() for name in (symbols or "").split(",") if name.strip())
+    names = symbols_named(symbols)
     if not names or len(set(names)) != len(names):
         raise click.BadParameter(
             "name each symbol once, as BTC/USDT,ETH/USDT", param_hint="--symbols"

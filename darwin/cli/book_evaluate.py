@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from darwin.cli.book_options import bar_options, panel_of, terms_of
+from darwin.cli.book_options import bar_options, panel_of, symbols_named, terms_of
 from darwin.cli.instants import instant
 from darwin.core.rebalance import ALLOCATOR, MARKET
-from darwin.errors import ModelError
+from darwin.errors import ConfigError, ModelError
 from darwin.rl.cli.options import Finite, database_options, placed, resolved
 
 if TYPE_CHECKING:
@@ -90,9 +90,7 @@ def _evaluate(
     from darwin.rl.training.book_served import ground_of_model, served_targets
 
     symbols = more.pop("symbols")
-    if symbols is not None and tuple(symbols.split(",")) != terms_of_model.symbols:
-        from darwin.errors import ConfigError
-
+    if symbols is not None and symbols_named(symbols) != terms_of_model.symbols:
         raise ConfigError(
             f"the model was trained on {', '.join(terms_of_model.symbols)[:100]}",
             where=f"--symbols {symbols[:100]}",

@@ -14,6 +14,7 @@ from darwin.errors import ConfigError
 from darwin.rl.cli.options import Finite
 
 if TYPE_CHECKING:
+    from darwin.core.market import Timeframe
     from darwin.core.panel import Panel
     from darwin.rl.training.book_ground import Terms, TrainedPage
 
@@ -118,7 +119,7 @@ def panel_of(
     frame = Timeframe.parse(timeframe)
     if data is None:
         return _synthetic(frame, assets, symbols, start, end, funding, bars, edge, world_seed)
-    named = tuple(part.strip() for part in (symbols or "").split(",") if part.strip())
+    named = symbols_named(symbols)
     if not named:
         raise ConfigError(
             "bars from files want symbols", where="--symbols", mend="write BTC/USDT,ETH/USDT"
@@ -127,13 +128,32 @@ def panel_of(
         raise ConfigError(
             f"{len(named)} symbols for {assets} assets", where="--assets", mend="leave it out"
         )
+    return panel_from_files(data, named, frame, (start, end), funding=funding)
+
+
+def symbols_named(given: str | None) -> tuple[str, ...]:
+    """The symbols of an option `A,B`."""
+    return tuple(part.strip() for part in (given or "").split(",") if part.strip())
+
+
+def panel_from_files(
+    data: Path,
+    symbols: tuple[str, ...],
+    timeframe: Timeframe,
+    span: tuple[str | None, str | None],
+    *,
+    funding: bool,
+) -> Panel:
+    """The bars of `symbols` in a folder, from --start to --end. Raises ConfigError, DataError."""
     from darwin.core.panel import Panel
     from darwin.data.files import FilesProvider
 
-    start_ms = None if start is None else instant(start, "--start")
-    end_ms = None if end is None else instant(end, "--end")
-    provider = FilesProvider(data, frame, start_ms, end_ms, funding)
-    return Panel.of([provider.bars(symbol) for symbol in named])
+    start, end = (
+        None if text is None else instant(text, option)
+        for text, option in zip(span, ("--start", "--end"), strict=True)
+    )
+    provider = FilesProvider(data, timeframe, start, end, funding)
+    return Panel.of([provider.bars(name) for name in symbols])
 
 
 def _synthetic(

@@ -12,7 +12,8 @@ from bench.allocation_real import SYMBOLS
 from darwin.allocation.benchmark import benchmark_of
 from darwin.allocation.benchmark_settings import BenchmarkSettings
 from darwin.allocation.strategies import least_variance
-from darwin.cli.benchmark_books import panel_of
+from darwin.cli.book_options import panel_from_files
+from darwin.core.market import Timeframe
 from darwin.core.panel import Panel
 from darwin.core.rebalance import BookState
 
@@ -23,7 +24,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def perpetuals(market_dir: Path) -> Panel:
-    return panel_of(market_dir, SYMBOLS, "1h", (None, "2026-01-01"), funding=True)
+    span = (None, "2026-01-01")
+    return panel_from_files(market_dir, SYMBOLS, Timeframe.parse("1h"), span, funding=True)
 
 
 def test_least_variance_is_its_closed_form(perpetuals):

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.logger import Logger, configure
 
 from darwin.allocation.experiences import Experiences
 from darwin.rl.training import recipes
@@ -25,7 +24,7 @@ from darwin.rl.training.network import Network
 from darwin.rl.training.recipes import Recipe
 from darwin.rl.training.recorded_world import RecordedWorld
 from darwin.rl.training.vec_env import WorldVecEnv
-from darwin.rl.training.watch import Watch, Watched
+from darwin.rl.training.watch import Watch, Watched, logger_at
 from darwin.rl.training.worlds import World
 
 PARTS = 16
@@ -79,7 +78,7 @@ def train(job: BookJob, tell: Tell = lambda steps, look: None) -> BookTrained:
     torch.set_num_threads(1)
     env = book_env(job.ground.page, world_of(job))
     model = model_of(job, env)
-    model.set_logger(_logger(job))
+    model.set_logger(logger_at(job.tensorboard))
     watch = _Watch(job, env.world, tell)
     done = watch.take_up(model)
     if done < job.timesteps:
@@ -135,12 +134,6 @@ def _built(job: BookJob, env: WorldVecEnv) -> BaseAlgorithm:
     if recipe.algo == recipes.DQN:
         return DQN("MlpPolicy", env, target_update_interval=1000, **off_policy, **common)
     return SAC("MlpPolicy", env, **off_policy, **common)
-
-
-def _logger(job: BookJob) -> Logger:
-    if job.tensorboard is None:
-        return Logger(None, [])
-    return configure(str(job.tensorboard), ["tensorboard"])
 
 
 class _Watch(Watch[BookLook]):

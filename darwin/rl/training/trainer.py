@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.logger import Logger, configure
 
 from darwin.core.market import FloatArray
 from darwin.rl.training import recipes
@@ -23,7 +22,7 @@ from darwin.rl.training.recipes import Recipe
 from darwin.rl.training.rows import Normaliser, Rows
 from darwin.rl.training.supervised import leave_at_rate
 from darwin.rl.training.vec_env import ReplayVecEnv
-from darwin.rl.training.watch import Watch, Watched
+from darwin.rl.training.watch import Watch, Watched, logger_at
 from darwin.rl.training.worlds import AccountWorld, BudgetWorld, TableWorld, World
 
 
@@ -85,7 +84,7 @@ def train(job: Job, tell: Tell = lambda steps, evaluation: None) -> Trained:
     torch.set_num_threads(1)
     env = env_of(job, world_of(job))
     model = model_of(job, env)
-    model.set_logger(logger_of(job))
+    model.set_logger(logger_at(job.tensorboard))
     watch = _Watch(job, env.world, tell)
     done = watch.take_up(model)
     if job.start is not None and not done:
@@ -160,13 +159,6 @@ def _built(job: Job, env: ReplayVecEnv) -> BaseAlgorithm:
 def _actor_critic(hidden: list[int]) -> dict[str, Any]:
     """One network for the advice, a small one for the value, which nothing but training reads."""
     return {"net_arch": {"pi": hidden, "vf": [32]}, "activation_fn": torch.nn.Tanh}
-
-
-def logger_of(job: Job) -> Logger:
-    """Where a training writes its curves; without a folder nowhere."""
-    if job.tensorboard is None:
-        return Logger(None, [])  # `configure` would leave an empty folder among the temporary ones
-    return configure(str(job.tensorboard), ["tensorboard"])
 
 
 class _Watch(Watch[Evaluation]):

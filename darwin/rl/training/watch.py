@@ -11,10 +11,18 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger, configure
 
 from darwin.rl.training import checkpoint, recipes
 from darwin.rl.training.network import Headed, Network, averaged, network_of
 from darwin.rl.training.worlds import World
+
+
+def logger_at(folder: Path | None) -> Logger:
+    """Where a training writes its curves; without a folder nowhere."""
+    if folder is None:
+        return Logger(None, [])  # `configure` would leave an empty folder among the temporary ones
+    return configure(str(folder), ["tensorboard"])
 
 
 class Look(Protocol):

@@ -15,7 +15,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from darwin.core.market import FloatArray
 from darwin.rl.training.canaries.finding import Finding, counted
 from darwin.rl.training.recipes import PPO, recipe_of
-from darwin.rl.training.trainer import Job, env_of, logger_of, model_of, world_of
+from darwin.rl.training.trainer import Job, env_of, model_of, world_of
+from darwin.rl.training.watch import logger_at
 from darwin.rl.training.worlds import Moved, World
 
 _GAMMA = 0.9  # so that something would leak, whatever the page discounts
@@ -69,7 +70,7 @@ def ends_are_ends(job: Job) -> Finding:
     heard = _Heard(world_of(small))
     model = model_of(small, env_of(small, heard))
     assert isinstance(model, OnPolicyAlgorithm)
-    model.set_logger(logger_of(small))
+    model.set_logger(logger_at(small.tensorboard))
     model.gamma = model.rollout_buffer.gamma = _GAMMA
     _, callback = model._setup_learn(_ENVIRONMENTS * _STEPS, CallbackList([]))
     assert model.env is not None
