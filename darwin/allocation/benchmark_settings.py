@@ -36,22 +36,22 @@ class BenchmarkSettings:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for what cannot be meant."""
-        sound = {
-            "cost-bps": 0.0 <= self.cost_bps < 10_000.0,
-            "every": self.every >= 1,
-            "seeds": self.seeds >= 1,
-            "draws": self.draws >= 100,
-            "level": 0.5 <= self.level < 1.0,
-            "significance": 0.0 < self.significance <= 0.5,
-            "fast and slow": 1 <= self.fast < self.slow,
-            "lookback": self.lookback >= 2,
-        }
-        wrong = [name for name, is_sound in sound.items() if not is_sound]
-        if wrong:
+        bounds = (
+            ("cost_bps from 0 to below 10,000", 0.0 <= self.cost_bps < 10_000.0),
+            ("every 1 or more", self.every >= 1),
+            ("seeds 1 or more", self.seeds >= 1),
+            ("draws 100 or more", self.draws >= 100),
+            ("level from 0.5 to below 1", 0.5 <= self.level < 1.0),
+            ("significance above 0, to 0.5", 0.0 < self.significance <= 0.5),
+            ("fast 1 or more and below slow", 1 <= self.fast < self.slow),
+            ("lookback 2 or more", self.lookback >= 2),
+        )
+        wanted = [bound for bound, holds in bounds if not holds]
+        if wanted:
             raise ConfigError(
-                f"a benchmark cannot be run with that: {', '.join(wrong)}",
-                where="settings of the benchmark",
-                mend="see docs/benchmark.md for what each may be",
+                "a benchmark cannot be run with that",
+                where="BenchmarkSettings",
+                mend=f"write {'; '.join(wanted)}",
             )
 
 

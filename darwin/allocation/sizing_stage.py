@@ -12,12 +12,12 @@ from darwin.allocation.hedging import HedgingStrategy
 from darwin.allocation.leverage import VolatilityTarget, realised_volatility
 from darwin.core.account import Account
 from darwin.core.market import FloatArray, IntArray
-from darwin.core.ports import RISK_MANAGER, Stake
+from darwin.core.stake import RISK_MANAGER, Stake
 
 
 @dataclass(frozen=True, slots=True)
 class SizingStage:
-    """Implements `core.ports.RiskRule`. Sizes at the stop of the bracket, which is so many ATR."""
+    """Implements `core.stake.RiskRule`. Sizes at the stop of the bracket, which is so many ATR."""
 
     sizer: PositionSizer
     leverage: VolatilityTarget

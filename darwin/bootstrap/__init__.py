@@ -6,11 +6,16 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from darwin import __version__, plugins
+from darwin.bootstrap.notes import (
+    funding_notes,
+    gap_notes,
+    idle_notes,
+    memory_notes,
+    unused_risk_notes,
+)
 from darwin.brokers.paper import PaperBroker
 from darwin.brokers.simulated import SimulatedBroker
 from darwin.config import options
@@ -26,10 +31,9 @@ from darwin.core.ports import (
     Journal,
     Progress,
     Provider,
-    Remembering,
-    RiskRule,
     Witness,
 )
+from darwin.core.stake import RiskRule
 from darwin.engine.live import Live
 from darwin.engine.proposals import Quiet, Setup
 from darwin.engine.session import Session
@@ -116,11 +120,11 @@ def wire(
             for bars, symbol in zip(markets, config.market.symbols, strict=True)
         },
         notes=(
-            *_idle_notes(config.market),
-            *_unused_risk_notes(config.portfolio),
-            *_funding_notes(provider, config.market),
-            *_gap_notes(markets, session.quiet),
-            *_memory_notes(session.decider, markets),
+            *idle_notes(config.market),
+            *unused_risk_notes(config.portfolio),
+            *funding_notes(provider, config.market),
+            *gap_notes(markets, session.quiet),
+            *memory_notes(session.decider, markets),
         ),
     )
 
@@ -300,75 +304,6 @@ def _require_bars(markets: tuple[Bars, ...], market: MarketConfig) -> None:
             where="market.warmup_bars",
             mend="choose a longer range or fewer warm-up bars",
         )
-
-
-_READ_BY_SOME = {
-    "ccxt": ("exchange", "end"),
-    "files": ("path", "end", "funding"),
-    "klines": ("base_url", "end"),
-    "synthetic": ("bars", "seed", "edge", "annual_volatility", "jumps_per_year"),
-}
-
-
-def _idle_notes(market: MarketConfig) -> tuple[str, ...]:
-    """Say which keys were set that this provider does not read."""
-    own = _READ_BY_SOME.get(market.provider)
-    if own is None:
-        return ()
-    fields = MarketConfig.model_fields
-    others = dict.fromkeys(key for keys in _READ_BY_SOME.values() for key in keys if key not in own)
-    idle = [f"market.{key}" for key in others if getattr(market, key) != fields[key].default]
-    return _note_on(idle, f"The provider '{market.provider}' does not read {{}}.")
-
-
-def _unused_risk_notes(portfolio: PortfolioConfig) -> tuple[str, ...]:
-    """Say that a risk manager was set up which sizes nothing."""
-    block = PortfolioConfig.model_fields["risk_manager"]
-    if portfolio.sizing == "risk_manager" or portfolio.risk_manager == block.default:
-        return ()
-    return (f"portfolio.sizing is '{portfolio.sizing}': nothing of risk_manager is read.",)
-
-
-def _funding_notes(provider: Any, market: MarketConfig) -> tuple[str, ...]:
-    """Say what the inputs leave out of the funding of perpetuals."""
-    if not hasattr(provider, "has_funding"):
-        return ()
-    if not market.funding:
-        unused = [symbol for symbol in market.symbols if provider.has_funding(symbol)]
-        return _note_on(
-            unused,
-            "Funding is not charged, although there is a series for {}; "
-            "set market.funding to true to charge it.",
-        )
-    partly = [s for s in market.symbols if provider.report(s).bars_without_funding]
-    return _note_on(partly, "The funding series of {} covers only a part of the bars.")
-
-
-def _gap_notes(markets: tuple[Bars, ...], quiet: Quiet) -> tuple[str, ...]:
-    """Say where warming up anew after gaps leaves most bars without candidates."""
-    mostly_quiet = [
-        bars.symbol
-        for bars in markets
-        if np.count_nonzero(quiet.allows(bars)) < (len(bars) - quiet.warmup_bars) / 2
-    ]
-    return _note_on(
-        mostly_quiet,
-        "Most bars of {} can have no candidate: each gap longer than market.max_gap_bars starts "
-        "the warm-up again; for a market with sessions set market.calendar to 'sessions'.",
-    )
-
-
-def _memory_notes(decider: Decider, markets: Sequence[Bars]) -> tuple[str, ...]:
-    """Say which bars an expert may remember that is a model."""
-    if not isinstance(decider, Remembering):
-        return ()
-    from darwin.bootstrap.experts import memory_notes
-
-    return memory_notes(decider, markets)
-
-
-def _note_on(symbols: Sequence[str], sentence: str) -> tuple[str, ...]:
-    return (sentence.format(", ".join(symbols)),) if symbols else ()
 
 
 def _per_symbol(

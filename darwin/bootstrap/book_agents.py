@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import select
-
 from darwin.bootstrap.books import WiredBook
+from darwin.bootstrap.remade import require_models
 from darwin.config.places import models_dir
-from darwin.core.agents import NOT_DEPLOYED, Model, Standing, Why
+from darwin.core.agents import NOT_DEPLOYED, Model, Standing
 from darwin.errors import ModelError, StorageError
 from darwin.rl.graduation.contract import contracts_in, world_of
 from darwin.rl.graduation.record import NO_CAPITAL, Promotion, basis_words, in_force, read_record
@@ -26,7 +25,7 @@ from darwin.safety.switch import VARIABLE, disabled_by
 from darwin.store.acts import recorded_inputs
 from darwin.store.db import Database
 from darwin.store.runs import Begun
-from darwin.store.schema import id_range, rebalances
+from darwin.store.schema import rebalances
 from darwin.store.watch import LogWatch
 
 log = logging.getLogger("darwin")
@@ -69,26 +68,8 @@ def warnings_of_book(wired: WiredBook, standings: Mapping[str, Standing]) -> lis
 
 
 def require_book_models(wired: WiredBook, database: Database, run: Begun) -> None:
-    """Raise ModelError unless all models that a run was decided with are as they were then."""
-    r = rebalances.c
-    unread = (Why.KILLED, Why.DISABLED, Why.NO_MODEL, Why.BREAKER_OPEN)
-    with database.read() as connection:
-        asked = connection.execute(
-            select(r.agent_name, r.model_version, r.model_sha256)
-            .where(r.id.between(*id_range(run.number)), r.model_sha256.is_not(None))
-            .where(r.reason.not_in([str(why) for why in unread]))
-            .distinct()
-        ).all()
-    for agent, version, sha256 in asked:
-        try:
-            wired.policies.policy(agent, Model(version, sha256))
-        except (ModelError, StorageError) as fault:
-            raise ModelError(
-                f"rebalances of run '{run.run_id}' were decided with version {version} of {agent},"
-                f" and cannot be made again: {fault.what}",
-                where=fault.where,
-                mend="bring that version back from a copy, or begin the run under another run_id",
-            ) from fault
+    """See `require_models`."""
+    require_models(wired.policies, database, run, rebalances)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
 from darwin.core.agents import Model, Why
-from darwin.core.ports import Policies
+from darwin.core.ports import AnyPolicies
 from darwin.errors import ModelError, StorageError
 from darwin.store.db import Database
 from darwin.store.runs import Begun
@@ -15,12 +15,16 @@ _NOT_READ = (Why.KILLED, Why.DISABLED, Why.NO_MODEL, Why.BREAKER_OPEN)
 """Rulings for which no model is read."""
 
 
-def require_models(policies: Policies, database: Database, run: Begun) -> None:
+def require_models(
+    policies: AnyPolicies, database: Database, run: Begun, table: Table = agent_decisions
+) -> None:
     """Raise ModelError unless all models that a run was decided with are as they were then.
+
+    `table` is where its decisions are kept: of a run of a book `rebalances`.
 
     To resume a run, and to replay it, is to make its decisions again. Says how to go on.
     """
-    d = agent_decisions.c
+    d = table.c
     with database.read() as connection:
         asked = connection.execute(
             select(d.agent_name, d.model_version, d.model_sha256)

@@ -20,7 +20,7 @@ from darwin.core.agents import (
     TO_TAKE,
     Role,
 )
-from darwin.core.ports import RISK_MANAGER
+from darwin.core.stake import RISK_MANAGER
 
 if TYPE_CHECKING:
     from darwin.core.decision import Call

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 TOLERANCE_MS = 1_000
 """So far a clock may be from what the time that has passed here makes of its last answer."""
 LOOKS_BELIEVED = 5
-"""So many looks in a row must tell the same story before it counts without a witness,"""
+"""So many looks in a row must tell the same story before it is believed without a witness."""
 BELIEVED_S = 30.0
-"""and for so long."""
+"""From the first to the last of them so much time must pass."""
 MOST_AHEAD_MS = 86_400_000
-"""A story that is further ahead of all that is known than that, or than three bars, never is."""
+"""What is further ahead of all that is known than that, and than three bars, is never believed."""
 _LOOK_BACK = 999  # bars in which the newest candle is sought: one request
 _USUAL_MS = 300_000  # after its close a bar is too old to act on, where the config says nothing
 
@@ -119,7 +119,7 @@ class VenueClock:
 
             raise UnreachableError(
                 "the venue tells a time, but shows no candle that bears it out",
-                mend="wait: the same time, told a few times in a row, is believed",
+                mend="wait: the same time, told in five looks over half a minute, is believed",
             )
         sure = min(told, max(known))
         if passed is None or sure > passed:

@@ -16,7 +16,7 @@ from darwin.core.decision import Verdict
 from darwin.core.expert import Record
 from darwin.core.facts import Facts, Input, Subject
 from darwin.core.features import FeatureFrame
-from darwin.core.market import Bars, FloatArray, IntArray, Timeframe
+from darwin.core.market import Bars, FloatArray, Timeframe
 from darwin.core.trade import Cancel, Fill, Order
 
 
@@ -113,37 +113,6 @@ class Broker(Protocol):
 
     def finish(self) -> Iterable[Fill | Cancel]:
         """The end of the run: close what is open, take back what never filled."""
-        ...
-
-
-RISK_MANAGER = "risk manager"
-"""How the figures of a stake begin, where an order says what made its size."""
-
-
-class Stake(NamedTuple):
-    """What a rule of risk would have of a candidate, before any cap."""
-
-    units: float
-    full: float  # units at leverage 1 without a hedge
-    told: str  # the figures, as the order carries them
-
-
-class RiskRule(Protocol):
-    """Sizes entries by the account and by how its symbol has moved. The same answer every time."""
-
-    @property
-    def bars(self) -> int:
-        """How many closes before that of the signal it wants to see."""
-        ...
-
-    def stake(
-        self, account: Account, stop_distance: float, time: IntArray, close: FloatArray
-    ) -> Stake:
-        """Say how many units to enter, at a stop so far away in price.
-
-        `time` and `close` (k,) are of the last instants up to the signal's; k is `bars` + 1, or
-        less where the run has not come that far.
-        """
         ...
 
 

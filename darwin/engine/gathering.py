@@ -116,7 +116,8 @@ class Gathering:
             self._fed = instant
             bars = [self._take_one(number, instant) for number in range(len(self._symbols))]
             for number in lacking:
-                if (self._seen[number] or 0) >= instant:
+                seen = self._seen[number]
+                if seen is not None and seen >= instant:
                     self._behind.pop(number, None)
             self.missing = tuple(n for n in self.missing if n in self._behind)
             yield Instant(bars, staked, gaps)

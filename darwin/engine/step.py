@@ -14,7 +14,8 @@ from darwin.core.candidate import Candidate
 from darwin.core.decision import Reason, Verdict
 from darwin.core.facts import LATE, RELEASE, Input
 from darwin.core.market import FloatArray
-from darwin.core.ports import Broker, Decider, Inputs, Moment, Remembering, RiskRule, Witness
+from darwin.core.ports import Broker, Decider, Inputs, Moment, Remembering, Witness
+from darwin.core.stake import RiskRule
 from darwin.core.trade import Cancel, Fill, Order
 from darwin.engine.consult import Door
 from darwin.engine.consulted import ConsultedColumns

@@ -26,38 +26,56 @@ def page(told: dict[str, Any], closed: IntArray, walks: Sequence[Walk], symbols:
     `closed` (t,) are the closes of the bars, ms UTC.
     """
     names = [one["name"] for one in told["figures"]]
-    shown = np.unique(np.linspace(0, len(closed) - 1, min(len(closed), MOST_POINTS)).astype(int))
-    equity = plotted(closed, shown, names, [one.value for one in walks])
-    fallen = plotted(
-        closed, shown, names, [100.0 * drawdowns(one.value, 1.0) for one in walks], unit="%"
-    )
-    spans = [one["values"] for one in equity["series"]]
-    log = max(map(max, spans)) / max(min(map(min, spans)), 1e-9) > _LOG_FROM
-    equity["log"] = "log" if log else "linear"
-    labels, shares = shares_of(walks[0].weights[shown], symbols)
+    values = [one.value for one in walks]
+    plots, context = drawn(closed, names, values, walks[0].weights, symbols, LOOKS)
     return render(
         "book.html.j2",
         TEMPLATES,
-        {"equity": equity, "drawdown": fallen},
+        plots,
         t=told,
-        keys=list(zip(LOOKS, names, strict=False)),
-        equity_svg=own(curve_svg(equity, log=log, unit="", label="Value of the book")),
-        drawdown_svg=own(curve_svg(fallen, log=False, unit=" %", label="Drawdown in per cent")),
-        weights_svg=own(shares_svg(shares, "Weights over time")),
-        labels=labels,
         ends=[told["held_out"]["from"][:10], told["held_out"]["to"][:10]],
+        **context,
     )
 
 
-def plotted(
+def drawn(
+    closed: IntArray,
+    names: Sequence[str],
+    values: Sequence[FloatArray],
+    weights: FloatArray,
+    symbols: Sequence[str],
+    looks: Sequence[str],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The plots of books by their `values` (t,), and what a page says beside them.
+
+    `weights` (t, n) are those of the first book. Lines beyond `looks` are left out.
+    """
+    shown = np.unique(np.linspace(0, len(closed) - 1, min(len(closed), MOST_POINTS)).astype(int))
+    falls = [100.0 * drawdowns(one, 1.0) for one in values]
+    equity = _plotted(closed, shown, names, values, looks)
+    fallen = _plotted(closed, shown, names, falls, looks, unit="%")
+    spans = [one["values"] for one in equity["series"]]
+    log = max(map(max, spans)) / max(min(map(min, spans)), 1e-9) > _LOG_FROM
+    equity["log"] = "log" if log else "linear"
+    labels, shares = _shares_of(weights[shown], symbols)
+    return {"equity": equity, "drawdown": fallen}, {
+        "keys": list(zip(looks, names, strict=False)),
+        "equity_svg": own(curve_svg(equity, log=log, unit="", label="Value of the book")),
+        "drawdown_svg": own(curve_svg(fallen, log=False, unit=" %", label="Drawdown in per cent")),
+        "weights_svg": own(shares_svg(shares, "Weights over time")),
+        "labels": labels,
+    }
+
+
+def _plotted(
     closed: IntArray,
     shown: IntArray,
     names: Sequence[str],
     values: Sequence[FloatArray],
-    looks: Sequence[str] = LOOKS,
+    looks: Sequence[str],
     **more: Any,
 ) -> dict[str, Any]:
-    """Lines over time as the page draws them; those beyond `looks` are left out."""
+    """Lines over time as a page draws them."""
     series = [
         {"name": look, "look": look, "label": name, "values": one[shown].tolist()}
         for look, name, one in zip(looks, names, values, strict=False)
@@ -65,7 +83,7 @@ def plotted(
     return {"x": (closed[shown] / 1000.0).tolist(), "series": series, **more}
 
 
-def shares_of(weights: FloatArray, symbols: Sequence[str]) -> tuple[list[str], FloatArray]:
+def _shares_of(weights: FloatArray, symbols: Sequence[str]) -> tuple[list[str], FloatArray]:
     """What is drawn by name, and how much of the book it is, (k, t); shorts count as they are."""
     held = np.abs(weights)
     order = np.argsort(-held.mean(axis=0), kind="stable")[:MOST_SHARES]

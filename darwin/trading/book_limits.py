@@ -13,6 +13,8 @@ FALLEN, NOT_LARGER, WEIGHT, EXPOSURE = (
     "drawdown", "no larger position", "max weight", "max exposure",
 )  # fmt: skip
 """What may cut a target, in the order in which they are asked."""
+_ROUNDING = 1e-9
+"""Sums of weights that are rounded to nine decimals pass a limit that they just reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,3 @@ class BookLimits:
         if self.max_position_usd is not None and equity_usd > 0.0:
             most.append(self.max_position_usd / equity_usd)
         return min(most, default=None)
-
-
-_ROUNDING = 1e-9
-"""Sums of weights that are rounded to nine decimals pass a limit that they just reach."""

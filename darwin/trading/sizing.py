@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from darwin.core.account import Account
 from darwin.core.decision import Reason
-from darwin.core.ports import Stake
+from darwin.core.stake import Stake
 
 DUST = 1e-9
 """A share of equity too small to be an order: what rounding leaves of a room that is full."""
@@ -21,7 +21,7 @@ class Sizing:
 
     Methods: `risk` loses `risk_per_trade` of equity at the stop; `equal_weight` gives each of
     `max_positions` the same share of equity; `fixed_units` always asks for `units`; `risk_manager`
-    for what a rule of risk wants (`core.ports.RiskRule`).
+    for what a rule of risk wants (`core.stake.RiskRule`).
     """
 
     method: str = "risk"

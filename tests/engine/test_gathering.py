@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from darwin.core.market import HOUR_MS, Bars, Timeframe
@@ -165,6 +165,7 @@ def test_it_wants_what_follows_the_last_bar_of_each_symbol() -> None:
     held=st.lists(st.sets(st.integers(0, 30)), min_size=1, max_size=3),
     cuts=st.lists(st.integers(0, 31), max_size=6),
 )
+@example(held=[set(), {2}, {0, 1}], cuts=[])
 def test_however_they_come_all_bars_leave_once_and_in_order(
     held: list[set[int]], cuts: list[int]
 ) -> None:

@@ -20,7 +20,7 @@ from darwin.config import risk
 from darwin.core.account import Account
 from darwin.core.decision import Reason
 from darwin.core.market import HOUR_MS, Bars
-from darwin.core.ports import Stake
+from darwin.core.stake import Stake
 from darwin.engine.session import Session
 from darwin.testing.builders import make_bars
 from darwin.trading.limits import Limits
