@@ -18,6 +18,7 @@ from darwin.testing.llm_faults import status
 from darwin.testing.llm_server import LlmServer
 from tests.expert.asking import BROKEN_KEYS, NO_KEYS, begin, config, export, flags, run
 from tests.run.command import Desk
+from tests.run.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -35,10 +36,10 @@ def test_a_run_on_paper_is_the_replay_of_its_bars_and_answers(
         }  # fmt: skip
         live = {"poll_seconds": 0.02, "grace_seconds": 0, "max_staleness_seconds": 1e9}
         config(desk, server, mode="paper", market=market, live=live)
-        until = ("--until", "2024-01-21T00:00:00Z")
-        refused = desk.darwin("run", "config.json", *until, **BROKEN_KEYS)
+        end = ("--until", "2024-01-21T00:00:00Z")
+        refused = desk.darwin("run", "config.json", *end, **BROKEN_KEYS)
         assert refused.returncode == 2
-        run(desk, "config.json", *until)
+        run(desk, "config.json", *end)
     count = len(server.requests)
     assert count == len(flags(desk)) > 5
     assert desk.darwin("replay", "small", **NO_KEYS).returncode == 0
@@ -110,19 +111,14 @@ def test_a_decision_that_takes_too_long_makes_no_order(desk: Desk) -> None:
         config(desk, server, mode="paper", market=market, live=live)
         process = begin(desk, "config.json")
         log = desk.run_dir() / "run.log"
-        while not (log.exists() and "begins" in log.read_text()):
-            assert process.poll() is None, process.communicate()[1]
-            time.sleep(0.01)
+        until(lambda: log.exists() and "begins" in log.read_text(), process)
         for opened in bars.time[440:].tolist():
             venue.now_ms = opened + 3_600_000
-            while desk.ask(f"SELECT count(*) FROM bars WHERE time = {opened}") == [(0,)]:
-                assert process.poll() is None, process.communicate()[1]
-                time.sleep(0.01)
+            kept = f"SELECT count(*) > 0 FROM bars WHERE time = {opened}"
+            until(lambda kept=kept: desk.ask(kept) == [(1,)], process)
             if len(server.requests) >= 2:
                 break
-        while desk.ask("SELECT count(*) FROM verdicts")[0][0] < 2:
-            assert process.poll() is None, process.communicate()[1]
-            time.sleep(0.01)
+        until(lambda: desk.ask("SELECT count(*) FROM verdicts")[0][0] >= 2, process)
         process.terminate()
         process.communicate()
         venue.now_ms = int(bars.time[480]) + 3_600_000
@@ -165,14 +161,11 @@ def test_a_run_that_was_killed_while_the_model_thought_makes_no_order_after_an_o
         live = {"poll_seconds": 0.02, "grace_seconds": 0, "max_staleness_seconds": 300}
         config(desk, server, mode="paper", market=market, live=live)
         process = begin(desk, "config.json")
-        while not (desk.run_dir() / "heartbeat.json").exists():
-            assert process.poll() is None, process.communicate()[1]
-            time.sleep(0.01)
+        until((desk.run_dir() / "heartbeat.json").exists, process)
         for opened in bars.time[440:].tolist():
             venue.now_ms = opened + 3_600_000
-            while desk.ask(f"SELECT count(*) FROM bars WHERE time = {opened}") == [(0,)]:
-                assert process.poll() is None, process.communicate()[1]
-                time.sleep(0.01)
+            kept = f"SELECT count(*) > 0 FROM bars WHERE time = {opened}"
+            until(lambda kept=kept: desk.ask(kept) == [(1,)], process)
             if asked.wait(0.2):
                 break
         process.kill()

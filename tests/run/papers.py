@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 
 from darwin.core.market import Bars
 from darwin.data.convert import bar_frame, write_whole
 from darwin.testing.klines_server import KlinesServer
 from tests.run.command import Desk
+from tests.run.waiting import until
 
 SYMBOLS = ["BTC/USDT", "ETH/USDT", "SOL/USDT"]
 BARS, BEGUN, HOUR_MS = 2_000, 450, 3_600_000
@@ -48,9 +48,11 @@ def fed(desk: Desk) -> int:
 
 def wait_for(desk: Desk, process: subprocess.Popen[str], time_ms: int) -> None:
     log = desk.run_dir("paper") / "run.log"
-    while not (log.exists() and "begins" in log.read_text() and fed(desk) >= time_ms):
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
+
+    def there() -> bool:
+        return log.exists() and "begins" in log.read_text() and fed(desk) >= time_ms
+
+    until(there, process, f"the bar of {time_ms}")
 
 
 def kill(process: subprocess.Popen[str]) -> None:

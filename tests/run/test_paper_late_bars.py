@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 
 import pytest
 
@@ -25,6 +24,7 @@ from tests.run.papers import (
     wait_for,
 )
 from tests.run.papers import stepped as step
+from tests.run.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -55,9 +55,7 @@ def beat(desk: Desk) -> dict:
 def waits_for_it(desk: Desk, process: subprocess.Popen[str]) -> None:
     """Return once a heartbeat of this process says so."""
     (desk.run_dir("paper") / "heartbeat.json").unlink(missing_ok=True)
-    while beat(desk).get("waits_for") != [LATE]:
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.02)
+    until(lambda: beat(desk).get("waits_for") == [LATE], process)
 
 
 def test_an_instant_waits_for_a_symbol_with_a_position_and_no_bar_is_lost(
@@ -78,8 +76,7 @@ def test_an_instant_waits_for_a_symbol_with_a_position_and_no_bar_is_lost(
         assert fed(desk) == int(markets[0].time[place - 1])
         del server.silent_from_ms[LATE]
         wait_for(desk, process, int(markets[0].time[place + 3]))
-        while beat(desk)["waits_for"]:
-            time.sleep(0.02)
+        until(lambda: not beat(desk)["waits_for"], process)
         process.terminate()
         said = process.communicate()[1]
         end = place + 40

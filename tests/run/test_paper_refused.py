@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 
 import pytest
 
@@ -14,6 +12,7 @@ from darwin.errors import RefusedError, UnreachableError
 from darwin.testing.klines_server import KlinesServer
 from tests.run.command import Desk
 from tests.run.papers import BEGUN, FOREVER, HOUR_MS, Start, paper, wait_for
+from tests.run.waiting import until
 
 
 def refused(wait_s: float | None = None) -> RefusedError:
@@ -86,14 +85,6 @@ def test_a_new_run_is_refused_with_one_error_and_its_name_is_free(
         assert desk.ask("SELECT count(*) FROM runs") == [(0,)]
 
 
-def until(there: Callable[[], bool], what: str) -> None:
-    """Return once it is so, within twenty seconds."""
-    end = time.monotonic() + 20
-    while not there():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
-
-
 @pytest.mark.slow
 def test_a_run_with_bars_says_that_it_is_refused_and_goes_on_afterwards(
     desk: Desk, start: Start, markets: list[Bars]
@@ -105,9 +96,13 @@ def test_a_run_with_bars_says_that_it_is_refused_and_goes_on_afterwards(
         process = start()
         wait_for(desk, process, int(opens[BEGUN - 1]))
         server.faults += ["403"] * 8
-        until(lambda: json.loads(path.read_text())["state"] == "refused", "no such heartbeat")
+        until(
+            lambda: json.loads(path.read_text())["state"] == "refused", what="a heartbeat 'refused'"
+        )
         server.now_ms = int(opens[BEGUN]) + HOUR_MS + 1_000
-        until(lambda: json.loads(path.read_text())["state"] == "waiting", "not back")
+        until(
+            lambda: json.loads(path.read_text())["state"] == "waiting", what="a heartbeat 'waiting'"
+        )
         wait_for(desk, process, int(opens[BEGUN]))
         process.terminate()
         said = process.communicate()[1]

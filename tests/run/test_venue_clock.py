@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -19,6 +18,7 @@ from darwin.testing.builders import make_bars
 from darwin.testing.klines_server import KlinesServer
 from tests.run.command import Desk
 from tests.run.papers import BEGUN, FOREVER, HOUR_MS, Start, fed, paper, wait_for
+from tests.run.waiting import until
 
 MINUTE_MS = 60_000
 
@@ -168,12 +168,9 @@ def test_a_run_neither_closes_a_bar_nor_ends_because_the_clock_lies(
         wait_for(desk, process, int(opens[BEGUN]))
         for error in (9 * HOUR_MS, -9 * HOUR_MS):
             server.clock_errors_ms += [error, error + 1_500] * 2
-            while server.clock_errors_ms:
-                assert process.poll() is None, process.communicate()[1]
-                time.sleep(0.01)
+            until(lambda: not server.clock_errors_ms, process)
             looks = len(server.asked("time")) + 3
-            while len(server.asked("time")) < looks:
-                time.sleep(0.01)
+            until(lambda looks=looks: len(server.asked("time")) >= looks, process)
             assert process.poll() is None
             assert fed(desk) == int(opens[BEGUN])
         server.now_ms = int(opens[BEGUN + 3]) + 1_000
