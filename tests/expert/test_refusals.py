@@ -61,7 +61,7 @@ def test_a_refused_key_stops_the_run_and_the_right_one_ends_it_as_if_it_had_been
     said = refused(desk, file, OPENAI_API_KEY=CANARY)
     assert "refuses the key (HTTP 401)" in said
     assert "OPENAI_API_KEY" in said
-    assert "then run it again" in said
+    assert "then run it again: no fact of the run is kept, answers and charges are" in said
     assert len(server.requests) == before + 1
     assert [(kind, usd) for kind, _, usd in desk.ask(SETTLED)][1:] == [("failed", 0.0)]
     run(desk, file, OPENAI_API_KEY="sk-right")
