@@ -199,7 +199,7 @@ def _taken_back_if_empty(
         yield
     except ExpertError as fault:
         if wired.agents is None and withdraw(database, run):
-            fault.mend += "; then run it again: no fact of the run is kept"
+            fault.mend += "; then run it again: no fact of the run is kept, answers and charges are"
         else:
             fault.mend += "; then go on with --resume, or with a changed config as another run_id"
         log.error("run %s stops: %s", run.run_id, fault)

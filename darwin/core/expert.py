@@ -22,6 +22,7 @@ class Tally(NamedTuple):
     takes: int = 0
     sum_r_of_takes: float = 0.0
     last: tuple[Judged, ...] = ()  # the latest few, oldest first
+    sum_r_of_skips: float = 0.0  # what their brackets came to, though nobody traded them
 
 
 class Record(NamedTuple):

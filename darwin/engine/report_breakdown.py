@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -96,24 +97,26 @@ def outcome_shares(result: RunResult) -> dict[str, Any]:
 def expert(result: RunResult) -> dict[str, Any]:
     """What the expert cost and how well its confidence told winners from losers.
 
-    Judged on every candidate that it answered about and whose outcome is resolved, taken or not: a
-    verdict that stands for an answer which did not come is none of its opinions. `auc`
+    Judged on every candidate it was asked about whose outcome is resolved, taken or not. `auc`
     is the chance that a winner had more confidence than a loser (Mann and Whitney 1947, ties
     half); `brier` the mean squared error of confidence as a probability of R > 0 (Brier 1950),
-    beside that of always saying the base rate.
+    beside that of always saying the base rate. Where no answer came it has said nothing: that is in
+    none of these, and in `take_share` neither; `no_answer` counts it by its cause.
     """
     verdicts, outcomes = result.verdicts, result.outcomes
     asked = verdicts.asked
+    resolved = asked & (outcomes.status == Status.RESOLVED) & np.isfinite(verdicts.confidence)
+    silent = _silent(result)
     answered = asked.copy()
-    answered[[row for row, flags in verdicts.flags.items() if flags[0].startswith(NO_ANSWER)]] = (
-        False
-    )
-    judged = answered & (outcomes.status == Status.RESOLVED) & np.isfinite(verdicts.confidence)
+    answered[list(silent)] = False
+    judged = resolved & answered
     confidence, r = verdicts.confidence[judged], outcomes.r[judged]
     won = (r > 0).astype(np.float64)
     base = mean_or_nan(won)
     return {
         "calls": int(asked.sum()),
+        "answered": int(answered.sum()),
+        "no_answer": dict(sorted(Counter(silent.values()).items())),
         "cost_usd": float(verdicts.cost_usd[asked].sum()),
         "take_share": mean_or_nan(verdicts.take[answered]),
         "judged": int(judged.sum()),
@@ -124,7 +127,16 @@ def expert(result: RunResult) -> dict[str, Any]:
         "brier": mean_or_nan((confidence - won) ** 2),
         "brier_of_base_rate": base * (1 - base),
         "calibration": _calibration(confidence, r),
-        "flags": _flags(result, judged),
+        "flags": _flags(result, resolved),
+    }
+
+
+def _silent(result: RunResult) -> dict[int, str]:
+    """The rows of candidates about which no answer came, each with why."""
+    return {
+        row: flags[0].removeprefix(NO_ANSWER)
+        for row, flags in result.verdicts.flags.items()
+        if flags and flags[0].startswith(NO_ANSWER)
     }
 
 
@@ -146,7 +158,7 @@ def _calibration(confidence: FloatArray, r: FloatArray) -> list[dict[str, Any]]:
     return rows
 
 
-def _flags(result: RunResult, judged: BoolArray) -> list[dict[str, Any]]:
+def _flags(result: RunResult, resolved: BoolArray) -> list[dict[str, Any]]:
     rows_of: dict[str, list[int]] = {}
     for row, flags in result.verdicts.flags.items():
         for flag in flags:
@@ -156,7 +168,7 @@ def _flags(result: RunResult, judged: BoolArray) -> list[dict[str, Any]]:
         {
             "flag": flag,
             "candidates": len(rows),
-            "mean_r": mean_or_nan(result.outcomes.r[[row for row in rows if judged[row]]]),
+            "mean_r": mean_or_nan(result.outcomes.r[[row for row in rows if resolved[row]]]),
         }
         for flag, rows in ranked
     ]

@@ -118,4 +118,5 @@ def _with(tally: Tally, verdict: Verdict, r: float) -> Tally:
         tally.takes + verdict.take,
         tally.sum_r_of_takes + (r if verdict.take else 0.0),
         (*tally.last, judged)[-LAST:],
+        tally.sum_r_of_skips + (0.0 if verdict.take else r),
     )

@@ -59,6 +59,7 @@ class Calls:
         self._accounts = Accounts()
         self._first: dict[str, Asked] = {}  # by request: what it was first answered
         self._ended: dict[About, Asked] = {}
+        self._put_off: set[About] = set()
 
     def refresh(self) -> None:
         """Read what was appended since. Raises RecordError where a row was changed."""
@@ -68,6 +69,10 @@ class Calls:
     def ended(self, about: About) -> Asked | None:
         """How the question about a candidate of a run ended, as far as was read."""
         return self._ended.get(about)
+
+    def is_put_off(self, about: About) -> bool:
+        """Whether the run was stopped at the question about a candidate, as far as was read."""
+        return about in self._put_off
 
     def answer(self, request_sha256: str) -> Asked | None:
         """What a request was answered when it was first sent, as far as was read."""
@@ -143,6 +148,8 @@ class Calls:
         about = row["run_id"], row["candidate_id"]
         stops = row["kind"] == FAILED and row["text"].startswith(STOPPED)
         sent = self._accounts.fold(about, row["kind"], row["usd"], row["at"][:10], stops=stops)
+        if stops:
+            self._put_off.add(about)
         if row["kind"] == CHARGED or stops:
             return
         asked = _asked(row, sent=sent)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from darwin.core.decision import NO_ANSWER
 
 
 class Key(NamedTuple):
@@ -22,6 +25,12 @@ class Answer(NamedTuple):
     confidence: float
     quality: float
     risk_flags: str  # JSON
+
+    @property
+    def silence(self) -> str:
+        """That no answer came, and why, as `no answer: deadline`; empty where one did."""
+        first = next(iter(json.loads(self.risk_flags)), "")
+        return first if first.startswith(NO_ANSWER) else ""
 
 
 class Said(NamedTuple):
@@ -90,7 +99,9 @@ class Told(NamedTuple):
 
     @property
     def ending(self) -> str:
-        """Where and why it ended, in words."""
+        """Where and why it ended, in words; that the expert gave no answer, with its cause."""
+        if self.stage == "expert" and self.answer is not None and self.answer.silence:
+            return f"{self.stage}: {self.answer.silence}"
         return self.stage if self.stage == self.reason else f"{self.stage}: {self.reason}"
 
     @property

@@ -64,6 +64,7 @@ def expected(result: RunResult, shown: list[tuple[Candidate, Record]], at: int) 
         "right": sum(bool(won[row]) == (row in takes) for row in rows),
         "takes": len(takes),
         "sum_r": sum(outcomes.r[takes].tolist()),
+        "sum_r_skips": pytest.approx(sum(outcomes.r[row] for row in rows if row not in takes)),
         "last": [outcomes.r.item(row) for row in rows[-LAST:]],
     }
 
@@ -75,6 +76,7 @@ def told(record: Record) -> dict[str, Any]:
         "right": tally.right,
         "takes": tally.takes,
         "sum_r": pytest.approx(tally.sum_r_of_takes),
+        "sum_r_skips": tally.sum_r_of_skips,
         "last": [judged.r for judged in tally.last],
     }
 

@@ -26,6 +26,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         run(desk, "config.json", *named("again"))
         run(desk, "config.json", *named("other"), "--set", "decider.model=practice")
         run(desk, "config.json", *named("noted"), "--set", "decider.notes=calm")
+        server.answer = lambda one: "I would take it"
+        run(desk, "config.json", *named("mute"), "--set", "decider.notes=x", code=3)
         recorded = '{"provider": "recorded", "run_id": "one"}'
         run(desk, "config.json", *named("told"), "--set", f"decider={recorded}")
         rules = '{"provider": "rules"}'
@@ -75,6 +77,13 @@ def test_who_repeats_a_model_is_known_by_it(desk: Desk) -> None:
     assert tree["expert"]["differs_by"] == ["provider"]
     assert tree["b"]["expert"] == tree["a"]["expert"] | {"provider": "recorded"}
     assert tree["no_difference"]
+
+
+def test_a_skip_for_want_of_an_answer_is_named_as_one(desk: Desk) -> None:
+    tree, page = compared(desk, "one", "mute")
+    silent = {way["b"] for way in tree["ways"] if way["what"] == "expert"}
+    assert silent == {"expert: no answer: malformed: not json"}
+    assert "no answer: malformed" in page
 
 
 def test_of_one_expert_nothing_is_said(desk: Desk) -> None:

@@ -79,23 +79,6 @@ def test_what_is_no_answer_is_a_skip_that_says_why(desk: Desk, server: LlmServer
     assert desk.darwin("replay", "small").returncode == 0
 
 
-def test_a_server_that_only_fails_is_left_alone(desk: Desk, server: LlmServer) -> None:
-    server.answer = lambda one: status("503 Service Unavailable")
-    said = run(desk, config(desk, server), code=3)
-    assert said.count("warning: no answer from model 'rehearsal'") == 2  # of each cause one
-    assert said.count(": server error; it is skipped") == said.count(": breaker open;") == 1
-    assert ": breaker open; it is skipped" in (desk.run_dir() / "run.log").read_text()
-    assert len(server.requests) == 5
-    assert set(flags(desk)[5:]) == {(f"{NO_ANSWER}breaker open",)}
-    assert desk.metrics()["trades"] == 0
-
-
-def test_a_rate_limit_that_leaves_no_room_skips(desk: Desk, server: LlmServer) -> None:
-    run(desk, config(desk, server, decider={"requests_per_minute": 3, "timeout_s": 1}))
-    assert len(server.requests) == 3
-    assert set(flags(desk)[3:]) == {(f"{NO_ANSWER}rate limit",)}
-
-
 def test_an_answer_cannot_pass_for_a_failure(desk: Desk, server: LlmServer) -> None:
     server.answer = lambda one: answer_text("skip", 0.0, 0.0, (f"{NO_ANSWER}budget spent",))
     run(desk, config(desk, server))

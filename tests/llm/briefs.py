@@ -25,7 +25,7 @@ SCENE = Scene(
 CANDIDATE = Candidate(0xABCDEF, 17, 0, 0, 1, 1_704_078_000_000, 40, 43_210.9876, 300.0, 600.0)
 ACCOUNT = Account(10_400.0, 2_100.0, 0.0, 1, -0.031)
 LAST = (Judged(True, 0.6, ("thin volume",), -1.02), Judged(False, 0.4, (), 1.96))
-RECORD = Record(Tally(12, 7, 5, -0.75, LAST), Tally(20, 9, 8, 1.5, LAST))
+RECORD = Record(Tally(12, 7, 5, -0.75, LAST, 2.1), Tally(20, 9, 8, 1.5, LAST, -0.6))
 SETTING = Setting("openai", None, "gpt-5-mini", 400, 0.0, "schema", False, "")
 
 

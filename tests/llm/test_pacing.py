@@ -97,6 +97,18 @@ def test_its_time_doubles_up_to_the_longest_and_begins_anew_once_closed() -> Non
     assert breaker.admits()
 
 
+def test_it_says_how_long_to_wait() -> None:
+    time = Time()
+    breaker, limit = opened(time), RateLimit(1, clock=time.clock, sleep=time.sleep)
+    assert (limit.room_in_s(), breaker.probe_in_s(), breaker.is_open) == (0.0, 30.0, True)
+    limit.wait(1.0)
+    time.now += 40.0
+    assert (limit.room_in_s(), breaker.probe_in_s(), breaker.is_open) == (20.0, 0.0, True)
+    assert breaker.admits()
+    breaker.succeeded()
+    assert (breaker.probe_in_s(), breaker.is_open) == (0.0, False)
+
+
 def test_a_probe_that_was_not_made_leaves_its_place() -> None:
     time = Time()
     breaker = opened(time)

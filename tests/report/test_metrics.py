@@ -99,6 +99,29 @@ def test_trades_closed_by_the_end_of_the_run_are_no_evidence() -> None:
     assert figures["mean_r"] == pytest.approx(np.mean([trade.r for trade in result.trades]))
 
 
+def test_where_no_answer_came_the_expert_has_no_opinion(
+    result: RunResult, m: dict[str, Any]
+) -> None:
+    verdicts = result.verdicts
+    silent = np.flatnonzero(verdicts.asked)[::3].tolist()
+    take, confidence = verdicts.take.copy(), verdicts.confidence.copy()
+    take[silent], confidence[silent] = False, 0.0
+    why = {row: (f"no answer: {('deadline', 'breaker open')[row % 2]}",) for row in silent}
+    failed = replace(verdicts, take=take, confidence=confidence, flags={**verdicts.flags, **why})
+    unasked = verdicts.asked.copy()
+    unasked[silent] = False
+    others = {row: said for row, said in verdicts.flags.items() if row not in why}
+    never = metrics(replace(result, verdicts=replace(verdicts, asked=unasked, flags=others)), "x")[
+        "expert"
+    ]
+    told = metrics(replace(result, verdicts=failed), "x")["expert"]
+    same = ("take_share", "judged", "mean_r_take", "mean_r_skip", "auc", "brier", "calibration")
+    assert {name: told[name] for name in same} == {name: never[name] for name in same}
+    assert (told["calls"], told["answered"]) == (m["expert"]["calls"], never["calls"])
+    assert set(told["no_answer"]) == {"breaker open", "deadline"}
+    assert sum(told["no_answer"].values()) == len(silent)
+
+
 def test_calibration_holds_every_judged_candidate_taken_or_not(
     result: RunResult, m: dict[str, Any]
 ) -> None:

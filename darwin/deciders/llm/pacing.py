@@ -49,6 +49,13 @@ class RateLimit:
             self._sleep(slot - now)
         return True
 
+    def room_in_s(self) -> float:
+        """How long until the window has room; 0.0: it has."""
+        with self._lock:
+            if len(self._slots) < (self._slots.maxlen or 0):
+                return 0.0
+            return max(0.0, self._slots[0] + _MINUTE_S - self._clock())
+
 
 class Breaker:
     """Keeps requests off a server that only fails, and lets one probe through now and then.
@@ -88,6 +95,17 @@ class Breaker:
                 return False
             self._probing = True
             return True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server has failed too often and no probe has gone well since."""
+        with self._lock:
+            return self._open_s > 0.0
+
+    def probe_in_s(self) -> float:
+        """How long until a probe may be made; 0.0: now, or nothing need be probed."""
+        with self._lock:
+            return max(0.0, self._until - self._clock()) if self._open_s else 0.0
 
     def succeeded(self) -> None:
         """A reply came."""

@@ -214,15 +214,21 @@ def _percent(share: float, sign: str = "") -> str:
     return f"{round(100.0 * share):{sign}d} %"
 
 
+def _mean(total: float, count: int) -> str:
+    return f"{total / count:+.2f}" if count else UNKNOWN
+
+
 def _record(tally: Tally, *, one_by_one: bool = True) -> list[str]:
     """How earlier verdicts went, as far as outcomes are known at the signal's close."""
     if not tally.asked:
         return ["nothing is known yet"]
-    mean = f"{tally.sum_r_of_takes / tally.takes:+.2f}" if tally.takes else UNKNOWN
+    skips = tally.asked - tally.takes
     right = _percent(tally.right / tally.asked)
     lines = [
         f"verdicts with a known outcome: {tally.asked}, right: {right}",
-        f"takes: {tally.takes}, their mean R: {mean}",
+        f"takes: {tally.takes}, their mean R: {_mean(tally.sum_r_of_takes, tally.takes)}",
+        f"skips: {skips}, mean R that taking them would have made:"
+        f" {_mean(tally.sum_r_of_skips, skips)}",
     ]
     for judged in tally.last if one_by_one else ():
         flags = [flag[:_FLAG_AT_MOST] for flag in judged.risk_flags[:_FLAGS_AT_MOST]]

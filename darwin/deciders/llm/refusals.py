@@ -46,6 +46,22 @@ def is_from_the_model(came: Reply | Failure) -> bool:
     return isinstance(came, Reply) or came.cause in _OF_THE_MODEL
 
 
+def may_pass(failure: Failure) -> bool:
+    """Whether the same question may have an answer once its server is well again."""
+    ours = (Cause.BUDGET_SPENT, Cause.ODD_REQUEST)
+    return failure.cause not in ours and not is_from_the_model(failure)
+
+
+def away(cause: str, waited_s: float, model: str) -> ExpertAwayError:
+    """The error that an outage is which went on for longer than a replay waits."""
+    return ExpertAwayError(
+        f"the server of the model '{model}' has only failed for {waited_s:.0f} s of waiting;"
+        f" the last time: {cause}",
+        where="decider.base_url",
+        mend="wait until it is well again",
+    )
+
+
 class _Told(NamedTuple):
     what: str
     where: str

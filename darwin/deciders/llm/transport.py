@@ -25,6 +25,7 @@ from darwin.deciders.llm.envelope import Opened, open_chat, open_message
 from darwin.deciders.llm.keys import find_key
 from darwin.deciders.llm.pacing import Breaker, Clock, RateLimit, Sleep
 from darwin.deciders.llm.question import Cause, Failure, Reply, Request
+from darwin.deciders.llm.refusals import is_from_the_model
 from darwin.deciders.llm.sdk import exchange, require
 from darwin.deciders.llm.server import KEY_VARIABLE, Server
 
@@ -54,9 +55,10 @@ class Model:
     """Asks the models of one server; any number of threads may.
 
     Raises ConfigError where the key or the extra `llm` is missing. Without a `limit` the rate is
-    not limited; the breaker counts questions that ended in a failure of whatever cause but its own
-    and the limit's. `clock` and `sleep` are seconds of a clock that never goes back, and `wall`
-    tells the time of day, which a `Retry-After` may name.
+    not limited; the breaker counts questions for which requests left and nothing came that is from
+    the model: what it said, useful or not, shows that the server is there. `clock` and `sleep` are
+    seconds of a clock that never goes back, and `wall` tells the time of day, which a `Retry-After`
+    may name.
     """
 
     def __init__(
@@ -93,13 +95,23 @@ class Model:
         try:
             came = self._by(deadline, request, may_leave)
         finally:
-            if isinstance(came, Reply):
+            if came is not None and is_from_the_model(came):
                 self._breaker.succeeded()
             elif came is not None and came.attempts:
                 self._breaker.failed()
             else:
                 self._breaker.abandoned()
         return came
+
+    @property
+    def is_out(self) -> bool:
+        """Whether its server only fails: the breaker is open."""
+        return self._breaker.is_open
+
+    def ready_in_s(self) -> float:
+        """How long until breaker and rate let a question through."""
+        room_s = 0.0 if self._limit is None else self._limit.room_in_s()
+        return max(self._breaker.probe_in_s(), room_s)
 
     def _by(
         self, deadline: Deadline, request: Request, may_leave: Callable[[], bool]

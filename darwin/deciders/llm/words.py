@@ -17,12 +17,13 @@ class Scale(NamedTuple):
     words: tuple[str, ...]  # one more than edges
     decimals: int = 1
     unit: str = ""  # empty where the label names the bounds, as in "RSI 14, as -1..1"
+    times: float = 1.0  # what a feature is multiplied by to be said on the scale its field has
 
     def say(self, value: float) -> str:
         """Such as `up (+1.4 sd)`; what is not known is said to be so."""
         if not math.isfinite(value):
             return UNKNOWN
-        rounded = round(value, self.decimals) + 0.0  # no negative zero
+        rounded = round(value * self.times, self.decimals) + 0.0  # no negative zero
         sign = "+" if self.edges[0] < 0.0 else ""
         word = self.words[bisect_right(self.edges, rounded)]
         return f"{word} ({rounded:{sign}.{self.decimals}f}{self.unit})"
@@ -60,7 +61,9 @@ _HISTOGRAM = Scale(
     ("strongly negative", "negative", "near zero", "positive", "strongly positive"),
     unit=" ATR",
 )
-_STRENGTH = Scale((0.15, 0.25, 0.4), ("no trend", "weak trend", "trend", "strong trend"), 2)
+_STRENGTH = Scale(
+    (15.0, 25.0, 40.0), ("no trend", "weak trend", "trend", "strong trend"), 0, times=100.0
+)
 _DEVIATION = Scale(
     (-2.0, -1.0, 1.0, 2.0),
     ("extremely low", "low", "usual", "high", "extremely high"),
@@ -70,7 +73,7 @@ _DEVIATION = Scale(
 REGIME: Mapping[str, tuple[str, Scale]] = {
     "vol_ratio_24_168": ("volatility of 24 bars against that of 168", _RATIO),
     "vol_z_24_168": ("that volatility against its own past", _DEVIATION),
-    "trend_strength_14": ("strength of the trend, ADX as 0..1", _STRENGTH),
+    "trend_strength_14": ("strength of the trend, ADX as 0..100", _STRENGTH),
     "steady_move_32": ("steadiness of the move of 32 bars, as -1..1", _BALANCE),
     "volume_level_20_168": ("volume of 20 bars against that of 168", _RATIO),
     "return_in_vol_168": ("return of 168 bars, against its usual size", _MOVE),
