@@ -20,7 +20,7 @@ $(VENV)/core.stamp: pyproject.toml
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/core.stamp
-	$(PIP) install --quiet --editable ".[dev,llm,live]"
+	$(PIP) install --quiet --editable ".[dev,llm,live,service,notify]"
 	touch $@
 
 # A step of its own: an index is added for torch alone, and if it cannot be reached pip goes on without.

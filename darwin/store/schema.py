@@ -35,6 +35,7 @@ from sqlalchemy import (
     UniqueConstraint,
     column,
     table,
+    text,
 )
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
@@ -42,7 +43,7 @@ from sqlalchemy.types import TypeEngine
 from darwin.core.agents import AGENTS
 from darwin.core.rebalance import ALL_AGENTS, BOOK_AGENTS
 
-VERSION = "0007"
+VERSION = "0008"
 """The revision this code reads and writes: the newest file in `migrations/versions`."""
 
 metadata = MetaData(
@@ -498,6 +499,7 @@ rollout_events = _log(
     Column("override", INTEGER, nullable=False),  # 1: a stage was skipped, or its dwell
     _later("scope", "0005"),  # run:<id>; NULL: the deployment
     _later("detail", "0005"),  # JSON: what it rests on, and the market time of it; NULL: nothing
+    _later("max_position_usd", "0008", REAL),  # no position above it; NULL: as the config has it
     _an_agent(),
     CheckConstraint("stage BETWEEN 0 AND 1", name="stage"),
     CheckConstraint("override IN (0, 1)", name="override"),
@@ -567,6 +569,92 @@ trials = _log(
 )
 """Networks that were trained, and so looked at: what a Sharpe ratio is deflated by."""
 
+tokens = _log(
+    "tokens",
+    Column("kind", TEXT, nullable=False),
+    Column("name", TEXT, nullable=False),  # whom it was given to
+    Column("role", TEXT, nullable=False),
+    Column("sha256", TEXT, nullable=False),  # of the token, 64 hex digits; itself it is nowhere
+    Column("by", TEXT, nullable=False),
+    CheckConstraint("kind IN ('created', 'revoked')", name="kind"),
+    CheckConstraint("role IN ('viewer', 'operator')", name="role"),
+    CheckConstraint("length(sha256) = 64", name="sha256"),
+)
+"""Who may look and act through the service."""
+
+service_acts = _log(
+    "service_acts",
+    Column("act", TEXT, nullable=False),  # as the log names it: kill on, promote, train ...
+    Column("by", TEXT, nullable=False),  # the token's name
+    Column("role", TEXT, nullable=False),  # of the token; '' where there was none
+    Column("reason", TEXT, nullable=False),
+    Column("detail", TEXT, nullable=False),  # JSON: what was asked, without secrets
+    Column("status", INTEGER, nullable=False),  # of the HTTP answer
+    CheckConstraint("status BETWEEN 100 AND 599", name="status"),
+)
+"""Every act that was asked of the service, done or refused."""
+
+schedule_events = _log(
+    "schedule_events",
+    Column("agent_name", TEXT, nullable=False),
+    Column("enabled", INTEGER, nullable=False),
+    Column("cron", TEXT),  # NULL: every interval_days
+    Column("interval_days", INTEGER),  # NULL: by cron
+    Column("timezone", TEXT, nullable=False),  # IANA name: its wall clock is meant
+    Column("last_days", REAL, nullable=False),  # of market time that a retraining learns from
+    Column("timesteps", INTEGER, nullable=False),  # and for how long
+    Column("by", TEXT, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    _an_agent(),
+    CheckConstraint("enabled IN (0, 1)", name="enabled"),
+    CheckConstraint("(cron IS NULL) <> (interval_days IS NULL)", name="pace"),
+    CheckConstraint("interval_days IS NULL OR interval_days BETWEEN 1 AND 366", name="interval"),
+)
+"""When an agent is to be trained anew; of one agent the newest row holds."""
+
+notices = _log(
+    "notices",
+    Column("key", TEXT, nullable=False),  # what it is about: one key is told once in a while
+    Column("severity", TEXT, nullable=False),
+    Column("text", TEXT, nullable=False),
+    Column("sent", INTEGER, nullable=False),  # 1: somebody took it
+    Column("detail", TEXT, nullable=False),  # JSON: by which ways, with what answer; no address
+    CheckConstraint("severity IN ('info', 'warning', 'critical')", name="severity"),
+    CheckConstraint("sent IN (0, 1)", name="sent"),
+)
+"""What was told to people outside."""
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", INTEGER, primary_key=True),
+    Column("kind", TEXT, nullable=False),
+    Column("lane", TEXT, nullable=False),  # one job of a lane runs at a time
+    Column("agent_name", TEXT),  # NULL: it is about none
+    Column("period", TEXT),  # the due time it was scheduled for, ISO 8601 UTC; NULL: by a person
+    Column("words", TEXT, nullable=False),  # JSON array: the command, without `darwin`
+    Column("by", TEXT, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("queued_at", TEXT, nullable=False),  # like all its times wall clock, ISO 8601 UTC
+    Column("started_at", TEXT),
+    Column("ended_at", TEXT),
+    Column("worker", TEXT),  # who holds it: host, process and a number drawn by chance
+    Column("lease_until", TEXT),  # without a heartbeat before that it counts as dead
+    Column("attempts", INTEGER, nullable=False),  # how often it was begun
+    Column("stop", INTEGER, nullable=False),  # 1: a person asked it to stop
+    Column("progress", TEXT, nullable=False),  # JSON: see darwin.core.progress
+    Column("exit_code", INTEGER),
+    Column("message", TEXT, nullable=False),  # what came of it, in a line
+    UniqueConstraint("kind", "agent_name", "period"),
+    CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
+    CheckConstraint("stop IN (0, 1)", name="stop"),
+    CheckConstraint("(state = 'running') <= (worker IS NOT NULL)", name="worker"),
+    Index("ix_jobs_lane", "lane", unique=True, sqlite_where=text("state = 'running'")),
+    sqlite_strict=True,
+)
+"""Work of the service: state, not facts. What a job leaves behind are facts of the logs above."""
+
 VIEWS = {
     "endings": """
         SELECT c.run_id, c.candidate_id,
@@ -630,5 +718,6 @@ BESIDE = {one.name: one for one in (run_events, checkpoints, equity_marks, alert
 
 LOGS = {one.name: one for one in (
     model_events, graduation_events, rollout_events, contracts, kill_events, trials, llm_calls,
+    tokens, service_acts, schedule_events, notices,
 )}  # fmt: skip
 """The sealed logs of the deployment, by name."""

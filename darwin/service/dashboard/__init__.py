@@ -1,0 +1,1 @@
+"""Pages for people: rendered here, with scripts that come from this host alone."""
