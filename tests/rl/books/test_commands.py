@@ -55,7 +55,7 @@ def test_what_found_nothing_writes_its_report_and_hands_nothing_over(tmp_path: P
     assert tree["verdict"].startswith("Nothing learnable found")
     assert [one["name"] for one in tree["figures"]] == ["allocator", "equal weight"]
     assert tree["terms"]["reward"]["cost"] == 10.0
-    assert not (tmp_path / "artifacts").exists()
+    assert not (tmp_path / "artifacts" / "rl_models").exists()
     kept = json.loads((tmp_path / "out" / "report.json").read_text())
     assert kept["verdict"] == tree["verdict"]
     page = (tmp_path / "out" / "report.html").read_text()
