@@ -21,7 +21,6 @@ from darwin.rl.cli.signed import signed
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from darwin.rl.graduation.checklist import Condition
     from darwin.rl.graduation.judged import Judged
 
 _WORDS = {percent(stage): stage for stage in STAGES}
@@ -66,20 +65,13 @@ def set_(
     """
     from datetime import UTC, datetime
 
-    from darwin.rl.graduation.acts import set_stage
-    from darwin.rl.graduation.footing import footing
+    from darwin.rl.cli.acting import set_stage
 
     with open_registry(Deployment.of(**where), to_change=True) as registry:
-        now, before = datetime.now(UTC), look(registry, agent)
-        lacking = lacking_alone(before, stage, now)
-        if not lacking or override:
-            lacking = ()
-            set_stage(
-                registry.database, agent, stage, by=by, reason=reason, at=now, override=override,
-                conditions=before.of_promoted,
-                detail=footing(before.trial, before.card.latest.bar_time),
-            )  # fmt: skip
-    was = before.promotion.stage if before.promotion else STAGES[0]
+        done = set_stage(
+            registry, agent, stage, by=by, reason=reason, at=datetime.now(UTC), override=override
+        )
+    was, lacking = done.before, done.lacking
     if as_json:
         tree = {"agent": agent, "stage": was if lacking else stage, "stage_before": was}
         print_json(tree | ({"lacking": condition_trees(lacking)} if lacking else {}))
@@ -90,12 +82,6 @@ def set_(
     else:
         click.echo(f"{agent} holds {percent(stage)} of the capital; before, {percent(was)}")
     return NOT_PASSED if lacking else 0
-
-
-def lacking_alone(one: Judged, stage: float, now: datetime) -> tuple[Condition, ...]:
-    """The conditions that keep an agent from a stage, where nothing else does."""
-    found = one.climb(stage, now)
-    return () if found.never or found.early else found.lacking
 
 
 @rollout.command("status")
