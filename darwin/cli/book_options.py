@@ -148,12 +148,29 @@ def panel_from_files(
     from darwin.core.panel import Panel
     from darwin.data.files import FilesProvider
 
+    _require_different(symbols)
     start, end = (
         None if text is None else instant(text, option)
         for text, option in zip(span, ("--start", "--end"), strict=True)
     )
     provider = FilesProvider(data, timeframe, start, end, funding)
     return Panel.of([provider.bars(name) for name in symbols])
+
+
+def _require_different(symbols: tuple[str, ...]) -> None:
+    """Raise ConfigError where two symbols are one instrument, before hours are spent on them."""
+    from darwin.config.values import instrument
+
+    seen: dict[str, str] = {}
+    for symbol in symbols:
+        other = seen.get(instrument(symbol))
+        if other is not None:
+            raise ConfigError(
+                f"{symbol[:40]} and {other[:40]} are the same instrument",
+                where="--symbols",
+                mend="name each once",
+            )
+        seen[instrument(symbol)] = symbol
 
 
 def _synthetic(

@@ -112,12 +112,18 @@ def test_a_position_is_trained_from_a_replay_buffer(tmp_path: Path) -> None:
         (ConfigError, ("allocation", "train", "--symbols", "BTC/USDT"), "bars from files"),
         (ConfigError, ("allocation", "train", "--data", "none"), "want symbols"),
         (DataError, ("allocation", "train", "--data", "none", "--symbols", "BTC/USDT"), ""),
+        (ConfigError, ("allocation", "train", "--data", "none", "--symbols", "AA/USD,AAUSD"),
+         "the same instrument"),
+        (ConfigError, ("allocation", "train", "--data", "none", "--symbols", "AA/USD,AA/USD"),
+         "the same instrument"),
         (DataError, ("allocation", "train", "--bars", "600"), "too few"),
         (ConfigError, ("allocation", "train", "--resume", "--bars", "2600"), "was begun here"),
         (DataError, ("market", "train", "--experiences", "none.npz"), "no file of experiences"),
         (ModelError, ("allocation", "evaluate", "--model", "nothing"), ""),
+        (ConfigError, ("allocation", "benchmark", "--data", "none", "--symbols", "AA/USD,AAUSD"),
+         "the same instrument"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_meant_is_refused_in_words(
     kind: type[Exception], words: tuple[str, ...], says: str
 ) -> None:
