@@ -13,7 +13,7 @@ from darwin.core.rebalance import MARKET
 from darwin.rl.training.book_ground import Ground, Stretch
 from darwin.stats.deflated import DailySharpe, daily_sharpe
 from darwin.stats.intervals import Interval
-from darwin.stats.paired import daily_lead
+from darwin.stats.paired import DAYS_THAT_HANG_TOGETHER, daily_lead
 from darwin.stats.performance import Days, max_drawdown, sharpe_ratio, simple_returns, utc_days
 from darwin.trading.book import Walk, walk
 
@@ -77,10 +77,13 @@ def judged(ground: Ground, stretch: Stretch, rows: IntArray, targets: FloatArray
 def lead_sharpe(
     ground: Ground, stretch: Stretch, rows: IntArray, targets: FloatArray
 ) -> DailySharpe:
-    """The Sharpe ratio of the daily lead over the baseline, of the same books."""
+    """The Sharpe ratio of the daily lead over the baseline, of the same books.
+
+    Days of a week may hang together, as `daily_lead` has it: fewer of them count then.
+    """
     followed = _followed(ground, stretch, rows, targets, [])
     ours, theirs = (simple_returns(one[1:], 1.0) for one in followed.daily)
-    return daily_sharpe(ours - theirs)
+    return daily_sharpe(ours - theirs, DAYS_THAT_HANG_TOGETHER - 1)
 
 
 class _Followed(NamedTuple):

@@ -17,7 +17,8 @@ from darwin.cli.main import darwin
 from darwin.core.rebalance import MARKET
 from darwin.data.planted_book import PlantedBook
 from darwin.errors import StorageError
-from darwin.rl.training.book_ground import Terms
+from darwin.rl.training.book_ground import Stretch, Terms, ground_of
+from darwin.rl.training.book_judge import lead_sharpe
 from darwin.rl.training.book_recipes import book_recipe
 from darwin.rl.training.trials import Trial
 
@@ -61,6 +62,22 @@ def course(**more: Any) -> BookCourse:
     recipe = replace(book_recipe(MARKET), hidden=(8,), batch=512)
     plan = BookPlan(recipe, 60, Terms(1, 0.0005, RETURN_ALONE), length=100)
     return run_book_course(MARKET_PAGE, PlantedBook(1, 2_600, 1, 1.0).panel(), plan, **more)
+
+
+def test_leads_that_last_for_days_count_as_fewer_days() -> None:
+    page, panel = MARKET_PAGE, PlantedBook(1, 2_600, 1, 1.0).panel()
+    whole = Stretch(page.warmup, len(panel) - 1)
+    ground = ground_of(page, panel, whole, Terms(1, 0.0))
+    rows = whole.rows(1)
+    chance = np.random.default_rng(4).standard_normal(len(rows) // 24 + 1)
+    lasting = np.convolve(chance, np.ones(4), "same")
+    counted = []
+    for mood in (chance, lasting):  # knows the next bar, and by how much it is heard hangs on days
+        knows = np.sign(panel.close[rows + 1] - panel.open[rows + 1])
+        held = 0.3 * np.tanh(np.repeat(mood, 24)[: len(rows), None]) * knows
+        counted.append(lead_sharpe(ground, whole, rows, held))
+    assert counted[0].days == counted[1].days > 90
+    assert counted[1].effective_days < 0.7 * counted[0].effective_days
 
 
 def test_a_training_that_was_stopped_after_a_look_is_on_record() -> None:
