@@ -79,6 +79,13 @@ def test_a_symbol_that_holds_as_much_as_the_cap_gets_no_more() -> None:
     assert max(map(value, result.orders)) <= CAP * (1 + 1e-12)
 
 
+def test_what_a_symbol_holds_already_leaves_so_much_less_room() -> None:
+    session = with_gate(market(positions_per_symbol=3))
+    found = orders(session, seated(GATE, max_position_usd=150.0))
+    cut = [value(one) for one in found if one.clipped_by]  # a unit is worth less than 150 USD
+    assert sum(15.0 < usd < 100.0 for usd in cut) > 10
+
+
 def test_it_holds_from_the_next_candidate_on_until_it_is_lifted() -> None:
     session = with_gate(market(positions_per_symbol=1))
     script = seated(GATE).stand(30, standing(GATE, max_position_usd=CAP)).stand(70, standing(GATE))
