@@ -21,7 +21,6 @@ from darwin.rl.cli.signed import signed
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from darwin.rl.graduation.checklist import Condition
     from darwin.rl.graduation.judged import Judged
 
 _WORDS = {percent(stage): stage for stage in STAGES}
@@ -81,25 +80,17 @@ def set_(
         raise click.UsageError("--lift-cap takes the cap away; say it or --max-position-usd")
     from datetime import UTC, datetime
 
-    from darwin.rl.graduation.acts import require_cap, set_stage
-    from darwin.rl.graduation.footing import footing
-    from darwin.rl.graduation.record import DEPLOYMENT
+    from darwin.rl.cli.acting import set_stage
+    from darwin.rl.graduation.acts import require_cap
 
     require_cap(max_position_usd)
     with open_registry(Deployment.of(**where), to_change=True) as registry:
-        now, before = datetime.now(UTC), look(registry, agent)
-        cap = cap_before = before.record.cap_within(DEPLOYMENT)
-        lacking = lacking_alone(before, stage, now)
-        if not lacking or override:
-            lacking = ()
-            record = set_stage(
-                registry.database, agent, stage, by=by, reason=reason, at=now, override=override,
-                conditions=before.of_promoted,
-                detail=footing(before.trial, before.card.latest.bar_time),
-                max_position_usd=max_position_usd, lift_cap=lift_cap,
-            )  # fmt: skip
-            cap = record.cap_within(DEPLOYMENT)
-    was = before.promotion.stage if before.promotion else STAGES[0]
+        done = set_stage(
+            registry, agent, stage, by=by, reason=reason, at=datetime.now(UTC), override=override,
+            max_position_usd=max_position_usd, lift_cap=lift_cap,
+        )  # fmt: skip
+    was, lacking = done.before, done.lacking
+    cap, cap_before = done.max_position_usd, done.max_position_usd_before
     if as_json:
         tree = {
             "agent": agent,
@@ -123,12 +114,6 @@ def set_(
 
 def _most(cap: float | None) -> str:
     return "as the config has it" if cap is None else f"at most {cap:,.2f} USD"
-
-
-def lacking_alone(one: Judged, stage: float, now: datetime) -> tuple[Condition, ...]:
-    """The conditions that keep an agent from a stage, where nothing else does."""
-    found = one.climb(stage, now)
-    return () if found.never or found.early else found.lacking
 
 
 @rollout.command("status")
