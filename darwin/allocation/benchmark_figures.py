@@ -7,7 +7,8 @@ several books each draw takes one of them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -21,8 +22,23 @@ FEWEST_DAYS = 20
 """Of fewer days no interval is told."""
 
 
+Centre: TypeAlias = Callable[[FloatArray], float]
+"""What is told of the figures of several books, shape (s,)."""
+
+
+def mean(figure: FloatArray) -> float:
+    """Over books; NaN where one of them has none."""
+    return float(figure.mean())
+
+
+def median(figure: FloatArray) -> float:
+    """Over those books that have one; NaN where none has."""
+    known = figure[np.isfinite(figure)]
+    return float(np.median(known)) if len(known) else float("nan")
+
+
 class Figures(NamedTuple):
-    """How a strategy did; of several books the mean over them."""
+    """How a strategy did; of several books their centre."""
 
     total_return: Interval
     sharpe_ratio: Interval  # of daily returns, annualised
@@ -49,10 +65,11 @@ def figures(
     days: IntArray | None,
     rng: np.random.Generator,
     level: float = 0.95,
+    centre: Centre = mean,
 ) -> Figures:
     """The figures of `books`; `days` (draws, d) are those of each draw, None for no interval."""
     own = _reckon(books, per_year)
-    values = [_mean(figure) for figure in own]
+    values = [centre(figure) for figure in own]
     if days is None:
         return Figures(*(Interval(value, float("nan"), float("nan")) for value in values))
     which = rng.integers(0, len(books.growth), len(days))[:, None]
@@ -88,18 +105,12 @@ def _reckon(books: BookDays, per_year: float) -> _Drawn:
     exposed = books.exposed.sum(axis=1)
     won = (books.exposed & (books.growth > 1.0)).sum(axis=1)
     returns = books.returns
-    mean: FloatArray = returns.mean(axis=1)
     traded: FloatArray = books.turnover.mean(axis=1) * per_year
     return _Drawn(
         end[:, -1] - 1.0,
         sharpe_ratio(returns, per_year),
         deepest,
         np.where(exposed > 0, won / np.maximum(exposed, 1), np.nan),
-        mean,
+        returns.mean(axis=1),
         traded,
     )
-
-
-def _mean(figure: FloatArray) -> float:
-    """Over books; NaN where one of them has none."""
-    return float(figure.mean())

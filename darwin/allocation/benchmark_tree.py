@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from darwin.allocation.benchmark import Benchmark, Standing
+from darwin.allocation.benchmark import Benchmark
 from darwin.allocation.benchmark_figures import Figures
+from darwin.allocation.benchmark_judgement import Judgement, Standing
+from darwin.allocation.benchmark_settings import BenchmarkSettings
 from darwin.stats.intervals import Interval
 
 GUIDE_NAMES = {
@@ -21,35 +23,55 @@ GUIDE_FIGURES = ("total_return", "sharpe_ratio", "max_drawdown", "win_rate", "av
 
 def tree_of(benchmark: Benchmark) -> dict[str, Any]:
     """All figures with their intervals, and what they were reckoned under; unknown is None."""
-    course, over = benchmark.course, benchmark.over_hold
+    course = benchmark.course
     settings, closes = course.settings, course.closes
     return {
         "symbols": list(course.panel.symbols),
         "timeframe": course.panel.timeframe.name,
-        "judged": benchmark.judged,
-        "verdict": None if benchmark.verdict is None else benchmark.verdict.value,
-        "winner": benchmark.winner,
-        "why": benchmark.why,
-        "criteria": [
-            {"name": one.name, "bound": one.bound, "held": one.held, **_interval(one.figure)}
-            for one in benchmark.criteria
-        ],
-        "over_buy_and_hold": None if over is None else _interval(over),
-        "strategies": {one.name: _standing(one) for one in benchmark.standings},
-        "test": {"from": _iso(closes[0]), "to": _iso(closes[-1]), "days": len(course.days.day)},
+        **judgement_tree(benchmark),
+        "test": span(closes[0], closes[-1], len(course.days.day)),
         "windows": [_window(benchmark, at) for at in range(len(course.windows))],
         "sampling": {
-            "returns": "UTC days", "days_per_year": course.days.per_year,
-            "interval": settings.level, "draws_of_days": settings.draws,
+            **sampling_tree(settings, course.days.per_year),
             "decisions": len(course.rows), "bars_between_decisions": settings.every,
             "cost_bps": settings.cost_bps, "embargo_bars": settings.embargo,
-            "seeds": settings.seeds, "seed": settings.seed,
-            "significance": settings.significance,
+            "seeds": settings.seeds,
         },
     }  # fmt: skip
 
 
-def guide_metrics(benchmark: Benchmark) -> dict[str, Any]:
+def judgement_tree(told: Judgement) -> dict[str, Any]:
+    """Who wins, what of the judged one is held, and every figure of all with its interval."""
+    over = told.over_hold
+    return {
+        "judged": told.judged,
+        "verdict": None if told.verdict is None else told.verdict.value,
+        "winner": told.winner,
+        "why": told.why,
+        "criteria": [
+            {"name": one.name, "bound": one.bound, "held": one.held, **_interval(one.figure)}
+            for one in told.criteria
+        ],
+        "over_buy_and_hold": None if over is None else _interval(over),
+        "strategies": {one.name: _standing(one) for one in told.standings},
+    }
+
+
+def sampling_tree(settings: BenchmarkSettings, days_per_year: float) -> dict[str, Any]:
+    """How figures, intervals and the test of a winner are sampled."""
+    return {
+        "returns": "UTC days", "days_per_year": days_per_year,
+        "interval": settings.level, "draws_of_days": settings.draws,
+        "seed": settings.seed, "significance": settings.significance,
+    }  # fmt: skip
+
+
+def span(from_ms: int, to_ms: int, days: int) -> dict[str, Any]:
+    """A stretch of UTC days between two closes."""
+    return {"from": _iso(from_ms), "to": _iso(to_ms), "days": days}
+
+
+def guide_metrics(benchmark: Judgement) -> dict[str, Any]:
     """The answer that the deployment guide shows: `rl_v3_metrics` and its sisters, `winner`.
 
     Each figure is a number, with its interval beside it under `intervals`. `winner` is "RL v3" for

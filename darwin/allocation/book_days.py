@@ -53,21 +53,30 @@ def by_day(walk: Walk, rows: IntArray, days: Days) -> BookDays:
     `walk` begins at the close of the first decision, in cash; its later closes are the marks, so
     that mark i is its close i + 1. `rows` are those of its decisions, each traded one bar later.
     """
-    value, held = walk.value[1:], np.abs(walk.weights[1:]).sum(axis=1) > 0.0
+    traded = rows < len(walk.value) - 1  # a decision at the last close is never carried out
+    turnover = np.zeros(len(days.last))
+    np.add.at(turnover, np.searchsorted(days.last, rows[traded]), walk.turnover[traded])
+    held: BoolArray = np.abs(walk.weights[1:]).sum(axis=1) > 0.0
+    return cut(walk.value, held, turnover, days)
+
+
+def cut(value: FloatArray, held: BoolArray, turnover: FloatArray, days: Days) -> BookDays:
+    """Cut one book by the `days` of its marks.
+
+    `value`: at the beginning and at each of its g marks, (g + 1,), any unit, never below zero;
+    `held`: at each mark, (g,); `turnover`: of each day, (d,).
+    """
+    start, value = value[:1], value[1:]
     first = np.concatenate([[0], days.last[:-1] + 1])
     longest = int((days.last - first).max()) + 1
     marks = np.minimum(first[:, None] + np.arange(longest), days.last[:, None])  # (d, longest)
     end = value[days.last]
-    before = np.concatenate([walk.value[:1], end[:-1]])
+    before = np.concatenate([start, end[:-1]])
     alive = before > 0.0
     within = np.where(alive[:, None], value[marks] / np.where(alive, before, 1.0)[:, None], 1.0)
     peak = np.maximum.accumulate(within, axis=1)
     fallen = np.where(peak > 0.0, within / np.where(peak > 0.0, peak, 1.0), 0.0) - 1.0
-    traded = rows < len(value)  # a decision at the last close is never carried out
-    day = np.searchsorted(days.last, rows[traded])
-    turnover = np.zeros(len(days.last))
-    np.add.at(turnover, day, walk.turnover[traded])
     return BookDays(
         within[None, :, -1], within.min(axis=1)[None], within.max(axis=1)[None],
-        fallen.min(axis=1)[None], turnover[None], held[marks].any(axis=1)[None],
+        fallen.min(axis=1)[None], turnover[None], np.any(held[marks], axis=1)[None],
     )  # fmt: skip

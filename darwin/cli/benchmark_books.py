@@ -16,6 +16,8 @@ from darwin.rl.cli.options import ARTIFACTS, MODELS, Finite, placed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.console import Console
+
     from darwin.allocation.benchmark import Benchmark
     from darwin.allocation.benchmark_settings import BenchmarkSettings
     from darwin.cli.benchmark_model import BookModel
@@ -130,10 +132,10 @@ def _benchmark(
             mend="name one, or use `darwin allocation benchmark`",
         )  # fmt: skip
     panel = panel_from_files(data, names, frame, (start, end), funding=funding)
-    settings = _settings(panel, known, every, **asked)
+    settings = settings_of(panel, known, every, **asked)
     told = benchmark_of(panel, None if known is None else known.judged(panel, settings), settings)
     tree = tree_of(told)
-    _show(tree, as_json)
+    show(tree, as_json)
     if page is not None:
         _write(page, told)
     return 0 if tree["verdict"] is None else EXIT_CODES[tree["verdict"]]
@@ -150,7 +152,7 @@ def _names(symbols: str | None, known: BookModel | None) -> tuple[str, ...]:
     return names
 
 
-def _settings(
+def settings_of(
     panel: Panel,
     known: BookModel | None,
     every: int | None,
@@ -159,6 +161,7 @@ def _settings(
     embargo: int,
     **more: Any,
 ) -> BenchmarkSettings:
+    """Under what to judge: the test begins after the training of a model, where there is one."""
     from darwin.allocation.benchmark_settings import BenchmarkSettings
 
     begins = None if test_from is None else instant(test_from, "--test-from")
@@ -168,14 +171,25 @@ def _settings(
     return BenchmarkSettings(every=step, test_from=begins, embargo=embargo, **more)
 
 
-def _show(tree: dict[str, Any], as_json: bool) -> None:
-    from darwin.cli.tables import print_json, print_table, terminal
+def show(tree: dict[str, Any], as_json: bool) -> None:
+    """Print a benchmark of books."""
+    from darwin.cli.tables import print_json, terminal
     from darwin.report import benchmark_words as said
 
     if as_json:
         print_json(tree)
         return
     console = terminal()
+    show_judgement(console, tree)
+    for sentence in said.basis(tree):
+        console.print(sentence)
+
+
+def show_judgement(console: Console, tree: dict[str, Any]) -> None:
+    """Print the verdict, the bounds of the judged one and the figures of all."""
+    from darwin.cli.tables import print_table
+    from darwin.report import benchmark_words as said
+
     console.print(said.verdict(tree))
     if tree["judged"] is not None:
         console.print(tree["why"])
@@ -190,8 +204,6 @@ def _show(tree: dict[str, Any], as_json: bool) -> None:
         table.append(["", *(f"{interval}" for _, interval in cells), ""])
     print_table(console, ("", *said.HEADS), table, numbers=range(1, len(said.HEADS) + 1))
     console.print()
-    for sentence in said.basis(tree):
-        console.print(sentence)
 
 
 def _write(path: Path, told: Benchmark) -> None:

@@ -12,7 +12,7 @@ from darwin.rl.cli.door import leave_through
 
 COMMANDS = {
     "allocation": "darwin.cli.allocation:allocation",
-    "benchmark": "darwin.cli.report:benchmark",
+    "benchmark": "darwin.cli.benchmark:benchmark",
     "config": "darwin.cli.config:config",
     "data": "darwin.cli.data:data",
     "drill": "darwin.cli.drill:drill",

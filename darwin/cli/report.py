@@ -1,4 +1,4 @@
-"""`darwin report` and `darwin benchmark`: a recorded run's report anew; a config's rivals."""
+"""`darwin report`: a recorded run's report anew."""
 
 from __future__ import annotations
 
@@ -57,46 +57,3 @@ def _of_book(folder: Path, run: Begun, database: Database, artifacts_dir: str) -
 
     wired = rewire_book(run, artifacts_dir)
     write_files(folder, wired, run, again(wired, database, run))
-
-
-@click.command()
-@click.argument("config", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def benchmark(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Run CONFIG without recording it, and set it beside its rivals.
-
-    Buy and hold, a moving-average crossover, the same trades entered at random bars (200 seeded
-    draws), and coin-flip entries; all pay the same costs.
-
-    \b
-    Example:
-      darwin benchmark configs/demo.json
-    """
-    from darwin.bootstrap import wire
-    from darwin.cli.making import report_on, walk
-    from darwin.cli.tables import print_json, print_table, terminal
-    from darwin.config.load import load_config
-
-    loaded = load_config(config, overrides)
-    wired = wire(loaded, record_features=False)
-    figures = report_on(walk(wired, loaded.config.run_id), loaded, wired, None).metrics
-    names = ("total_return", "sharpe_ratio", "max_drawdown")
-    rivals = figures["benchmarks"]
-    if as_json:
-        own = {name: figures[name] for name in names}
-        print_json({"run_id": figures["run_id"], **own, "benchmarks": rivals})
-        return
-    rows = [
-        (name, *(_percent(of[key]) if key != "sharpe_ratio" else _plain(of[key]) for key in names))
-        for name, of in (("this run", figures), *rivals.items())
-    ]
-    print_table(terminal(), ("", "total return", "Sharpe", "max drawdown"), rows, numbers=[1, 2, 3])
-
-
-def _percent(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:+.2%}"
-
-
-def _plain(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.2f}"

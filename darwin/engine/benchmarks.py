@@ -7,13 +7,14 @@ the run's costs and is closed at the last close, as the run's own positions are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from darwin.core.clock import Clock
 from darwin.core.market import Bars, BoolArray, FloatArray, IntArray
 from darwin.engine.report_draws import random_entries, random_matched
-from darwin.engine.report_facts import Benchmark, Sampling
+from darwin.engine.report_facts import Activity, Benchmark, Sampling, by_day
 from darwin.engine.result import RunResult
 from darwin.stats.performance import drawdowns, sharpe_ratio, simple_returns
 from darwin.trading.costs import Costs, funding_paid_until
@@ -112,14 +113,17 @@ def _long_only(
     )
     share = result.starting_equity_usd / max(tradeable, 1)
     equity = np.zeros(len(sampling.time))
+    held, traded = np.zeros(len(equity), dtype=bool), np.zeros(len(sampling.days.last))
     for bars, first, leg, instant in zip(
         result.markets, result.first_bar, legs, clock.instant_of_bar, strict=True
     ):
         if first + 1 >= len(bars):
             continue  # never warm: its share goes to the others
-        values = np.concatenate([[share], _sleeve(bars, leg, share, result.costs)])
+        sleeve = _sleeve(bars, leg, share, result.costs)
         latest = np.searchsorted(bars.time[: len(instant)], clock.time, side="right")
-        equity += values[latest]
+        equity += np.concatenate([[share], sleeve.value])[latest]
+        held |= np.concatenate([[False], sleeve.held])[latest]
+        traded += by_day(sleeve.traded_usd, instant, sampling.days)
     start = result.starting_equity_usd
     equity = equity if tradeable else np.full(len(sampling.time), start)
     daily = simple_returns(equity[sampling.days.last], start)
@@ -132,11 +136,19 @@ def _long_only(
         max_drawdown=float(drawdowns(equity, start).min(initial=0.0)),
         time=sampling.time,
         equity=equity,
+        activity=Activity(traded[None], held[None]),
     )
 
 
-def _sleeve(bars: Bars, legs: Legs, cash: float, costs: Costs) -> FloatArray:
-    """Value of one symbol's share at each close, shape (n,): all in, or all in cash."""
+class _Sleeve(NamedTuple):
+    """One symbol's share at each close, all in or all in cash; every array has shape (n,)."""
+
+    value: FloatArray
+    held: BoolArray
+    traded_usd: FloatArray  # within that bar, at mid prices
+
+
+def _sleeve(bars: Bars, legs: Legs, cash: float, costs: Costs) -> _Sleeve:
     n = len(bars)
     paid = funding_paid_until(bars)
     owed = np.zeros(n) if paid is None else paid
@@ -149,10 +161,13 @@ def _sleeve(bars: Bars, legs: Legs, cash: float, costs: Costs) -> FloatArray:
     bar = np.arange(n)
     nth = np.searchsorted(legs.enter, bar, side="right")  # holdings begun by this bar
     value: FloatArray = wealth[nth]
+    traded = np.zeros(n)
     if len(legs.enter) == 0:
-        return value
+        return _Sleeve(value, np.zeros(n, dtype=bool), traded)
     current = np.maximum(nth - 1, 0)
     inside = (nth > 0) & (bar < legs.leave[current]) & (bar < n - at_end[current])
-    units = wealth[current] / per_unit[current]
-    marked = units * (bars.close - (owed - owed[legs.enter[current]]))
-    return np.where(inside, marked, value)
+    bought = wealth[:-1] / per_unit
+    np.add.at(traded, legs.enter, bought * bars.open[legs.enter])
+    np.add.at(traded, leave, bought * sold)
+    marked = bought[current] * (bars.close - (owed - owed[legs.enter[current]]))
+    return _Sleeve(np.where(inside, marked, value), inside, traded)

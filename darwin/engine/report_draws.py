@@ -13,7 +13,7 @@ import numpy as np
 
 from darwin.core.market import Bars, BoolArray, FloatArray, IntArray
 from darwin.core.trade import Exit, Phase, Trade
-from darwin.engine.report_facts import Benchmark, Sampling
+from darwin.engine.report_facts import Activity, Benchmark, Sampling
 from darwin.engine.result import RunResult
 from darwin.stats.performance import Days, day_of, drawdowns, sharpe_ratio, simple_returns
 from darwin.trading.costs import Costs, funding_paid_until
@@ -111,15 +111,21 @@ def _play(
     flip: bool,
 ) -> Benchmark:
     days, start = sampling.days, result.starting_equity_usd
-    profit = np.zeros((draws, len(days.day)))
+    profit, traded = np.zeros((draws, len(days.day))), np.zeros((draws, len(days.day)))
+    held = np.zeros(profit.shape, dtype=bool)
     for bars, first, plan in zip(result.markets, result.first_bar, plans, strict=True):
         if len(plan) == 0:
             continue
         nights = _Nights.of(bars, days)
         step = max(1, _CELLS_AT_A_TIME // len(plan))
         for done in range(0, draws, step):
-            some = profit[done : done + step]
-            some += _one_symbol(bars, first, plan, result.costs, nights, len(some), chance, flip)
+            some = slice(done, min(done + step, draws))
+            played = _one_symbol(
+                bars, first, plan, result.costs, nights, some.stop - done, chance, flip
+            )
+            profit[some] += played.profit
+            traded[some] += played.traded_usd
+            held[some] |= played.held
     equity = start + np.cumsum(profit, axis=1)
     total = equity[:, -1] / start - 1 if len(days.day) else np.zeros(draws)
     sharpes = sharpe_ratio(simple_returns(equity, start), days.per_year)
@@ -134,8 +140,10 @@ def _play(
         max_drawdown=float(np.median(drawdowns(equity, start).min(axis=1, initial=0.0))),
         time=sampling.time[days.last],
         equity=band[1],
+        activity=Activity(traded, held),
         band=band[[0, 2]],
         draws=total,
+        drawn_equity=equity,
     )
 
 
@@ -176,6 +184,14 @@ def place(
     return order, first + gaps + np.cumsum(wanted, axis=1) - wanted
 
 
+class _Played(NamedTuple):
+    """Random placements of one symbol's trades by UTC day, every array of shape (draws, d)."""
+
+    profit: FloatArray
+    traded_usd: FloatArray  # at mid prices
+    held: BoolArray  # whether anything was at some close of the day
+
+
 def _one_symbol(
     bars: Bars,
     first: int,
@@ -185,8 +201,8 @@ def _one_symbol(
     draws: int,
     chance: np.random.Generator,
     flip: bool,
-) -> FloatArray:
-    """Profit of `draws` random placements by day, shape (draws, d)."""
+) -> _Played:
+    """Place the trades of `plan` at random, `draws` times."""
     order, entry = place(plan.bars_held + 1, first + 1, len(bars), draws, chance)
     order, entry = order.ravel(), entry.ravel()
     side = chance.choice(np.array([1, -1]), len(order)) if flip else plan.side[order]
@@ -206,7 +222,22 @@ def _one_symbol(
     booked = _sums(cell + begin, -entry_cost, size)
     booked += _sums(cell + end, -exit_cost, size)
     booked += _price_moves(nights.close, side * units, bought, sold, begin, end, cell, size)
-    return booked.reshape(draws, days)
+    traded = _sums(cell + begin, plan.notional[order], size)
+    traded += _sums(cell + end, units * sold, size)
+    last = np.where(leave > entry, nights.day_of_bar[np.maximum(leave, 1) - 1] + 1, begin)
+    shape = (draws, days)
+    held = _covered(np.repeat(np.arange(draws), len(plan)), begin, last, shape)
+    return _Played(booked.reshape(shape), traded.reshape(shape), held)
+
+
+def _covered(line: IntArray, begin: IntArray, stop: IntArray, shape: tuple[int, int]) -> BoolArray:
+    """Which cells lie in some [begin, stop) of their line."""
+    wide = shape[1] + 1
+    size = shape[0] * wide
+    begun = np.bincount(line * wide + begin, minlength=size)
+    ended = np.bincount(line * wide + stop, minlength=size)
+    covered: BoolArray = np.cumsum((begun - ended).reshape(-1, wide), axis=1)[:, :-1] > 0
+    return covered
 
 
 def _price_moves(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from darwin.core.market import FloatArray, IntArray
+from darwin.core.market import BoolArray, FloatArray, IntArray
 from darwin.engine.result import RunResult
 from darwin.stats.performance import Days, utc_days
 
@@ -35,6 +36,13 @@ class Sampling:
         )
 
 
+class Activity(NamedTuple):
+    """What books did beside what they were worth."""
+
+    traded_usd: FloatArray  # at mid prices, of each of s books on each UTC day, (s, d)
+    held: BoolArray  # whether anything was: at closes or on days, as their equity is marked, (s, k)
+
+
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """How another way to trade the same market did; the random ones give their median."""
@@ -47,11 +55,19 @@ class Benchmark:
     max_drawdown: float  # negative fraction
     time: IntArray  # close times in ms UTC, shape (k,)
     equity: FloatArray  # USD, shape (k,)
+    activity: Activity
     band: FloatArray | None = None  # 5 % and 95 % over the draws, shape (2, k)
     draws: FloatArray | None = None  # total return of each draw
+    drawn_equity: FloatArray | None = None  # USD of each draw by UTC day, (draws, d)
 
     def beaten_share(self, total_return: float) -> float:
         """Share of the draws that earned less than `total_return`; NaN without draws."""
         if self.draws is None or len(self.draws) == 0:
             return float("nan")
         return float(np.mean(self.draws < total_return))
+
+
+def by_day(amount: FloatArray, mark: IntArray, days: Days) -> FloatArray:
+    """Add up amounts by the UTC day that the mark of each belongs to; both (m,). Returns (d,)."""
+    day = np.searchsorted(days.last, mark)
+    return np.asarray(np.bincount(day, amount, len(days.last)), dtype=np.float64)

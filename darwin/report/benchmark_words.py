@@ -10,6 +10,7 @@ from darwin.engine import report_words as words
 Tree: TypeAlias = dict[str, Any]
 
 NAMES = {
+    "this_run": "This run",
     "buy_and_hold": "Buy & hold",
     "ma_crossover": "MA crossover",
     "random_matched": "Random-matched",
@@ -82,6 +83,40 @@ def basis(tree: Tree) -> list[str]:
         f" {words.count(how['bars_between_decisions'], 'bar')}, carried out at the next open at"
         f" {how['cost_bps']:g} bps of what is traded; an embargo of"
         f" {words.count(how['embargo_bars'], 'bar')} before each window.",
+        *_sampled(how),
+    ]
+
+
+def basis_of_run(tree: Tree) -> list[str]:
+    """Under what a run of candidates and its rivals were reckoned."""
+    test = tree["test"]
+    told = [
+        f"{', '.join(tree['symbols'])}, bars of {tree['timeframe']}; all days of the run are"
+        f" scored, {words.count(test['days'], 'day')}, the warm-up as cash: nothing is fitted to"
+        " them here."
+        " All start with the run's equity and pay its costs.",
+        "Win rate: of days on which something was held at a close. Of what goes by chance the"
+        " figures are medians of its draws.",
+        *_sampled(tree["sampling"]),
+    ]
+    left = tree["left_out"]
+    return told + [f"{name(one)} is left out: {why}." for one, why in left.items()]
+
+
+def window_rows(tree: Tree) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows of total returns by window."""
+    names = list(tree["strategies"])
+    rows = [
+        [f"{_minute(one['from'])[:10]} to {_minute(one['to'])[:10]}"]
+        + [_said("total_return", one["strategies"][who]["total_return"]) for who in names]
+        for one in tree["windows"]
+        if one["days"]
+    ]
+    return ["total return", *(name(one) for one in names)], rows
+
+
+def _sampled(how: Tree) -> list[str]:
+    return [
         f"Returns are those of UTC days, annualised by {how['days_per_year']:g}. Intervals of"
         f" {how['interval']:.0%} from {how['draws_of_days']:,} draws of stretches of days.",
         "p is how likely a strategy would be ahead like this if it were not the best of all; 1 for"
@@ -95,11 +130,11 @@ def verdict(tree: Tree) -> str:
     if agent is None:
         return str(tree["why"])
     told = {
-        "passed": f"{agent} passes: it is the best of all, and holds every bound.",
-        "refused": f"{agent} is refused: it misses a bound, or another strategy wins.",
-        "undecided": f"{agent} is not to be believed yet: nothing refutes it, too little holds.",
+        "passed": "passes: it is the best of all, and holds every bound.",
+        "refused": "is refused: it misses a bound, or another strategy wins.",
+        "undecided": "is not to be believed yet: nothing refutes it, too little holds.",
     }
-    return told[tree["verdict"]]
+    return f"{name(agent)} {told[tree['verdict']]}"
 
 
 def _said(figure: str, value: float | None) -> str:
