@@ -64,12 +64,16 @@ def judgement_on(
     settings: BenchmarkSettings,
     judged: str | None = None,
     centre: Centre = mean,
+    gains: FloatArray | None = None,
 ) -> Judgement:
     """Hold `books`, of the same days, beside each other; the first is the judged one, if any is.
 
-    One of them is called `buy_and_hold`. `centre` is told of a strategy with several books.
+    One of them is called `buy_and_hold`. `centre` is told of a strategy with several books. What is
+    tested are `gains`, the return of each strategy on each day, (d, k): else the mean over its
+    books.
     """
-    gains = np.column_stack([one.days.returns.mean(axis=0) for one in books])
+    if gains is None:
+        gains = np.column_stack([one.days.returns.mean(axis=0) for one in books])
     days = _days(gains, settings)
     standings = _standings(books, gains, days, per_year, settings, centre)
     winner, why = _winner(standings, settings, len(gains))

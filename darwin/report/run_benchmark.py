@@ -23,7 +23,7 @@ from darwin.engine.report import Report
 from darwin.engine.report_facts import Benchmark, by_day
 from darwin.engine.report_words import plain
 from darwin.engine.result import RunResult
-from darwin.report.run_books import LEFT_OUT, weighted_books
+from darwin.report.run_books import weighted_books
 from darwin.stats.performance import Days, sharpe_ratio
 
 THIS_RUN = "this_run"
@@ -37,6 +37,7 @@ class RunBenchmark:
     report: Report
     settings: BenchmarkSettings
     books: tuple[Books, ...]  # the run first
+    left_out: dict[str, str]  # who has no book, by name, with the reason
     judgement: Judgement
 
     @property
@@ -55,31 +56,41 @@ def run_benchmark(report: Report, settings: BenchmarkSettings | None = None) -> 
     """
     settings = settings or BenchmarkSettings()
     result, days = report.result, report.sampling.days
+    weighted = weighted_books(result, report.sampling, settings)
     books = (
         _run(result, days),
         *(_rival(rival, result.starting_equity_usd, days) for rival in report.benchmarks),
-        *weighted_books(result, report.sampling, settings),
+        *weighted.books,
     )
-    told = judgement_on(books, days.per_year, settings, THIS_RUN, median)
-    return RunBenchmark(report, settings, books, told)
+    gains = np.column_stack([_gains(one, report) for one in books])
+    told = judgement_on(books, days.per_year, settings, THIS_RUN, median, gains)
+    return RunBenchmark(report, settings, books, weighted.left_out, told)
 
 
 def run_tree(told: RunBenchmark) -> dict[str, Any]:
     """All of it as JSON has it; `benchmarks` and what stands before are those of metrics.json."""
     metrics, days = told.report.metrics, told.report.sampling.days
-    names = {one.name for one in told.books}
     tree = {
         **{name: metrics[name] for name in ("run_id", "symbols", "timeframe", "synthetic")},
         **{name: metrics[name] for name in ("total_return", "sharpe_ratio", "max_drawdown")},
         "benchmarks": metrics["benchmarks"],
         **judgement_tree(told.judgement),
-        "left_out": {name: why for name, why in LEFT_OUT.items() if name not in names},
+        "left_out": told.left_out,
         "test": _span(days, 0, len(days.day)),
         "windows": [_window(told, first, stop) for first, stop in told.windows],
         "sampling": sampling_tree(told.settings, days.per_year),
     }
     plained: dict[str, Any] = plain(tree)
     return plained
+
+
+def _gains(one: Books, report: Report) -> FloatArray:
+    """The returns that are tested, (d,): of a rival by chance those of all its draws in one pot."""
+    drawn = {rival.name: rival.drawn_equity for rival in report.benchmarks}.get(one.name)
+    start = report.result.starting_equity_usd
+    growth = one.days.growth if drawn is None else _growth(drawn.mean(axis=0, keepdims=True), start)
+    gained: FloatArray = growth[0] - 1.0
+    return gained
 
 
 def _run(result: RunResult, days: Days) -> Books:
@@ -98,9 +109,9 @@ def _rival(rival: Benchmark, start: float, days: Days) -> Books:
     traded, held = rival.activity
     if rival.drawn_equity is None:
         return _marked(rival.name, rival.note, rival.equity, held[0], traded[0], start, days)
-    value = _alive(rival.drawn_equity) / start
+    growth = _growth(rival.drawn_equity, start)
+    value: FloatArray = np.multiply.accumulate(growth, axis=1)
     before = np.concatenate([np.ones((len(value), 1)), value[:, :-1]], axis=1)
-    growth = np.where(before > 0.0, value / np.where(before > 0.0, before, 1.0), 1.0)
     turnover = _of_value(traded / start, before)
     book = BookDays(growth, growth, growth, np.zeros_like(growth), turnover, held & (before > 0.0))
     return Books(rival.name, rival.note, book, np.median(value, axis=0))
@@ -120,6 +131,13 @@ def _marked(
     before = np.concatenate([[1.0], value[1:][days.last][:-1]])
     turnover = _of_value(traded_usd / start, before)
     return Books(name, note, cut(value, held, turnover, days), value)
+
+
+def _growth(equity: FloatArray, start: float) -> FloatArray:
+    """Equity at the end of each day over that before it, (s, d); 1 once it is ruined."""
+    value = _alive(equity)
+    before = np.concatenate([np.full((len(value), 1), start), value[:, :-1]], axis=1)
+    return np.where(before > 0.0, value / np.where(before > 0.0, before, 1.0), 1.0)
 
 
 def _alive(equity: FloatArray) -> FloatArray:

@@ -15,12 +15,19 @@ from darwin.core.panel import Panel
 from darwin.core.rebalance import BookState
 from darwin.engine.report_facts import Sampling, by_day
 from darwin.engine.result import RunResult
-from darwin.errors import DataError
+from darwin.errors import ConfigError, DataError
 from darwin.trading.book import walk
 
+EQUAL, LEAST = "equal_weight", "minimum_variance"
 _NEEDS_TWO = "it wants two symbols that can be traded at once; of one it is buy & hold"
-LEFT_OUT = {"equal_weight": _NEEDS_TWO, "minimum_variance": _NEEDS_TWO}
-"""Who is not in the table where fewer can be traded, and why."""
+_STANDS = "there are days before which no symbol has moved"
+
+
+class Weighted(NamedTuple):
+    """The books that could be walked; and who is left out, by name, with the reason."""
+
+    books: list[Books]
+    left_out: dict[str, str]
 
 
 class _Ground(NamedTuple):
@@ -31,10 +38,8 @@ class _Ground(NamedTuple):
     marks: IntArray  # of each of those closes on the clock of the run
 
 
-def weighted_books(
-    result: RunResult, sampling: Sampling, settings: BenchmarkSettings
-) -> list[Books]:
-    """Walk both once a day, closed at the last close; none where fewer than two can be traded.
+def weighted_books(result: RunResult, sampling: Sampling, settings: BenchmarkSettings) -> Weighted:
+    """Walk both once a day, closed at the last close; neither where fewer than two can be traded.
 
     They begin once all of those symbols may be traded, and decide at closes that all have.
     """
@@ -45,16 +50,19 @@ def weighted_books(
     ]
     ground = _ground(traded, sampling)
     if ground is None:
-        return []
+        return Weighted([], {EQUAL: _NEEDS_TWO, LEAST: _NEEDS_TWO})
     least = least_variance(settings.lookback, settings.shrinkage)
     once = "once a day, from the day on at which all symbols may be traded"
     estimate = f"from {settings.lookback:,} returns, shrunk by {settings.shrinkage:g}"
-    return [
-        _book("equal_weight", f"equal parts, restored {once}", ground, equal_weight, result,
-              sampling),
-        _book("minimum_variance", f"least variance without shorts, {estimate}, {once}", ground,
-              least, result, sampling),
-    ]  # fmt: skip
+    equal = _book(
+        EQUAL, f"equal parts, restored {once}", ground, equal_weight, result, sampling
+    )  # fmt: skip
+    note = f"least variance without shorts, {estimate}, {once}"
+    try:
+        calm = _book(LEAST, note, ground, least, result, sampling)
+    except ConfigError:  # prices that stand have no least variance
+        return Weighted([equal], {LEAST: _STANDS})
+    return Weighted([equal, calm], {})
 
 
 def _ground(traded: list[tuple[Bars, int]], sampling: Sampling) -> _Ground | None:

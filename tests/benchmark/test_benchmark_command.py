@@ -207,3 +207,21 @@ def test_a_ruined_agent_has_a_page():
     assert told.standing("<agent>").figures.total_return.value == -1.0
     text = page(told)
     assert "&lt;agent&gt;" in text and "<agent>" not in text
+
+
+def test_the_model_that_a_config_of_a_book_names_is_judged_on_later_bars(data, tmp_path):
+    serving = model(tmp_path / "artifacts" / "rl_models" / "allocator" / "current")
+    config = {
+        "run_id": "book",
+        "market": {"provider": "files", "path": str(data), "symbols": list(SYMBOLS),
+                   "timeframe": "1h"},
+        "allocation": {"agent": "allocator"},
+        "artifacts_dir": str(tmp_path / "artifacts"),
+    }  # fmt: skip
+    (tmp_path / "book.json").write_text(json.dumps(config), "utf-8")
+    line = ["benchmark", str(tmp_path / "book.json"), "--json"]
+    done = CliRunner().invoke(darwin, line, catch_exceptions=False, standalone_mode=False)
+    tree = json.loads(done.stdout)
+    assert serving.is_dir() and tree["judged"] == "allocator"
+    assert tree["windows"][0]["test_from"] == "2020-03-13T01:00:00Z"  # its training and an embargo
+    assert tree["synthetic"] is False
