@@ -157,28 +157,33 @@ def compare(
 
 
 @click.command()
-@click.argument("candidate_id")
+@click.argument("any_id", metavar="ID")
 @click.option("--run", "run_id", metavar="RUN_ID", help="Which run, if several hold it.")
 @database_options
-def why(
-    candidate_id: str, run_id: str | None, artifacts_dir: str, db: str | None, as_json: bool
-) -> None:
-    """Say what became of a candidate: each stage of the funnel, its reason, its numbers.
+def why(any_id: str, run_id: str | None, artifacts_dir: str, db: str | None, as_json: bool) -> None:
+    """Say what became of a candidate or a rebalance: each stage, its reason, its numbers.
 
-    The first four or more digits of its id are enough when no other candidate begins so.
+    Ids stand in trades.csv and, of the rebalances of a book, in weights.csv. The first four or more
+    digits are enough when no other begins so.
 
     \b
-    Example:
+    Examples:
       darwin why 9f3c21ab --run btc-breakout
+      darwin why 41d07be2 --run allocation --json
     """
+    from darwin.cli.rebalance_told import names_of, tell_rebalance
     from darwin.cli.story import tell
     from darwin.cli.tables import print_json, terminal
-    from darwin.store.story import candidate
+    from darwin.store.rebalance_story import RebalanceStory, story_of
+    from darwin.store.rebalance_tree import rebalance_tree
     from darwin.store.story_tree import story_tree
 
     with open_database(artifacts_dir, db) as database:
-        story = candidate(database, candidate_id, run_id)
-    if as_json:
+        story = story_of(database, any_id, run_id)
+    if isinstance(story, RebalanceStory):
+        tree = rebalance_tree(story, names_of(story))
+        print_json(tree) if as_json else tell_rebalance(terminal(), tree)
+    elif as_json:
         print_json(story_tree(story))
     else:
         tell(terminal(), story)

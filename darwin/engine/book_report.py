@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from darwin.core.agents import Role
+from darwin.core.candidate import id_text
 from darwin.core.market import DAY_MS, FloatArray
 from darwin.engine.book_run import BookResult
 from darwin.engine.report_words import iso
@@ -103,7 +104,13 @@ def weight_rows(result: BookResult) -> tuple[Sequence[str], Iterator[Sequence[ob
     """weights.csv: of each rebalance what was advised, what stands without it, what was held."""
     symbols = result.plan.panel.symbols
     kinds = ("final", "advised", "baseline")
-    head = ["time", "reason", "limited_by", *(f"{k} {s}" for k in kinds for s in symbols)]
+    head = [
+        "time",
+        "rebalance_id",
+        "reason",
+        "limited_by",
+        *(f"{k} {s}" for k in kinds for s in symbols),
+    ]
 
     def rows() -> Iterator[Sequence[object]]:
         close = result.plan.panel.timeframe.ms
@@ -111,7 +118,7 @@ def weight_rows(result: BookResult) -> tuple[Sequence[str], Iterator[Sequence[ob
             if one.role is Role.SERVING:
                 advised: Sequence[object] = one.advised or [""] * len(symbols)
                 yield [
-                    iso(one.at.bar_time + close), str(one.why), one.limited_by,
+                    iso(one.at.bar_time + close), id_text(one.at.id), str(one.why), one.limited_by,
                     *one.final, *advised, *one.baseline,
                 ]  # fmt: skip
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, Table, select
+from sqlalchemy import Column, Connection, Row, Select, Table, select
 
 from darwin.core.agents import AGENTS
 from darwin.core.decision import STAGES, Verdict
@@ -87,17 +87,12 @@ def candidate(database: Database, candidate_id: str, run_id: str | None = None) 
     Raises ConfigError for what is no id, for an unknown run or candidate, and when several match:
     several ids begin so, or several runs hold that candidate and `run_id` names none.
     """
-    prefix = candidate_id.lower()
-    if not re.fullmatch(rf"[0-9a-f]{{{_LEAST_DIGITS},16}}", prefix):
-        raise ConfigError(
-            f"'{candidate_id}' is no candidate id",
-            mend=f"write {_LEAST_DIGITS} to 16 hex digits, as trades.csv has them",
-        )
+    prefix = digits(candidate_id)
     with database.read() as connection:
         if run_id is not None:
             require_run(connection, database, run_id)
         found = connection.execute(beginning(prefix, run_id)).all()
-        row = _only(found, prefix, database)
+        row = only(found, [one.candidate_id for one in found], prefix, database)
         verdict = _one(connection, verdicts, row)
         submitted, cancelled = _pair(connection, orders, row, "submitted", "cancelled")
         entry, exit_ = _pair(connection, fills, row, "entry", "exit")
@@ -116,35 +111,58 @@ def candidate(database: Database, candidate_id: str, run_id: str | None = None) 
         )
 
 
+def digits(told: str) -> str:
+    """The first digits of an id, as a person wrote them. Raises ConfigError for what is none."""
+    prefix = told.lower()
+    if not re.fullmatch(rf"[0-9a-f]{{{_LEAST_DIGITS},16}}", prefix):
+        raise ConfigError(
+            f"'{told}' is no candidate id, nor one of a rebalance",
+            mend=f"write {_LEAST_DIGITS} to 16 hex digits, as trades.csv or weights.csv has them",
+        )
+    return prefix
+
+
 def beginning(prefix: str, run_id: str | None) -> Select[Any]:
     """Select candidates whose id begins with `prefix`, by run; searches the ids run by run."""
+    return begun_with(candidates, candidates.c.candidate_id, prefix, run_id)
+
+
+def begun_with(table: Table, ids: Column[Any], prefix: str, run_id: str | None) -> Select[Any]:
+    """The same of any table of facts."""
     first, last = prefix.ljust(16, "0"), prefix.ljust(16, "f")
     mine = [run_id] if run_id is not None else select(runs.c.run_id)
     return (
-        select(candidates)
-        .where(candidates.c.run_id.in_(mine), candidates.c.candidate_id.between(first, last))
-        .order_by(candidates.c.id)
+        select(table).where(table.c.run_id.in_(mine), ids.between(first, last)).order_by(table.c.id)
     )
 
 
-def _only(found: Sequence[Row[Any]], prefix: str, database: Database) -> Row[Any]:
-    """The one row of `found`, or a ConfigError that says what to write instead."""
-    ids = list(dict.fromkeys(row.candidate_id for row in found))
+def only(
+    found: Sequence[Row[Any]],
+    named: Sequence[str],
+    prefix: str,
+    database: Database,
+    noun: str = "candidate",
+) -> Row[Any]:
+    """The one row of `found`, or a ConfigError that says what to write instead.
+
+    `named` has the id of each row; `noun` says what they are.
+    """
+    ids = list(dict.fromkeys(named))
     if not ids:
         raise ConfigError(
-            f"no candidate '{prefix}' is recorded",
+            f"no candidate '{prefix}' is recorded, and no rebalance",
             where=str(database.path),
-            mend="ids stand in trades.csv and in the table candidates; `darwin runs` lists runs",
+            mend="ids stand in trades.csv and weights.csv; `darwin runs` lists runs",
         )
     if len(ids) > 1:
         raise ConfigError(
-            f"{len(ids)} candidates begin with '{prefix}': {_some(ids)}",
+            f"{len(ids)} {noun}s begin with '{prefix}': {_some(ids)}",
             where=str(database.path),
             mend="write more digits",
         )
     if len(found) > 1:
         raise ConfigError(
-            f"candidate {ids[0]} is in {len(found)} runs: {_some([row.run_id for row in found])}",
+            f"{noun} {ids[0]} is in {len(found)} runs: {_some([row.run_id for row in found])}",
             where=str(database.path),
             mend=f"name one: --run {found[-1].run_id}",
         )

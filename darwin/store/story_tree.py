@@ -11,7 +11,7 @@ from darwin.store.story import Story
 def story_tree(story: Story) -> dict[str, Any]:
     """The story as JSON has it; times in ms UTC, the names of the tables' columns."""
     parts: dict[str, Any] = {
-        name: None if row is None else _columns(row)
+        name: None if row is None else columns_of(row)
         for name, row in (
             ("candidate", story.candidate),
             ("order", story.order),
@@ -22,7 +22,7 @@ def story_tree(story: Story) -> dict[str, Any]:
         )
     }
     return parts | {
-        "decisions": [_columns(told) for told in story.decisions],
+        "decisions": [columns_of(told) for told in story.decisions],
         "verdict": _verdict(story),
         "stages": [{"stage": stage, "state": state} for stage, state in story.stages()],
         "net_pnl_usd": story.net_pnl_usd,
@@ -44,5 +44,6 @@ def _verdict(story: Story) -> dict[str, Any] | None:
 _UNTOLD = ("id", "features", "hash", "prev_hash", "observation")
 
 
-def _columns(row: Any) -> dict[str, Any]:
+def columns_of(row: Any) -> dict[str, Any]:
+    """The columns of a row that are told as they are."""
     return {name: value for name, value in row._mapping.items() if name not in _UNTOLD}

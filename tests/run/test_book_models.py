@@ -130,5 +130,11 @@ def test_a_challenger_is_asked_beside_and_holds_a_book_of_its_own(tmp_path: Path
     assert desk.ask(
         "SELECT count(*) FROM holdings WHERE role = 'challenger' AND cost IS NOT NULL"
     ) == [(0,)]
+    [(name,)] = desk.ask("SELECT rebalance_id FROM rebalances LIMIT 1")
+    told = json.loads(desk.darwin("why", name, "--json").stdout)["challengers"]
+    assert [one["rebalance"]["role"] for one in told] == ["challenger"]
+    assert list(told[0]["weights"]["advised"]) == ["BTC/USDT:SYNTH"]
+    assert told[0]["holding"]["book_return"] is None
+    assert "challenger: model 2" in desk.darwin("why", name).stdout
     assert desk.darwin("verify", "book").returncode == 0
     assert desk.darwin("replay", "book").returncode == 0
