@@ -108,7 +108,7 @@ def load_config(
         raise ConfigError(
             "the config has a block `allocation`: it is of a book",
             where=source,
-            mend="run it with `darwin allocation run`, judge it with `darwin allocation benchmark`",
+            mend="run it with `darwin allocation run`, judge it with `darwin benchmark`",
         )
     config, faults = validate(tree, source, RunConfig)
     if config is None:
