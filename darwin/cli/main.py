@@ -12,6 +12,7 @@ from darwin.rl.cli.door import leave_through
 
 COMMANDS = {
     "allocation": "darwin.cli.allocation:allocation",
+    "backup": "darwin.cli.backup:backup",
     "benchmark": "darwin.cli.report:benchmark",
     "config": "darwin.cli.config:config",
     "data": "darwin.cli.data:data",
