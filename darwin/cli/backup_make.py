@@ -129,27 +129,39 @@ def _killed_in(connection: Connection) -> bool:
 
 @contextmanager
 def _written(path: Path) -> Iterator[BinaryIO]:
-    """A file that is written aside and stands in its place once all of it is on disk."""
-    beside: str | None = None
+    """The file of a backup, to be written; it stands in its place once all of it is on disk."""
+    with written_whole(path) as beside, beside.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A file to be written beside `path`, which takes its place once all of it is on disk.
+
+    Nothing is left of it where that fails. Raises StorageError.
+    """
+    beside: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        beside = Path(name)
+        yield beside
+        with beside.open("rb") as file:
             os.fsync(file.fileno())
-        Path(beside).replace(path)
+        beside.replace(path)
         sync_folder(path.parent)
     except OSError as fault:
         raise StorageError(
-            f"the backup cannot be written ({fault.strerror or fault})",
+            f"{path.name} cannot be written ({fault.strerror or fault})",
             where=str(fault.filename or path),
             mend="check that the folder is writable and the disk has room, or name another with -o",
         ) from fault
     finally:  # also where a signal stops us
-        if beside is not None:
-            with suppress(OSError):
-                Path(beside).unlink(missing_ok=True)
+        for rest in ("", "-wal", "-shm", "-journal"):
+            if beside is not None:
+                with suppress(OSError):
+                    beside.with_name(beside.name + rest).unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ COMMANDS = {
     "benchmark": "darwin.cli.report:benchmark",
     "config": "darwin.cli.config:config",
     "data": "darwin.cli.data:data",
+    "db": "darwin.cli.db:db",
     "drill": "darwin.cli.drill:drill",
     "kill": "darwin.cli.kill:kill",
     "ledger": "darwin.cli.ledger:ledger",
