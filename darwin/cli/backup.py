@@ -127,9 +127,7 @@ def restore(file: Path, artifacts_dir: Path, as_json: bool) -> None:
 
     manifest = bring_back(file, artifacts_dir, _say)
     _warn(manifest)
-    going = {
-        run.run_id: _resume(run, artifacts_dir) for run in manifest.runs if not run.finished
-    }
+    going = {run.run_id: _resume(run, artifacts_dir) for run in manifest.runs if not run.finished}
     if as_json:
         print_json({"artifacts_dir": str(artifacts_dir), "resume": going} | tree_of(manifest))
         return
@@ -148,9 +146,7 @@ def tree_of(manifest: Manifest) -> dict[str, Any]:
         "schema": manifest.schema,
         "killed": manifest.killed,
         "files": len(manifest.files),
-        "runs": [
-            asdict(one) for one in manifest.runs
-        ],
+        "runs": [asdict(one) for one in manifest.runs],
         "missing_models": list(manifest.missing_models),
         "left_out": list(manifest.left_out),
     }

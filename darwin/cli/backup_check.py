@@ -117,9 +117,9 @@ def _require_these(manifest: Manifest, found: list[Member]) -> None:
 
 def _require_heads(database: Database, manifest: Manifest) -> None:
     """Hold logs and runs against what the manifest says of them: nothing may be cut off."""
-    from darwin.store.db import VERSION
     from darwin.store.logs import require_sound
     from darwin.store.scan import as_it_stands
+    from darwin.store.schema import VERSION
     from darwin.store.sealed import Source
     from darwin.store.snapshot import heads_of_logs, kept_runs
 
@@ -129,7 +129,7 @@ def _require_heads(database: Database, manifest: Manifest) -> None:
         logs, kept = heads_of_logs(connection), kept_runs(connection)
     told = dict(manifest.logs)
     if manifest.schema != VERSION:  # logs of a later schema are empty in it
-        told = {name: (0, "") for name in logs} | told
+        told = dict.fromkeys(logs, (0, "")) | told
     if logs != told:
         name = next(name for name in logs if logs[name] != told.get(name))
         raise _other(f"the log {name} ends otherwise than the backup says", database)

@@ -49,7 +49,9 @@ def place_for(output: Path | None, artifacts: Path, now: datetime) -> Path:
     return path
 
 
-def make(where: Where, path: Path, now: datetime, *, models: bool = True, runs: bool = True) -> Made:
+def make(
+    where: Where, path: Path, now: datetime, *, models: bool = True, runs: bool = True
+) -> Made:
     """Write a backup of a deployment to `path`, which does not exist before and is whole after.
 
     Without `models` or `runs` their files are left out; the database knows them all the same.

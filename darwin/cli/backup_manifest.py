@@ -48,11 +48,6 @@ class Manifest:
         tree = asdict(self) | {"files": [list(one) for one in self.files]}
         return json.dumps(tree, indent=1, sort_keys=True).encode() + b"\n"
 
-    @property
-    def bytes(self) -> int:
-        """Of all files together."""
-        return sum(one.bytes for one in self.files)
-
     @classmethod
     def read(cls, text: bytes) -> Manifest:
         """Read what `text` has written. Raises IntegrityError for anything else."""

@@ -46,8 +46,9 @@ def header(name: str, size: int, mtime: int) -> bytes:
     """The header of a plain file: a function of these three alone. Raises ValueError."""
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = size, mtime, 0o644
-    how = tarfile.USTAR_FORMAT if size < _MOST_OF_USTAR else tarfile.GNU_FORMAT
-    return info.tobuf(how, "ascii", "strict")
+    if size < _MOST_OF_USTAR:
+        return info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+    return info.tobuf(tarfile.GNU_FORMAT, "ascii", "strict")
 
 
 class Packing:

@@ -109,9 +109,7 @@ def archive(
         click.echo(f"{len(found.going)} runs {'would' if dry_run else 'may'} move, {size:,} bytes")
 
 
-def sort_runs(
-    connection: Connection, artifacts: Path, before: datetime, kept: set[str]
-) -> Sorted:
+def sort_runs(connection: Connection, artifacts: Path, before: datetime, kept: set[str]) -> Sorted:
     """Which of the old runs may go, as a transaction sees them.
 
     Raises ConfigError where a run is to be kept that there is not.

@@ -48,9 +48,8 @@ def _by_evidence(connection: Connection) -> Iterator[tuple[str, str]]:
         for held in in_force:
             for run_id in _rests_on(held):
                 yield run_id, f"the promotion of {agent} rests on it"
-        models = {shelf.serving, shelf.challenger, latest.model}
-        models |= {held.model for held in in_force}
-        for model in models - {None}:
+        asked = (shelf.serving, shelf.challenger, latest.model, *(held.model for held in in_force))
+        for model in {one for one in asked if one is not None}:
             for run_id in _on_paper(connection, agent, model):
                 yield run_id, f"it is evidence on version {model.version} of {agent}"
 
@@ -62,7 +61,7 @@ def _rests_on(held: Promotion) -> Iterator[str]:
         yield str(act.detail.get("scope") or "").partition(":")[2]
 
 
-def _on_paper(connection: Connection, agent: str, model: Model | None) -> Iterator[str]:
+def _on_paper(connection: Connection, agent: str, model: Model) -> Iterator[str]:
     """The runs on paper that asked a model."""
     from sqlalchemy import select
 
@@ -73,7 +72,7 @@ def _on_paper(connection: Connection, agent: str, model: Model | None) -> Iterat
     papers = select(runs.c.run_id, runs.c.number).where(kind_of_run() == ON_PAPER)
     for run_id, number in connection.execute(papers).all():
         asked = select(d.id).where(d.id.between(*id_range(number)), d.agent_name == agent)
-        mine = asked.where(d.model_sha256 == (model and model.sha256)).limit(1)
+        mine = asked.where(d.model_sha256 == model.sha256).limit(1)
         if connection.execute(mine).first() is not None:
             yield run_id
 

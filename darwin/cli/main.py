@@ -26,6 +26,7 @@ COMMANDS = {
     "replay": "darwin.cli.verify:replay",
     "report": "darwin.cli.report:report",
     "rl": "darwin.cli.rl:rl",
+    "rollback": "darwin.cli.rollback:rollback",
     "run": "darwin.cli.run:run",
     "runs": "darwin.cli.runs:runs",
     "verify": "darwin.cli.verify:verify",

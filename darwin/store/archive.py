@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, delete, func, select
+from sqlalchemy import BLOB, TEXT, Column, Connection, Table, delete, func, select
 
 from darwin.errors import StorageError
 from darwin.store import logs, schema
@@ -150,5 +150,5 @@ def _bytes_of(connection: Connection, number: int) -> int:
     return whole
 
 
-def _is_long(column: object) -> bool:
-    return isinstance(getattr(column, "type", None), schema.TEXT | schema.BLOB)
+def _is_long(column: Column[Any]) -> bool:
+    return isinstance(column.type, TEXT | BLOB)

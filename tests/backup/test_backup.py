@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.run.agents import deploy, kill_file, models
+from tests.run.agents import deploy, models
 from tests.run.command import Desk, checkpoint, clean_environment
 
 pytestmark = pytest.mark.slow
