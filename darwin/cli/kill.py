@@ -5,18 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from darwin.cli.deployment import database_options, database_path, open_database
+from darwin.cli.deployment import database_options, database_path
 from darwin.errors import StorageError
 from darwin.rl.cli.signed import signed
 
-if TYPE_CHECKING:
-    from darwin.safety.switch import KillSwitch, Reading
-
-_PATIENCE_S = 2.0  # with a database that another process holds
 _LONGEST = 200
 
 
@@ -66,47 +61,30 @@ def on(by: str, reason: str, artifacts_dir: str, db: str | None, as_json: bool) 
     Example:
       darwin kill on --by Ada --reason "gate skips everything"
     """
-    import sqlite3
     from datetime import UTC, datetime
 
-    from sqlalchemy.exc import SQLAlchemyError
-
     from darwin.cli.tables import print_json
-    from darwin.errors import DarwinError
-    from darwin.rl.serving.kill_file import KILL_FILE, make
+    from darwin.rl.cli.killing import kill as switch_off_all
+    from darwin.rl.serving.kill_file import KILL_FILE
 
-    path, artifacts = database_path(artifacts_dir, db), Path(artifacts_dir)
-    file, fault, refused = (artifacts / KILL_FILE).absolute(), "", ""
-    try:  # first: it stands whatever becomes of the rest, or of whoever would not wait for that
-        make(artifacts, by, reason, datetime.now(UTC))
-    except OSError as caught:
-        refused = caught.strerror or type(caught).__name__
-    try:
-        _record(path, by, reason)
-    except (DarwinError, SQLAlchemyError, sqlite3.Error, OSError, ValueError) as caught:
-        fault = str(caught)
-    if fault and refused:
-        raise StorageError(
-            f"NOTHING IS KILLED: neither the database ({fault}) nor the file ({refused}) can be"
-            " written",
-            where=str(file),
-            mend="stop the runs themselves, start them with DARWIN_RL_DISABLED=1",
-        )
-    if fault:
-        click.echo(f"warning: it could not be recorded: {fault}", err=True)
+    path = database_path(artifacts_dir, db)
+    done = switch_off_all(Path(artifacts_dir), path, by=by, reason=reason, at=datetime.now(UTC))
+    file = done.file
+    if done.unrecorded:
+        click.echo(f"warning: it could not be recorded: {done.unrecorded}", err=True)
     if as_json:
-        done = {"killed": True, "by": by, "reason": reason, "recorded": not fault}
-        print_json(done | {"file": None if refused else str(file)})
-    elif fault:
+        tree = {"killed": True, "by": by, "reason": reason, "recorded": not done.unrecorded}
+        print_json(tree | {"file": None if done.unmade else str(file)})
+    elif done.unrecorded:
         click.echo(f"killed: no agent acts while there is the file {file}")
     else:
         click.echo(f"killed: no agent acts from the next decision on ({path.absolute()})")
-        if not refused:
+        if not done.unmade:
             click.echo(f"nor in any run beside the file {file}; `darwin kill off` removes both")
-    if refused:
+    if done.unmade:
         raise StorageError(
-            f"the file {KILL_FILE} was NOT made ({refused}): killed are the runs of the database"
-            f" {path.absolute()} alone",
+            f"the file {KILL_FILE} was NOT made ({done.unmade}): killed are the runs of the"
+            f" database {path.absolute()} alone",
             where=str(file),
             mend="`darwin kill on --db FILE` for each other database, or stop those runs",
         )
@@ -128,36 +106,21 @@ def off(by: str, reason: str, artifacts_dir: str, db: str | None, as_json: bool)
     from datetime import UTC, datetime
 
     from darwin.cli.tables import print_json
-    from darwin.rl.serving.kill_file import KILL_FILE, ours, remove
-    from darwin.store.db import connect
-    from darwin.store.kill_log import switch_off
+    from darwin.rl.cli.killing import kill_tree, mend, release
 
     path, artifacts = database_path(artifacts_dir, db), Path(artifacts_dir)
-    with open_database(artifacts_dir, db):
-        pass  # a missing or older one is refused here: this command makes and migrates none
-    said = ours(artifacts)  # before the record: what is switched on after that stays on
-    with connect(path) as database:
-        was = switch_off(database, by=by, reason=reason, at=datetime.now(UTC), also=bool(said))
-    file = (artifacts / KILL_FILE).absolute()
-    try:
-        removed = remove(artifacts, said)
-    except OSError as fault:
-        raise StorageError(
-            f"STILL KILLED: it is released on record, but the file cannot be removed"
-            f" ({fault.strerror})",
-            where=str(file),
-            mend="remove it by hand",
-        ) from fault
-    now = _look(artifacts_dir, path)
+    done = release(artifacts, path, by=by, reason=reason, at=datetime.now(UTC))
+    was, now = done.was, done.now
     if as_json:
-        print_json({"released": was is not None, "file_removed": removed} | _tree(now))
+        told = {"released": was is not None, "file_removed": done.removed}
+        print_json(told | kill_tree(now))
         return
     if was is not None:
         click.echo(f"released: what {was.by} had switched on at {was.at} ({was.reason})")
-    elif not removed:
+    elif not done.removed:
         click.echo("nothing was recorded, so there is nothing to release")
-    if removed:
-        click.echo(f"removed: the file {file}, which `darwin kill on` had made")
+    if done.removed:
+        click.echo(f"removed: the file {done.file}, which `darwin kill on` had made")
     if not now.killed:
         click.echo(
             "agents act again, each as far as its config, its promotion and its stage let it"
@@ -165,7 +128,7 @@ def off(by: str, reason: str, artifacts_dir: str, db: str | None, as_json: bool)
         return
     click.echo(f"STILL KILLED: {now.why}")
     for source in now.sources:
-        click.echo(f"  {source}: {_mend(source, artifacts_dir)}")
+        click.echo(f"  {source}: {mend(source, artifacts)}")
 
 
 @kill.command()
@@ -181,81 +144,16 @@ def status(artifacts_dir: str, db: str | None, as_json: bool) -> None:
       darwin kill status --json
     """
     from darwin.cli.tables import print_json
+    from darwin.rl.cli.killing import kill_tree, look, mend, readings
 
-    path = database_path(artifacts_dir, db)
-    now = _look(artifacts_dir, path)
+    now = look(Path(artifacts_dir), database_path(artifacts_dir, db))
     if as_json:
-        print_json(_tree(now))
+        print_json(kill_tree(now))
         return
     click.echo(f"killed: {now.why}" if now.killed else "not killed")
-    for source, reading in _readings(now).items():
+    for source, reading in readings(now).items():
         click.echo(f"  {source:<12}{'kills: ' + reading.why if reading.killed else 'off'}")
     for source in now.sources:
-        click.echo(f"  to remove {source}: {_mend(source, artifacts_dir)}")
+        click.echo(f"  to remove {source}: {mend(source, Path(artifacts_dir))}")
     for warning in now.warnings:
         click.echo(f"warning: {warning}", err=True)
-
-
-def _record(path: Path, by: str, reason: str) -> None:
-    """Write it into the database, which must be there. Raises what the database raises."""
-    from datetime import UTC, datetime
-
-    from darwin.store.db import connect, connect_readonly
-    from darwin.store.kill_log import switch_on
-
-    connect_readonly(path, wait_s=_PATIENCE_S).close()
-    with connect(path, wait_s=_PATIENCE_S) as database:
-        switch_on(database, by=by, reason=reason, at=datetime.now(UTC))
-
-
-def _look(artifacts_dir: str, path: Path) -> KillSwitch:
-    """What the sources say, as a run sees them that starts from this shell."""
-    from contextlib import closing
-    from dataclasses import replace
-
-    from darwin.rl.serving.switchboard import Sources
-    from darwin.safety.switch import OFF, VARIABLE, disabled_by
-    from darwin.store.watch import LogWatch
-
-    with closing(LogWatch(path)) as watch:
-        sources = Sources(disabled_by(os.environ.get(VARIABLE)), Path(artifacts_dir), watch)
-        now = sources.look(grown=True)
-    return replace(now, record=OFF) if _is_missing(path) else now
-
-
-def _is_missing(path: Path) -> bool:
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _readings(now: KillSwitch) -> dict[str, Reading]:
-    """The sources that can be seen from here."""
-    return {"environment": now.environment, "file": now.file, "record": now.record}
-
-
-def _mend(source: str, artifacts_dir: str) -> str:
-    """How to remove a source."""
-    from darwin.rl.serving.kill_file import KILL_FILE
-    from darwin.safety.switch import VARIABLE
-
-    file = (Path(artifacts_dir) / KILL_FILE).absolute()
-    return {
-        "environment": f"unset {VARIABLE} in this shell, and start anew what was started with it",
-        "file": f"remove {file}, or mend what keeps it from being looked at",
-        "record": "darwin kill off --by NAME --reason TEXT, or mend the database",
-    }[source]
-
-
-def _tree(now: KillSwitch) -> dict[str, object]:
-    """All of it as JSON."""
-    return {
-        "killed": now.killed,
-        "why": now.why,
-        "sources": {name: reading._asdict() for name, reading in _readings(now).items()},
-        "warnings": list(now.warnings),
-    }

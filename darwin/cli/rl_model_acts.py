@@ -16,11 +16,11 @@ from darwin.rl.cli.options import (
     open_registry,
     resolved,
 )
+from darwin.rl.cli.trees import version_tree
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from darwin.rl.registry.versions import Version
 
 an_agent = click.argument("agent", type=click.Choice(ALL_AGENTS))
 perhaps_an_agent = click.argument("agent", required=False, type=click.Choice(ALL_AGENTS))
@@ -61,7 +61,7 @@ def deploy(agent: str, folder: Path, by: str, reason: str, as_json: bool, **wher
             active=may_act(registry.database, agent, registry.shelf(agent).serving), validate=valid,
         )  # fmt: skip
     if as_json:
-        print_json(told(agent, one))
+        print_json(version_tree(agent, one))
     else:
         click.echo(f"version {one.name} of {agent} is {one.place}")
 
@@ -103,7 +103,7 @@ def cleanup(
                     some = due(connection, name, _now(), terms)
             else:
                 some = clean(registry, name, by=by, reason=reason, now=_now(), terms=terms)
-            gone += [told(name, one) for one in some]
+            gone += [version_tree(name, one) for one in some]
     if as_json:
         print_json(gone)
         return
@@ -152,7 +152,7 @@ def _pin(
     with open_registry(Deployment.of(**where), to_change=True) as registry:
         one = put_pin(registry, agent, version, by=by, reason=reason, now=_now(), pinned=pinned)
     if as_json:
-        print_json(told(agent, one))
+        print_json(version_tree(agent, one))
     else:
         click.echo(f"version {one.name} of {agent} is {'' if pinned else 'not '}pinned")
 
@@ -160,19 +160,6 @@ def _pin(
 def those(agent: str | None) -> tuple[str, ...]:
     """The agent that was named, else all."""
     return (agent,) if agent else ALL_AGENTS
-
-
-def told(agent: str, one: Version) -> dict[str, Any]:
-    """A version as JSON has it."""
-    return {
-        "agent": agent,
-        "version": one.name,
-        "place": str(one.place),
-        "since": one.since.isoformat(),
-        "pinned": one.pinned,
-        "manifest_sha256": one.model.sha256,
-        "zip_sha256": one.zip_sha256,
-    }
 
 
 def _now() -> datetime:

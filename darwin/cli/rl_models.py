@@ -14,7 +14,6 @@ from darwin.cli.rl_model_acts import (
     perhaps_an_agent,
     pin,
     those,
-    told,
     unpin,
 )
 from darwin.errors import IntegrityError
@@ -53,15 +52,10 @@ def list_(agent: str | None, as_json: bool, **where: Any) -> None:
       darwin rl models list gate --json
     """
     from darwin.cli.tables import print_json, print_table, terminal
-    from darwin.rl.registry.cleanup import referenced
+    from darwin.rl.cli.trees import version_trees
 
-    found = []
     with open_registry(Deployment.of(**where)) as registry:
-        for name in those(agent):
-            shelf = registry.shelf(name)
-            with registry.database.read() as connection:
-                held = referenced(connection, name)
-            found += [told(name, one) | {"held_by_run": held.get(one.name)} for one in shelf.kept]
+        found = version_trees(registry, tuple(those(agent)))
     if as_json:
         print_json(found)
         return
@@ -90,28 +84,22 @@ def show(agent: str, version: str | None, as_json: bool, **where: Any) -> None:
     Example:
       darwin rl models show gate 20260113_093000
     """
-    import json
-
     from darwin.cli.tables import print_json, print_table, terminal
-    from darwin.rl.registry.events import events
-    from darwin.rl.registry.files import SPEC
+    from darwin.rl.cli.trees import version_tree, whole_version_tree
 
     with open_registry(Deployment.of(**where)) as registry:
         one = _picked(registry, agent, version)
-        with registry.database.read() as connection:
-            mine = [e for e in events(connection) if (e.agent, e.model) == (agent, one.model)]
-        spec = json.loads(registry.load(agent, one.model)[SPEC])
-    history = [
-        {"at": e.at.isoformat(), "kind": str(e.kind), "by": e.by, "reason": e.reason} for e in mine
-    ]
+        tree = whole_version_tree(registry, agent, one)
     if as_json:
-        print_json(told(agent, one) | {"events": history, "spec": spec})
+        print_json(tree)
         return
-    console = terminal()
-    print_table(console, ("model", one.name), [(k, str(v)) for k, v in told(agent, one).items()])
+    console, facts = terminal(), version_tree(agent, one)
+    print_table(console, ("model", one.name), [(name, str(fact)) for name, fact in facts.items()])
     console.print()
-    print_table(console, ("at", "", "by", "reason"), [tuple(row.values()) for row in history])
+    history = [tuple(row.values()) for row in tree["events"]]
+    print_table(console, ("at", "", "by", "reason"), history)
     console.print()
+    spec = tree["spec"]
     print_table(console, ("spec", ""), [(name, _short(spec[name])) for name in sorted(spec)])
 
 

@@ -171,9 +171,10 @@ def why(
     Example:
       darwin why 9f3c21ab --run btc-breakout
     """
-    from darwin.cli.story import story_tree, tell
+    from darwin.cli.story import tell
     from darwin.cli.tables import print_json, terminal
     from darwin.store.story import candidate
+    from darwin.store.story_tree import story_tree
 
     with open_database(artifacts_dir, db) as database:
         story = candidate(database, candidate_id, run_id)

@@ -52,7 +52,7 @@ def status(
     with open_registry(Deployment.of(artifacts_dir, db, models_dir)) as registry:
         found = [look(registry, name, run_id) for name in ((agent,) if agent else AGENTS)]
     if as_json:
-        trees = [_tree(one) for one in found]
+        trees = [status_tree(one) for one in found]
         print_json(trees[0] if agent else trees)
     else:
         for place, one in enumerate(found):
@@ -203,7 +203,8 @@ def _share(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.1%} of all times it was asked"
 
 
-def _tree(one: Judged) -> dict[str, Any]:
+def status_tree(one: Judged) -> dict[str, Any]:
+    """An agent as it stands, as JSON."""
     from darwin.rl.graduation.checklist import by_rule, overall
     from darwin.rl.graduation.proof import green_of
 

@@ -21,7 +21,6 @@ from darwin.rl.cli.signed import signed
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from darwin.rl.graduation.checklist import Condition
     from darwin.rl.graduation.judged import Judged
 
 _WORDS = {percent(stage): stage for stage in STAGES}
@@ -66,20 +65,13 @@ def set_(
     """
     from datetime import UTC, datetime
 
-    from darwin.rl.graduation.acts import set_stage
-    from darwin.rl.graduation.footing import footing
+    from darwin.rl.cli.acting import set_stage
 
     with open_registry(Deployment.of(**where), to_change=True) as registry:
-        now, before = datetime.now(UTC), look(registry, agent)
-        lacking = _lacking_alone(before, stage, now)
-        if not lacking or override:
-            lacking = ()
-            set_stage(
-                registry.database, agent, stage, by=by, reason=reason, at=now, override=override,
-                conditions=before.of_promoted,
-                detail=footing(before.trial, before.card.latest.bar_time),
-            )  # fmt: skip
-    was = before.promotion.stage if before.promotion else STAGES[0]
+        done = set_stage(
+            registry, agent, stage, by=by, reason=reason, at=datetime.now(UTC), override=override
+        )
+    was, lacking = done.before, done.lacking
     if as_json:
         tree = {"agent": agent, "stage": was if lacking else stage, "stage_before": was}
         print_json(tree | ({"lacking": condition_trees(lacking)} if lacking else {}))
@@ -92,12 +84,6 @@ def set_(
     return NOT_PASSED if lacking else 0
 
 
-def _lacking_alone(one: Judged, stage: float, now: datetime) -> tuple[Condition, ...]:
-    """The conditions that keep an agent from a stage, where nothing else does."""
-    found = one.climb(stage, now)
-    return () if found.never or found.early else found.lacking
-
-
 @rollout.command("status")
 @click.argument("agent", required=False, type=click.Choice(ALL_AGENTS))
 @model_options
@@ -108,9 +94,11 @@ def status_(agent: str | None, as_json: bool, **where: Any) -> None:
     Example:
       darwin rl rollout status gate
     """
+    from datetime import UTC, datetime
+
     with open_registry(Deployment.of(**where)) as registry:
         found = [look(registry, name) for name in ((agent,) if agent else AGENTS)]
-    trees = [_tree(one) for one in found]
+    trees = [rollout_tree(one, datetime.now(UTC)) for one in found]
     if as_json:
         print_json(trees[0] if agent else trees)
         return
@@ -130,9 +118,8 @@ def status_(agent: str | None, as_json: bool, **where: Any) -> None:
     print_columns(heads, rows)
 
 
-def _tree(one: Judged) -> dict[str, Any]:
-    from datetime import UTC, datetime
-
+def rollout_tree(one: Judged, now: datetime) -> dict[str, Any]:
+    """What an agent holds, since when, and what the next stage wants, as JSON."""
     from darwin.core.market import DAY_MS
     from darwin.safety.stages import next_stage
 
@@ -144,7 +131,7 @@ def _tree(one: Judged) -> dict[str, Any]:
     elif above is None:
         due = "there is none"
     else:
-        due = one.climb(above, datetime.now(UTC)).said or f"{percent(above)} now"
+        due = one.climb(above, now).said or f"{percent(above)} now"
     return {
         "agent": one.agent,
         "stage": one.stage,

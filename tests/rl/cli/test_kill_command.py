@@ -88,7 +88,7 @@ def test_a_file_that_a_person_made_or_wrote_into_is_left_to_people(desk, darwin,
 def test_a_file_made_while_nothing_could_be_recorded_is_released_on_record(
     desk, darwin, killed, monkeypatch
 ):
-    monkeypatch.setattr("darwin.cli.kill._PATIENCE_S", 0.05)
+    monkeypatch.setattr("darwin.rl.cli.killing._PATIENCE_S", 0.05)
     with closing(sqlite3.connect(desk.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         darwin("kill", "on", *WHO)
@@ -236,7 +236,7 @@ def test_without_a_database_the_file_does_it_and_no_database_is_made(darwin, kil
 def test_while_another_process_holds_the_database_the_file_does_it(
     desk, darwin, killed, monkeypatch
 ):
-    monkeypatch.setattr("darwin.cli.kill._PATIENCE_S", 0.05)
+    monkeypatch.setattr("darwin.rl.cli.killing._PATIENCE_S", 0.05)
     with closing(sqlite3.connect(desk.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert_killed_by_the_file(darwin, killed)

@@ -44,10 +44,10 @@ def test_the_table_of_alerts_names_every_kind():
 
 
 def test_every_source_of_the_switch_that_a_shell_can_see_is_explained():
-    from darwin.cli.kill import _readings
+    from darwin.rl.cli.killing import readings
     from darwin.safety.switch import KillSwitch
 
-    seen = _readings(KillSwitch())
+    seen = readings(KillSwitch())
     assert {cells[0] for cells in rows(PAGE, "source")} == set(seen)
     assert set(seen) == {field.name for field in fields(KillSwitch)} - {"api"}
     assert VARIABLE in PAGE.read_text("utf-8")

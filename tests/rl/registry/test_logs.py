@@ -141,11 +141,15 @@ def test_every_log_is_checked(database, path):
     some = {
         "graduation_events": "'gate', 'promoted', 'v', '', 'deployment', 'Ada', '', 0, NULL",
         "model_events": "'gate', 'deployed', 'v', '', '', 'Ada', ''",
-        "rollout_events": "'gate', 0.01, 'Ada', '', 0, NULL, NULL",
+        "rollout_events": "'gate', 0.01, 'Ada', '', 0, NULL, NULL, NULL",
         "contracts": "'gate', 'v', '', 'deployment', 1, 1, '', '', 'Ada', ''",
         "kill_events": "'on', 'Ada', ''",
         "llm_calls": f"'charged', 'r', 'c', '{'a' * 64}', 'm', '', NULL, NULL, 0.5, NULL",
         "trials": "'gate', 'seed', 1, '', '', 'ppo', 0, 8192, 1, 2, 3, 0.1, NULL, 'Ada'",
+        "tokens": f"'created', 'Ada', 'viewer', '{'a' * 64}', 'Ada'",
+        "service_acts": "'kill on', 'Ada', 'operator', '', '{}', 200",
+        "schedule_events": "'gate', 1, NULL, 7, 'UTC', 30.0, 1000, 'Ada', ''",
+        "notices": "'k', 'info', '', 1, '{}'",
     }
     assert set(some) == set(LOGS)
     tell(path, "DELETE FROM kill_events")
