@@ -49,20 +49,23 @@ def check(tree: Path, manifest: Manifest, say: Callable[[str], None]) -> None:
     """
     from darwin.cli.verify import check_run
     from darwin.store.db import connect
-    from darwin.store.snapshot import require_whole, snapshot
+    from darwin.store.snapshot import kept_runs, require_whole, snapshot
 
     path = tree / manifest.database
     with connect(path) as database:
         with snapshot(database) as seen:
             require_whole(seen, path)
-        _require_heads(database, manifest)
+            kept = kept_runs(seen)
+        _require_logs(database, manifest)
         say(f"database {manifest.database}: whole, its logs are as appended")
         _require_models(database, tree, manifest)
         if manifest.models:
             say(f"models in {manifest.models}: as the record says")
-    for run in manifest.runs:
+    for run in kept:
         checked = check_run(run.run_id, str(tree), str(path.absolute()))
         say(f"run '{run.run_id}': {checked.facts:,} facts are as they were recorded")
+    if tuple(manifests.RunHead(*run[:5]) for run in kept) != manifest.runs:
+        raise _other("the runs are not those that the backup says", path)
     for rest in ("-wal", "-shm"):  # empty, but that SQLite leaves them to readers
         path.with_name(path.name + rest).unlink(missing_ok=True)
 
@@ -115,31 +118,28 @@ def _require_these(manifest: Manifest, found: list[Member]) -> None:
         raise refused("holds no database")
 
 
-def _require_heads(database: Database, manifest: Manifest) -> None:
-    """Hold logs and runs against what the manifest says of them: nothing may be cut off."""
+def _require_logs(database: Database, manifest: Manifest) -> None:
+    """Hold the logs against their seals and what the manifest says: nothing may be cut off."""
     from darwin.store.logs import require_sound
     from darwin.store.scan import as_it_stands
     from darwin.store.schema import VERSION
     from darwin.store.sealed import Source
-    from darwin.store.snapshot import heads_of_logs, kept_runs
+    from darwin.store.snapshot import heads_of_logs
 
     with as_it_stands(database) as raw:
         require_sound(Source(raw, database.path))
     with database.read() as connection:
-        logs, kept = heads_of_logs(connection), kept_runs(connection)
+        logs = heads_of_logs(connection)
     told = dict(manifest.logs)
     if manifest.schema != VERSION:  # logs of a later schema are empty in it
         told = dict.fromkeys(logs, (0, "")) | told
     if logs != told:
         name = next(name for name in logs if logs[name] != told.get(name))
-        raise _other(f"the log {name} ends otherwise than the backup says", database)
-    runs = tuple(manifests.RunHead(*run[:5]) for run in kept)
-    if runs != manifest.runs:
-        raise _other("the runs are not those that the backup says", database)
+        raise _other(f"the log {name} ends otherwise than the backup says", database.path)
 
 
-def _other(what: str, database: Database) -> IntegrityError:
-    return IntegrityError(what, where=str(database.path), mend="take another backup")
+def _other(what: str, path: Path) -> IntegrityError:
+    return IntegrityError(what, where=str(path), mend="take another backup")
 
 
 def _require_models(database: Database, tree: Path, manifest: Manifest) -> None:

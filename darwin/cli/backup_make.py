@@ -39,7 +39,9 @@ def place_for(output: Path | None, artifacts: Path, now: datetime) -> Path:
     """The file that a backup is to become. Raises ConfigError where there is one already."""
     path = output or artifacts / FOLDER
     if output is None or path.is_dir():
-        path = path / f"darwin-{now.astimezone(UTC):%Y%m%d_%H%M%S}.tar"
+        second = f"darwin-{now.astimezone(UTC):%Y%m%d_%H%M%S}"
+        names = (f"{second}{f'_{i:02d}' if i else ''}.tar" for i in range(1000))
+        path = next(path / name for name in names if not (path / name).exists())
     if path.exists() or path.is_symlink():
         raise ConfigError(
             "there is a file of that name already, and no backup is ever overwritten",

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from darwin.cli.backup_tar import Member, refused
+from darwin.cli.backup_tar import Member, is_plain, refused
 
 FILE, DIGEST = "MANIFEST.json", "MANIFEST.sha256"
 """The last two members: the manifest, and the SHA-256 of it in hex."""
@@ -57,9 +57,19 @@ class Manifest:
             raise refused(f"has a {FILE} that is none") from fault
         if made.format != FORMAT:
             raise refused(f"is of format {made.format!r}, this Darwin reads {FORMAT}")
-        if made.text() != text:
+        if made.text() != text or not made._makes_sense():
             raise refused(f"has a {FILE} that was changed")
         return made
+
+    def _makes_sense(self) -> bool:
+        """Whether names lead below the artifacts, and each word is one."""
+        words = (self.made_at, self.code_version, self.schema, self.database, self.models)
+        return (
+            all(isinstance(word, str) for word in words)
+            and isinstance(self.killed, bool)
+            and is_plain(self.database)
+            and (not self.models or is_plain(self.models))
+        )
 
     @classmethod
     def _of(cls, tree: dict[str, Any]) -> Manifest:

@@ -140,7 +140,9 @@ class Parts:
         """Copy all plain files of a folder and below; hidden ones are locks, or half written."""
         if folder.is_symlink() or not folder.is_dir():
             return
-        for entry in sorted(os.scandir(folder), key=lambda one: one.name):
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda one: one.name)
+        for entry in entries:
             inside = f"{name}/{entry.name}"
             if entry.name.startswith(".") or entry.name in skip or entry.name.endswith(_LIVE):
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -57,7 +56,7 @@ def refuse_what_is_in_use(target: Path) -> None:
     """Raise ConfigError for what is neither missing nor an empty folder."""
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         what = "something stands there that is no folder"
-    elif target.is_dir() and any(os.scandir(target)):
+    elif target.is_dir() and any(True for _ in target.iterdir()):
         what = "the folder is not empty, and nothing is ever restored over anything"
     else:
         return

@@ -45,7 +45,8 @@ class Story:
     @property
     def report(self) -> Path:
         """Its file."""
-        name = f"rollback-{self.asked.agent}-{self.began:%Y%m%d_%H%M%S}.md"
+        moment = f"{self.began:%Y%m%d_%H%M%S}_{self.began.microsecond // 1000:03d}"
+        name = f"rollback-{self.asked.agent}-{moment}.md"
         return self.asked.artifacts / FOLDER / name
 
     @property
