@@ -113,8 +113,9 @@ def rollback(
 
 def _through(story: Story, fault: DarwinError | None, *, quiet: bool) -> DarwinError | None:
     """Go through all phases up to the first that fails; gives why, for the person."""
-    from darwin.cli.rollback_phases import prepare, release, roll_back, stop
+    from darwin.cli.rollback_phases import prepare, roll_back
     from darwin.cli.rollback_proof import verify
+    from darwin.cli.rollback_switch import release, stop
 
     def unread(asked: Asked, plan: Plan | None) -> Iterator[str]:
         if fault is not None:

@@ -1,31 +1,23 @@
-"""The phases of a rollback: stop, prepare, roll back, verify, release; each says what it has done.
+"""A rollback as it was asked for, and two of its phases: prepare, and roll back.
 
-Each is safe to repeat: what is done already is found done. Nothing waits for a copy while agents
+Each phase is safe to repeat: what is done already is found done. Nothing waits for a copy while agents
 trade, so the kill switch comes before the backup. With `dry` nothing is written, and each phase
 says what it would do.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from darwin.errors import StorageError
 from darwin.rl.cli.options import Deployment, open_registry
 
 if TYPE_CHECKING:
     from darwin.rl.registry.registry import Registry
     from darwin.rl.registry.versions import Shelf
-    from darwin.store.db import Database
-
-TRAINING = "training"
-"""The lane of jobs that bring new versions."""
-_PATIENCE_S = 15.0  # with a training that was asked to stop; two leases of a worker and more
-_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +74,6 @@ def plan(asked: Asked) -> Plan:
         return Plan(serving, *_before(registry, shelf, serving))
 
 
-def stop(asked: Asked, plan: Plan | None) -> Iterator[str]:
-    """Switch all agents off, and end trainings that would bring a new version."""
-    from darwin.rl.cli.killing import kill, look
-
-    now = look(asked.artifacts, asked.where.db)
-    if now.killed:
-        yield f"agents are switched off already: {now.why}"
-    elif asked.dry:
-        yield "would switch all agents off: darwin kill on"
-    else:
-        told = kill(
-            asked.artifacts, asked.where.db, by=asked.by, reason=asked.told, at=_now()
-        )  # fmt: skip
-        yield f"switched all agents off ({told.file})"
-        for what in filter(None, (told.unmade, told.unrecorded)):
-            yield f"warning: by one way alone, the other fails: {what}"
-    if plan is not None:
-        yield from _end_trainings(asked)
-
-
 def prepare(asked: Asked, plan: Plan | None) -> Iterator[str]:
     """Write down what stands, and make a backup of it."""
     from darwin.cli.backup_make import make, place_for
@@ -122,12 +94,12 @@ def prepare(asked: Asked, plan: Plan | None) -> Iterator[str]:
     if not asked.backup:
         yield "no backup: --no-backup says so"
         return
-    now = _now()
-    path = place_for(None, asked.artifacts, now)
+    at = now()
+    path = place_for(None, asked.artifacts, at)
     if asked.dry:
         yield f"would make a backup below {path.parent}"
         return
-    made = make(Where(asked.artifacts, *asked.where), path, now)
+    made = make(Where(asked.artifacts, *asked.where), path, at)
     yield f"backup: {made.path}, {made.bytes:,} bytes"
 
 
@@ -152,37 +124,9 @@ def roll_back(asked: Asked, plan: Plan | None) -> Iterator[str]:
             yield f"would let version {plan.target} serve: {plan.why}"
         else:
             rollback(
-                registry, asked.agent, plan.target, by=asked.by, reason=asked.told, now=_now()
+                registry, asked.agent, plan.target, by=asked.by, reason=asked.told, now=now()
             )  # fmt: skip
             yield f"version {plan.target} serves in place of {plan.serving or 'none'}: {plan.why}"
-
-
-def release(asked: Asked, plan: Plan | None) -> Iterator[str]:
-    """Let agents go on, if this rollback is what had switched them off."""
-    from darwin.rl.cli.killing import look
-    from darwin.rl.cli.killing import release as let_go
-    from darwin.rl.serving.kill_file import ours, stands
-    from darwin.store.kill_log import last_said
-
-    with open_registry(asked.where) as registry, registry.database.read() as connection:
-        said = last_said(connection)
-    lines = ours(asked.artifacts).decode("utf-8", "replace").splitlines()
-    mine = said is not None and said.on and said.reason.startswith(asked.mark)
-    mine = mine and all(f": {asked.mark}: " in line for line in lines)
-    if stands(asked.artifacts) and not lines:
-        mine = False
-    if asked.dry:
-        yield "would release what it had switched on itself, and nothing else"
-        return
-    if not mine:
-        why = look(asked.artifacts, asked.where.db).why
-        yield f"agents stay switched off, for not this rollback alone did it: {why}"
-        return
-    done = let_go(asked.artifacts, asked.where.db, by=asked.by, reason=asked.told, at=_now())
-    if done.now.killed:
-        yield f"released, and still switched off: {done.now.why}"
-    else:
-        yield f"released: {asked.agent} observes, the others act as far as they may"
 
 
 def _before(registry: Registry, shelf: Shelf, serving: str | None) -> tuple[str | None, str]:
@@ -211,48 +155,6 @@ def _before(registry: Registry, shelf: Shelf, serving: str | None) -> tuple[str 
     return serving, "no other version has served before"
 
 
-def _end_trainings(asked: Asked) -> Iterator[str]:
-    """Cancel the trainings of the agent, and wait until they are over."""
-    from darwin.store import jobs
-    from darwin.store.db import connect, connect_readonly
-
-    with connect_readonly(asked.where.db) as database:
-        found = [
-            job
-            for job in jobs.latest(database, limit=1000)
-            if not job.state.over and job.lane == TRAINING and job.agent in (asked.agent, None)
-        ]
-    if not found:
-        yield f"no training of {asked.agent} waits or runs as a job"
-        return
-    for job in found:
-        if asked.dry:
-            yield f"would cancel job {job.id}, a training that is {job.state}"
-    if asked.dry:
-        return
-    with connect(asked.where.db) as database:
-        for job in found:
-            state = jobs.cancel(database, job.id, _now()).state
-            yield f"job {job.id}: {'cancelled' if state.over else 'asked to stop'}"
-        _await_end(database, [job.id for job in found])
-
-
-def _await_end(database: Database, numbers: list[int]) -> None:
-    """Wait until jobs are over. Raises StorageError where one goes on all the same."""
-    from darwin.store import jobs
-
-    until = time.monotonic() + _PATIENCE_S
-    while running := [n for n in numbers if not jobs.find(database, n).state.over]:
-        if time.monotonic() > until:
-            raise StorageError(
-                f"job {running[0]} was asked to stop and goes on",
-                where="jobs",
-                mend="stop its process, then do this again: what it deploys would serve",
-            )
-        jobs.reap(database, _now())  # of a worker that is gone
-        time.sleep(_POLL_S)
-
-
 def _demote(asked: Asked, registry: Registry) -> None:
     """As `darwin rl demote` does, with its dossier."""
     from darwin.rl.cli.dossier_files import write_down
@@ -262,11 +164,12 @@ def _demote(asked: Asked, registry: Registry) -> None:
 
     one = look(registry, asked.agent)
     demote(
-        registry.database, asked.agent, by=asked.by, reason=asked.told, at=_now(),
+        registry.database, asked.agent, by=asked.by, reason=asked.told, at=now(),
         detail=footing(one.trial, one.card.latest.bar_time),
     )  # fmt: skip
     write_down(registry, asked.artifacts_dir)
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """The wall clock, in UTC."""
     return datetime.now(UTC)

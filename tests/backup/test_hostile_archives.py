@@ -101,6 +101,14 @@ def huge(archive: tarfile.TarFile) -> None:
     archive.fileobj.write(info.tobuf(tarfile.USTAR_FORMAT))  # type: ignore[union-attr]
 
 
+def both(*some: Odd) -> Odd:
+    def add(archive: tarfile.TarFile) -> None:
+        for one in some:
+            one(archive)
+
+    return add
+
+
 HOSTILE: dict[str, Odd] = {
     "above": plain("../ill"),
     "above, later": plain("runs/../../ill"),
@@ -122,8 +130,8 @@ HOSTILE: dict[str, Odd] = {
     "a sparse file": special(tarfile.GNUTYPE_SPARSE),
     "a header for all": special(tarfile.XGLTYPE),
     "huge": huge,
-    "twice": lambda archive: [plain("runs/a")(archive), plain("runs/a")(archive)] and None,
-    "a file as folder": lambda archive: [plain("a")(archive), plain("a/b")(archive)] and None,
+    "twice": both(plain("runs/a"), plain("runs/a")),
+    "a file as folder": both(plain("a"), plain("a/b")),
     "unknown to any manifest": plain("runs/a"),
 }
 
