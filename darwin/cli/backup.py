@@ -49,7 +49,7 @@ def create(
     \b
     Examples:
       darwin backup create
-      darwin backup create -o /mnt/backups --json
+      darwin backup create -o backups --json
     """
     from datetime import UTC, datetime
 

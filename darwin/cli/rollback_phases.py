@@ -1,8 +1,8 @@
 """A rollback as it was asked for, and two of its phases: prepare, and roll back.
 
-Each phase is safe to repeat: what is done already is found done. Nothing waits for a copy while agents
-trade, so the kill switch comes before the backup. With `dry` nothing is written, and each phase
-says what it would do.
+Each phase is safe to repeat: what is done already is found done. Nothing waits for a copy while
+agents trade, so the kill switch comes before the backup. With `dry` nothing is written, and each
+phase says what it would do.
 """
 
 from __future__ import annotations
