@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.backup.conftest import SIGNED, STATE, Room, keep
 from tests.run.agents import models
@@ -100,6 +101,20 @@ def test_what_is_restored_is_what_was_there(room: Room, versions: list[str]) -> 
     assert room.done("rl", "models", "fsck", "--artifacts-dir", "new").code == 0
     assert after["rl_models/gate/current"] == f"versions/{versions[1]}".encode()
     assert after["rl_models/gate/current.zip"] == b"current/model.zip"
+
+
+def test_what_a_run_writes_at_its_end_is_not_taken_for_one_that_goes_on(room: Room) -> None:
+    keep(room.folder / STATE, "going", finished=False)
+    folder = room.folder / "artifacts" / "runs" / "going"
+    folder.mkdir()
+    for name in ("manifest.json", "metrics.json", "report.html"):
+        (folder / name).write_text('{"facts": 99, "head": "from a second later"}')
+    (folder / "run.log").write_text("run going begins\n")
+    room.refused(4, "verify", "going")
+    room.done("backup", "create", "-o", "one.tar")
+    room.done("backup", "restore", "one.tar", "--artifacts-dir", "new")
+    assert sorted(room.files("new/runs/going")) == ["config.json", "run.log"]
+    assert room.done("verify", "going", "--artifacts-dir", "new").code == 0
 
 
 def test_any_tar_reads_a_backup(room: Room) -> None:
@@ -196,6 +211,30 @@ def test_without_models_and_runs_it_holds_what_is_on_record(
     left = [name for name in room.files("new") if not name.startswith("rl_state/dossiers/")]
     assert left == ["rl_state/agent_state.sqlite"]
     assert made["missing_models"] == []
+
+
+def test_models_that_a_config_keeps_elsewhere_come_along(room: Room, versions: list[str]) -> None:
+    config = {"rl": {"gate_agent": {"model_path": "artifacts/others/gate/current"}}}
+    keep(room.folder / STATE, "elsewhere", finished=False, config_json=json.dumps(config))
+    one = Path("gate/versions") / versions[0]
+    shutil.copytree(
+        room.folder / "artifacts/rl_models" / one, room.folder / "artifacts/others" / one
+    )
+    room.done("backup", "create", "-o", "one.tar")
+    room.done("backup", "restore", "one.tar", "--artifacts-dir", "new")
+    assert room.files(f"new/others/{one}") == room.files(f"new/rl_models/{one}")
+
+
+def test_a_backup_waits_for_whoever_changes_the_models(
+    room: Room, versions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from darwin.rl.registry.registry import Registry
+
+    monkeypatch.setattr(Registry.__init__, "__defaults__", (0.05,))
+    with FileLock(room.folder / "artifacts" / "rl_models" / ".lock"):
+        assert "changing the models" in room.refused(5, "backup", "create", "-o", "one.tar")
+        room.done("backup", "create", "--no-models", "-o", "two.tar")
+    assert not (room.folder / "one.tar").exists()
 
 
 def test_a_damaged_database_is_refused_and_nothing_is_left_of_the_backup(room: Room) -> None:

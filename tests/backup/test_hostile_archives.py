@@ -226,6 +226,21 @@ def test_a_record_whose_end_was_cut_off_is_found(room: Room, again: Again) -> No
     assert_refused_as_a_record(room, "kill_events")
 
 
+def test_a_backup_of_an_older_schema_is_brought_up_to_date(room: Room, again: Again) -> None:
+    newer = ("tokens", "service_acts", "schedule_events", "notices", "jobs")
+    with closing(sqlite3.connect(again.folder / "rl_state/agent_state.sqlite")) as raw:
+        for name in newer:
+            raw.execute(f"DROP TABLE {name}")
+        raw.execute("ALTER TABLE rollout_events DROP COLUMN max_position_usd")
+        raw.execute("UPDATE alembic_version SET version_num = '0007'")
+        raw.commit()
+    logs = {name: told for name, told in again._told["logs"].items() if name not in newer}
+    again.pack(schema="0007", logs=logs)
+    room.done(*RESTORE)
+    here = room.done("ledger", "export", "first").out
+    assert room.done("ledger", "export", "first", "--artifacts-dir", "new").out == here
+
+
 @pytest.mark.parametrize(
     "other",
     [{"format": 2}, {"database": "../../x"}, {"database": "runs/none"}, {"runs": 3},
