@@ -61,6 +61,14 @@ def test_a_flipped_bit_anywhere_is_found(room: Room, made: Path) -> None:
     assert missed == []
 
 
+def test_a_header_that_says_more_than_name_size_and_time_is_refused(room: Room, made: Path) -> None:
+    with tarfile.open(made) as old, tarfile.open(room.folder / "bad.tar", "w") as archive:
+        for info in old.getmembers():
+            info.mode = 0o4777  # and a sound checksum
+            archive.addfile(info, old.extractfile(info))
+    assert_refused(room, "with a header that was changed")
+
+
 def test_the_file_that_was_changed_is_named(room: Room, made: Path) -> None:
     whole = made.read_bytes()
     (room.folder / "bad.tar").write_bytes(whole.replace(b"run first begins", b"run first ENDED!"))
