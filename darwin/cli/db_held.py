@@ -20,7 +20,8 @@ def held_runs(connection: Connection, artifacts: Path) -> dict[str, str]:
     """The runs that must stay, each with the reason, as a transaction sees them.
 
     Evidence holds a run where its model serves, challenges or is promoted: a run on paper that
-    asked it, the latest run that asked the agent, and whatever a promotion in force rests on.
+    asked it, the latest run that asked the agent, and whatever a promotion in force rests on. One
+    that counts in a finished replay alone counts no more.
     Runs hold the run whose verdicts they repeat, unfinished lives those they were begun with, jobs
     those they name. Raises IntegrityError, RecordError.
     """
@@ -39,16 +40,14 @@ def _by_evidence(connection: Connection) -> Iterator[tuple[str, str]]:
     from darwin.rl.registry.registry import shelf_in
 
     for agent in ALL_AGENTS:
-        shelf, record = shelf_in(connection, agent), record_in(connection, agent)
+        shelf, held = shelf_in(connection, agent), record_in(connection, agent).promotion
         latest = read_latest(connection, agent)
         if latest.run_id is not None:
             yield latest.run_id, f"it is the latest run that asked {agent}"
-        scopes = {"deployment", *(act.scope for act in record.acts)}
-        in_force = [held for scope in scopes if (held := record.within("deployment", scope))]
-        for held in in_force:
+        if held is not None:
             for run_id in _rests_on(held):
                 yield run_id, f"the promotion of {agent} rests on it"
-        asked = (shelf.serving, shelf.challenger, latest.model, *(held.model for held in in_force))
+        asked = (shelf.serving, shelf.challenger, latest.model, held and held.model)
         for model in {one for one in asked if one is not None}:
             for run_id in _on_paper(connection, agent, model):
                 yield run_id, f"it is evidence on version {model.version} of {agent}"

@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from darwin.engine.marks import daily_marks
+from darwin.rl.graduation import acts
+from darwin.rl.registry.deploy import deploy
+from darwin.rl.registry.registry import Registry
+from darwin.rl.serving.validation import validate_files
 from darwin.store.db import connect
 from darwin.store.journal import Journal
 from darwin.store.runs import begin_run
@@ -92,31 +96,46 @@ def trained(folder: Path, agent: str = "gate", seed: int = 0) -> Path:
 
 @pytest.fixture(scope="session")
 def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database of three finished runs."""
-    path = tmp_path_factory.mktemp("made") / "state.sqlite"
+    """A deployment with three finished runs, to be copied."""
+    folder = tmp_path_factory.mktemp("made")
     for run_id in ("first", "second", "third"):
-        keep(path, run_id)
-    return path
+        keep(folder / STATE, run_id)
+    run = folder / "artifacts" / "runs" / "first"
+    run.mkdir(parents=True)
+    (run / "run.log").write_text("run first begins\n")
+    return folder / "artifacts"
+
+
+@pytest.fixture(scope="session")
+def _modelled(_made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The same with two versions of the gate, the second of which serves and is promoted."""
+    folder = tmp_path_factory.mktemp("modelled") / "artifacts"
+    shutil.copytree(_made, folder)
+    names = []
+    with connect(folder.parent / STATE) as database:
+        registry = Registry(folder / "rl_models", database)
+        said: dict[str, Any] = {"by": "Ada", "reason": "a test"}
+        for seed in (0, 1):
+            given = make_model("gate", seed=seed)
+            now = datetime.now(UTC)
+            one = deploy(
+                registry, "gate", given, **said, now=now, active=False, validate=validate_files
+            )
+            names.append(one.name)
+        acts.promote(database, "gate", one.model, **said, at=now, override=True)
+    return folder, names
 
 
 @pytest.fixture
 def room(darwin: Callable[..., tuple[int, str, str]], tmp_path: Path, _made: Path) -> Room:  # noqa: F811
     """A deployment with three finished runs."""
-    (tmp_path / STATE).parent.mkdir(parents=True)
-    shutil.copy(_made, tmp_path / STATE)
-    folder = tmp_path / "artifacts" / "runs" / "first"
-    folder.mkdir(parents=True)
-    (folder / "run.log").write_text("run first begins\n")
+    shutil.copytree(_made, tmp_path / "artifacts")
     return Room(darwin, tmp_path)
 
 
 @pytest.fixture
-def versions(room: Room) -> list[str]:
+def versions(room: Room, _modelled: tuple[Path, list[str]]) -> list[str]:
     """Two versions of the gate in `room`, the second of which serves and is promoted."""
-    names = []
-    for seed in (0, 1):
-        folder = trained(room.folder / f"model-{seed}", seed=seed)
-        said = room.done("rl", "models", "deploy", "gate", folder, *SIGNED, "--json")
-        names.append(said.tree["version"])
-    room.done("rl", "promote", "gate", *SIGNED, "--override")
-    return names
+    made, names = _modelled
+    shutil.copytree(made, room.folder / "artifacts", symlinks=True, dirs_exist_ok=True)
+    return list(names)

@@ -209,6 +209,12 @@ def test_what_a_promotion_in_force_rests_on_stays(room: Room, versions: list[str
     assert found["first"] == found["second"] == "the promotion of gate rests on it"
     room.done(*words)
     assert "first" not in staying(room)
+    with connect(room.folder / STATE) as database:
+        acts.promote(
+            database, "gate", model, by="Ada", reason="x", at=datetime.now(UTC), override=True,
+            scope="run:first", detail=json.loads(detail),
+        )  # fmt: skip
+    assert "first" not in staying(room), "it is over, and its promotion with it"
 
 
 def test_a_run_that_cannot_be_proven_keeps_all_where_they_are(room: Room) -> None:
