@@ -21,7 +21,9 @@ def held_runs(connection: Connection, artifacts: Path) -> dict[str, str]:
 
     Evidence holds a run where its model serves, challenges or is promoted: a run on paper that
     asked it, the latest run that asked the agent, and whatever a promotion in force rests on. One
-    that counts in a finished replay alone counts no more.
+    that counts in a finished replay alone counts no more. How long a stage was held counts bars
+    that are newer than any version was asked about on paper: so the newest such run stays, and all
+    of them while the agent is promoted.
     Runs hold the run whose verdicts they repeat, unfinished lives those they were begun with, jobs
     those they name. Raises IntegrityError, RecordError.
     """
@@ -47,7 +49,12 @@ def _by_evidence(connection: Connection) -> Iterator[tuple[str, str]]:
         if held is not None:
             for run_id in _rests_on(held):
                 yield run_id, f"the promotion of {agent} rests on it"
-        asked = (shelf.serving, shelf.challenger, latest.model, held and held.model)
+            for run_id in _on_paper(connection, agent):
+                yield run_id, f"the time for which {agent} has held its stage is reckoned from it"
+        for run_id in _on_paper(connection, agent)[-1:]:
+            yield run_id, f"no run on paper asked {agent} about newer bars"
+        promoted = None if held is None else held.model
+        asked = (shelf.serving, shelf.challenger, latest.model, promoted)
         for model in {one for one in asked if one is not None}:
             for run_id in _on_paper(connection, agent, model):
                 yield run_id, f"it is evidence on version {model.version} of {agent}"
@@ -60,20 +67,25 @@ def _rests_on(held: Promotion) -> Iterator[str]:
         yield str(act.detail.get("scope") or "").partition(":")[2]
 
 
-def _on_paper(connection: Connection, agent: str, model: Model) -> Iterator[str]:
-    """The runs on paper that asked a model."""
-    from sqlalchemy import select
+def _on_paper(connection: Connection, agent: str, model: Model | None = None) -> list[str]:
+    """The runs on paper that asked an agent, or one model of it, by the newest bar of that."""
+    from sqlalchemy import func, select
 
     from darwin.store.queries import ON_PAPER, kind_of_run
     from darwin.store.schema import decisions_of, id_range, runs
 
     d = decisions_of(agent).c
     papers = select(runs.c.run_id, runs.c.number).where(kind_of_run() == ON_PAPER)
+    found = []
     for run_id, number in connection.execute(papers).all():
-        asked = select(d.id).where(d.id.between(*id_range(number)), d.agent_name == agent)
-        mine = asked.where(d.model_sha256 == model.sha256).limit(1)
-        if connection.execute(mine).first() is not None:
-            yield run_id
+        newest = select(func.max(d.bar_time)).where(d.id.between(*id_range(number)))
+        newest = newest.where(d.agent_name == agent)
+        if model is not None:
+            newest = newest.where(d.model_sha256 == model.sha256)
+        time = connection.execute(newest).scalar()
+        if time is not None:
+            found.append((time, number, run_id))
+    return [run_id for _, _, run_id in sorted(found)]
 
 
 def _by_runs(connection: Connection) -> Iterator[tuple[str, str]]:

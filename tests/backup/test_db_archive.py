@@ -175,22 +175,31 @@ def advised(monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
     monkeypatch.setattr("tests.store.conftest.UNANSWERED", [advice])
 
 
-def test_the_evidence_of_what_serves_stays(
+def test_the_evidence_of_what_serves_stays_and_all_of_paper_while_it_is_promoted(
     room: Room, versions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    served = Model(*ask(
-        room.folder / STATE,
-        "SELECT version, manifest_sha256 FROM model_events WHERE version = ?", versions[1],
-    )[0])  # fmt: skip
-    advised(monkeypatch, served)
+    known = dict(ask(room.folder / STATE, "SELECT version, manifest_sha256 FROM model_events"))
+    before, served = (Model(name, known[name]) for name in versions)
     paper = {"mode": "feed", "data_digest": None, "config_json": '{"mode": "paper"}'}
-    for run_id, other in (("on-paper", paper), ("replayed", {}), ("latest", {})):
+    for run_id, model, other in (
+        ("of-before", before, paper), ("served", served, paper), ("replayed", served, {}),
+        ("latest", served, paper),
+    ):  # fmt: skip
+        advised(monkeypatch, model)
         keep(room.folder / STATE, run_id, **other)
     monkeypatch.setattr("tests.store.conftest.UNANSWERED", [])
     keep(room.folder / STATE, "last")
     found = staying(room)
-    assert "evidence on version" in found["on-paper"] or "latest run" in found["on-paper"]
-    assert "replayed" not in found
+    reckoned = "the time for which gate has held its stage is reckoned from it"
+    assert found == {
+        "third": "it is the latest run that asked portfolio",
+        "of-before": reckoned, "served": reckoned, "latest": "it is the latest run that asked gate",
+        "last": "it was begun last, and its number must not be given again",
+    }  # fmt: skip
+    room.done("rl", "demote", "gate", *SIGNED)
+    found = staying(room)
+    assert sorted(found) == ["last", "latest", "served", "third"]
+    assert found["served"] == f"it is evidence on version {versions[1]} of gate"
 
 
 def test_what_a_promotion_in_force_rests_on_stays(room: Room, versions: list[str]) -> None:
