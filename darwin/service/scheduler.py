@@ -7,7 +7,7 @@ come to one job per agent and period, for a period is the due time itself.
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from darwin.core.rebalance import ALL_AGENTS
 from darwin.core.schedule import Schedule
@@ -27,6 +27,8 @@ from darwin.store.runs import iso_time
 from darwin.store.schedules import read_schedule
 from darwin.store.schedules import set_schedule as write_schedule
 
+_SKEW = timedelta(days=1)
+"""By which the clock of another host may be ahead; a later period is of a clock that was wrong."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -47,7 +49,9 @@ class Scheduler:
         """
         made = []
         with self._place.registry(to_change=True) as registry:
-            for agent in ALL_AGENTS:
+            with registry.database.read() as connection:
+                known = {event.agent for event in events(connection)}
+            for agent in (one for one in ALL_AGENTS if one in known):
                 try:
                     made += self._look(registry, agent, now)
                 except DarwinError as fault:
@@ -97,7 +101,8 @@ class Scheduler:
 def due_now(registry: Registry, agent: str, now: datetime) -> datetime | None:
     """The latest due time of an agent that has no job yet; None: nothing is due.
 
-    Nothing is before a version serves, nor by a schedule from before it was set.
+    Nothing is before a version serves, nor by a schedule from before it was set, nor where another
+    host, whose clock is ahead, has seen a later period.
     """
     with registry.database.read() as connection:
         served = [
@@ -108,9 +113,10 @@ def due_now(registry: Registry, agent: str, now: datetime) -> datetime | None:
         return None
     schedule = read_schedule(registry.database, agent)
     due = latest_due(schedule, max([served[0], schedule.since or served[0]]), now)
-    if due is None or jobs.scheduled(registry.database, RETRAIN, agent, iso_time(due)):
+    if due is None:
         return None
-    return due
+    periods = iso_time(due), iso_time(now + _SKEW)
+    return None if jobs.is_scheduled(registry.database, RETRAIN, agent, *periods) else due
 
 
 def set_schedule(
