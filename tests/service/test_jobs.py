@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from darwin.service.jobs import Supervisor, log_of
+from darwin.core.progress import Progress
+from darwin.service.jobs import TRAINING, Supervisor, log_of, resumed
 from darwin.service.place import now
 from darwin.store import jobs
 from darwin.store.jobs import State
@@ -148,6 +149,32 @@ def test_a_worker_that_wakes_up_after_its_job_was_given_up_hands_nothing_over(
     assert json.loads(listed.stdout) == []
     versions = served.folder / "artifacts" / "rl_models" / "gate" / "versions"
     assert not versions.exists() or not list(versions.iterdir()), "nothing that might be adopted"
+
+
+def test_a_training_whose_worker_is_killed_is_taken_up_again_once(served: Served) -> None:
+    job_id = served.ask("market", "train", lane=TRAINING, agent="market")
+    supervisor = Supervisor(served.place)
+    progress = served.folder / "artifacts" / "jobs" / str(job_id) / "progress.json"
+    for attempt, words in enumerate([("market", "train", "--resume"), None], start=1):
+        worker = served.child(WORKER, served.place.artifacts_dir, str(job_id), "0.05")
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "begun\n"
+        progress.write_text(Progress(40.0, "4 of 10 steps").text())
+        held = served.wait(job_id, lambda job: job.progress.percent > 0.0)
+        assert (held.attempts, held.progress.message) == (attempt, "4 of 10 steps")
+        worker.kill()
+        worker.wait()
+        left = served.job(job_id).lease_until
+        assert left is not None
+        with served.place.write() as database:
+            jobs.reap(database, datetime.fromisoformat(left) + timedelta(seconds=1), resumed)
+        after = served.job(job_id)
+        if words is not None:
+            assert (after.state, after.words, after.worker) == (State.QUEUED, words, None)
+        else:
+            assert after.state is State.FAILED
+    supervisor.tick(now())
+    assert served.job(job_id).state is State.FAILED
 
 
 def test_a_stopped_worker_of_this_host_is_killed_when_its_job_is_given_up(served: Served) -> None:
