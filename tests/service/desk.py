@@ -8,10 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from darwin.cli.main import darwin
+from darwin.rl.cli.door import come_through
 from darwin.rl.registry.deploy import deploy
 from darwin.service.jobs import BENCHMARK, Supervisor
 from darwin.service.place import Place, now
@@ -76,6 +80,13 @@ class Served:
     def log(self, job_id: int) -> str:
         path = self.folder / "artifacts" / "jobs" / str(job_id) / "job.log"
         return path.read_text() if path.exists() else ""
+
+    def say(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on this deployment, in this process, which is sooner done."""
+        out, err = StringIO(), StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = come_through(darwin, [*words, *self.place.words])
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
     def slow(self, run_id: str = "slow") -> tuple[str, ...]:
         """A command that takes for ever: a feed at the speed of a clock."""

@@ -87,14 +87,14 @@ def test_a_running_job_that_is_cancelled_stops(served: Served) -> None:
     supervisor = Supervisor(served.place)
     held = served.wait(running, lambda job: job.state is State.RUNNING, supervisor)
     for job_id in (waiting, running):
-        said = served.desk.darwin("jobs", "cancel", str(job_id))
+        said = served.say("jobs", "cancel", str(job_id))
         assert said.returncode == 0, said.stderr
     ended = served.wait(running, lambda job: job.state.over, supervisor)
     assert (ended.state, ended.exit_code) == (State.CANCELLED, 143)
     assert served.job(waiting).state is State.CANCELLED
     assert not is_alive(process_of(held)) or served.wait(running, lambda job: not is_alive(
         process_of(held)))  # fmt: skip
-    again = served.desk.darwin("jobs", "cancel", str(running))
+    again = served.say("jobs", "cancel", str(running))
     assert again.returncode == 2
     assert "cancelled already" in again.stderr
 
@@ -109,13 +109,13 @@ def test_a_job_ends_as_its_command_does_and_says_why(served: Served) -> None:
     assert (failed.state, failed.exit_code) == (State.FAILED, 2)
     assert failed.message
     assert f"error: {failed.message}" in log_of(served.place, bad)
-    shown = served.desk.darwin("jobs", "log", str(bad))
+    shown = served.say("jobs", "log", str(bad))
     assert shown.stdout == log_of(served.place, bad)
-    told = json.loads(served.desk.darwin("jobs", "--json").stdout)
+    told = json.loads(served.say("jobs", "--json").stdout)
     assert [(one["id"], one["state"]) for one in told] == [(bad, "failed"), (good, "done")]
-    one = json.loads(served.desk.darwin("jobs", "show", str(bad), "--json").stdout)
+    one = json.loads(served.say("jobs", "show", str(bad), "--json").stdout)
     assert one == told[0]
-    assert served.desk.darwin("jobs", "show", "99").returncode == 2
+    assert served.say("jobs", "show", "99").returncode == 2
 
 
 @pytest.mark.parametrize("beat_s", [60.0, 0.2], ids=["by the fence", "by the heartbeat"])
@@ -145,7 +145,7 @@ def test_a_worker_that_wakes_up_after_its_job_was_given_up_hands_nothing_over(
     assert "exit code 5" in said[1] or worker.returncode == 5
     assert query(served, "SELECT count(*) FROM model_events WHERE agent_name = 'gate'") == [(0,)]
     assert served.job(job_id).state is State.FAILED
-    listed = served.desk.darwin("rl", "models", "list", "gate", "--json")
+    listed = served.say("rl", "models", "list", "gate", "--json")
     assert json.loads(listed.stdout) == []
     versions = served.folder / "artifacts" / "rl_models" / "gate" / "versions"
     assert not versions.exists() or not list(versions.iterdir()), "nothing that might be adopted"

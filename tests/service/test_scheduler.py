@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,7 +22,7 @@ from darwin.service.scheduler import Scheduler, set_schedule
 from darwin.store import jobs
 from darwin.store.jobs import State
 from tests.run.agents import rules
-from tests.run.command import clean_environment
+from tests.run.command import Desk, clean_environment
 from tests.service.desk import Served, query
 
 pytestmark = pytest.mark.slow
@@ -28,29 +30,42 @@ SET_UP = datetime(2026, 1, 5, 12, tzinfo=UTC)  # a Monday noon: the next one is 
 ZONES = dict(zip(AGENTS, ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe"), strict=True))
 
 
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run that three agents watched; to be copied."""
+    desk = Desk(tmp_path_factory.mktemp("seen"))
+    market = {"bars": 1200, "symbols": ["BTC/USDT"]}
+    done = desk.darwin("run", desk.config(run_id="seen", rl=rules(), market=market))
+    assert done.returncode == 0, done.stderr
+    return desk.folder
+
+
 @pytest.fixture
-def weekly(served: Served) -> Iterator[Served]:
+def weekly(served: Served) -> Served:
     """Three agents that serve, each to be trained on Sundays at 02:30 of its own zone.
 
     A training of somebody else keeps the lane, so that none of these begins.
     """
+    return made_weekly(served)
+
+
+@pytest.fixture
+def recorded(seen: Path, tmp_path: Path) -> Iterator[Served]:
+    """The same with a finished run that three agents watched."""
+    folder = tmp_path / "recorded"
+    shutil.copytree(seen, folder)
+    served = Served(folder)
+    yield made_weekly(served)
+    served.close()
+
+
+def made_weekly(served: Served) -> Served:
     for agent, zone in ZONES.items():
         served.serve(agent, SET_UP)
         schedule = Schedule(cron="30 2 * * 0", interval_days=None, timezone=zone)
         set_schedule(served.place, agent, schedule, by="Ada", reason="a test", at=SET_UP)
     keep_lane(served)
-    yield served
-
-
-@pytest.fixture
-def recorded(weekly: Served) -> Served:
-    """The same with a finished run that three agents watched."""
-    name = weekly.desk.config(
-        run_id="seen", rl=rules(), market={"bars": 1500, "symbols": ["BTC/USDT"]}
-    )
-    done = weekly.desk.darwin("run", name)
-    assert done.returncode == 0, done.stderr
-    return weekly
+    return served
 
 
 def keep_lane(served: Served) -> None:
@@ -77,7 +92,7 @@ def test_two_schedulers_come_to_52_jobs_an_agent_in_52_weeks_through_restarts_an
             sunday = SET_UP + timedelta(days=6 + 7 * week)
             if week % 9 == 8:  # a restart
                 two = [Scheduler(recorded.place), Scheduler(recorded.place)]
-            for at in (-10, 31):  # hours from the noon of that Sunday, in UTC
+            for at in (-10, 31) if week % 4 == 0 else (31,):  # hours from noon, in UTC
                 time = sunday + timedelta(hours=at)
                 if week % 5 == 4 and at < 31:
                     continue  # both were away until the Monday after
@@ -169,22 +184,22 @@ def test_the_schedule_is_shown_and_set_by_commands(served: Served) -> None:
     served.serve("gate", SET_UP)
     signed = ("--by", "Ada", "--reason", "a test")
     words = ("rl", "schedule", "set", "gate", "--cron", "0 3 * * 0", "--timezone", "Europe/Berlin")
-    done = served.desk.darwin(*words, *signed, "--json")
+    done = served.say(*words, *signed, "--json")
     told = json.loads(done.stdout)
     assert (told["cron"], told["interval_days"], told["timezone"]) == (
         "0 3 * * 0", None, "Europe/Berlin",
     )  # fmt: skip
     due = datetime.fromisoformat(told["next_due"]).astimezone(ZoneInfo("Europe/Berlin"))
     assert (due.weekday(), due.hour) == (6, 3)
-    off = served.desk.darwin("rl", "schedule", "set", "gate", "--off", *signed)
+    off = served.say("rl", "schedule", "set", "gate", "--off", *signed)
     assert "it is off" in off.stdout
-    shown = json.loads(served.desk.darwin("rl", "schedule", "show", "gate", "--json").stdout)
+    shown = json.loads(served.say("rl", "schedule", "show", "gate", "--json").stdout)
     assert (shown["enabled"], shown["cron"], shown["by"]) == (False, "0 3 * * 0", "Ada")
-    bad = served.desk.darwin("rl", "schedule", "set", "gate", "--cron", "x", *signed)
+    bad = served.say("rl", "schedule", "set", "gate", "--cron", "x", *signed)
     assert bad.returncode == 2
     assert "cron expression" in bad.stderr
-    assert served.desk.darwin("rl", "schedule", "run").returncode == 2
-    nothing = served.desk.darwin("rl", "schedule", "run", "market", "--json")
+    assert served.say("rl", "schedule", "run").returncode == 2
+    nothing = served.say("rl", "schedule", "run", "market", "--json")
     assert nothing.returncode == 2
     assert "no model of market serves" in nothing.stderr
 
@@ -205,5 +220,5 @@ def test_metadata_tells_what_the_events_say_and_nobody_reads_it(weekly: Served) 
     assert told["next_retrain_time"] == "2026-01-18T01:30:00.000Z"
     path.write_text("{}")
     assert weekly.serving("gate") == second
-    fsck = weekly.desk.darwin("rl", "models", "fsck", "gate")
+    fsck = weekly.say("rl", "models", "fsck", "gate")
     assert "metadata" not in fsck.stdout + fsck.stderr
