@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from darwin.core.progress import Progress
-from darwin.service.jobs import TRAINING, Supervisor, log_of, resumed
+from darwin.service.acts import TRAINING
+from darwin.service.jobs import Supervisor, log_of, resumed
 from darwin.service.place import now
 from darwin.store import jobs
 from darwin.store.jobs import State
