@@ -18,6 +18,7 @@ COMMANDS = {
     "data": "darwin.cli.data:data",
     "db": "darwin.cli.db:db",
     "drill": "darwin.cli.drill:drill",
+    "jobs": "darwin.cli.jobs:jobs",
     "kill": "darwin.cli.kill:kill",
     "ledger": "darwin.cli.ledger:ledger",
     "lifecycle": "darwin.cli.lifecycle:lifecycle",
