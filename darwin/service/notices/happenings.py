@@ -17,10 +17,11 @@ from sqlalchemy import Connection, Row, Table, func, select
 from darwin.core.account import VENUE_AWAY, VENUE_REFUSES
 from darwin.rl.graduation.record import BY_ITSELF, DEPLOYMENT
 from darwin.safety import monitor
+from darwin.service.tallies import ends_of_runs
 from darwin.store import schema
 from darwin.store.jobs import State
 from darwin.store.queries import ON_PAPER, runs_at_a_glance
-from darwin.store.schema import SEQ_BITS, id_range
+from darwin.store.schema import id_range
 from darwin.trading.limits import DOUBT, HALTED
 
 MOST_AT_ONCE = 5_000
@@ -129,13 +130,7 @@ def _newer(
 
 
 def _ends_of_runs(connection: Connection, table: Table) -> dict[str, int]:
-    """The last row of each run that has any, by the run's number."""
-    r, first = schema.runs.c, schema.runs.c.number.op("<<")(SEQ_BITS)
-    after_last = (r.number + 1).op("<<")(SEQ_BITS)
-    mine = (table.c.id > first) & (table.c.id < after_last)
-    last = select(func.max(table.c.id)).where(mine).correlate(schema.runs).scalar_subquery()
-    rows = connection.execute(select(r.number, last.label("last"))).all()
-    return {str(row.number): row.last for row in rows if row.last is not None}
+    return {str(run): end for run, end in ends_of_runs(connection, table).items()}
 
 
 def _end_of_log(connection: Connection, table: Table) -> int:
