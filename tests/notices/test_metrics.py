@@ -26,7 +26,7 @@ Figures = dict[tuple[str, ...], float]
 
 
 def figures(place: Place, metrics: Metrics | None = None) -> Figures:
-    """Every sample, by its name and the values of its labels in their order; a look of its own unless given."""
+    """Every sample, by its name and the values of its labels, in the order of these."""
     text = (metrics or Metrics(place)).exposition().decode()
     return {
         (sample.name, *sample.labels.values()): sample.value
