@@ -9,8 +9,6 @@ import click
 from darwin.cli.deployment import database_options
 
 if TYPE_CHECKING:
-    from darwin.service.notices.addresses import Addresses
-    from darwin.service.notices.notifier import Notifier, Told
     from darwin.service.notices.ways import Way
 
 
@@ -45,7 +43,7 @@ def test(as_json: bool) -> None:
     from darwin.service.notices.ways import Message
     from darwin.service.place import now
 
-    _, ways = _set_up()
+    ways = _ways()
     at = now()
     text = "a trial: whoever reads this is told what Darwin has to tell"
     message = Message(f"test-{at:%Y%m%dT%H%M%S}", "test", Severity.INFO, text, 1, at)
@@ -72,22 +70,22 @@ def run(once: bool, artifacts_dir: str, db: str | None, as_json: bool) -> None:
     Example:
       darwin notify run --once --json
     """
+    import os
     import threading
 
     from darwin.cli.tables import print_json
-    from darwin.service.notices.notifier import Notifier
-    from darwin.service.notices.telling import Manners
+    from darwin.service.notices.notifier import notifier_of
     from darwin.service.place import Place, now
 
-    addresses, ways = _set_up()
+    _ways()
     place = Place(artifacts_dir, db)
     with place.read():
         pass  # it must be there: none is made here
-    notifier: Notifier = Notifier(place, ways, Manners(least=addresses.least))
+    notifier = notifier_of(place, os.environ)
     if not once:
         notifier.go_on(threading.Event())
         return
-    told: Told = notifier.tick(now())
+    told = notifier.tick(now())
     if as_json:
         print_json(told._asdict())
     else:
@@ -122,18 +120,19 @@ def list_(limit: int, artifacts_dir: str, db: str | None, as_json: bool) -> None
         click.echo("nothing was told yet")
 
 
-def _set_up() -> tuple[Addresses, list[Way]]:
+def _ways() -> list[Way]:
+    """Whom the environment names. Raises ConfigError where that is nobody."""
     import os
 
     from darwin.errors import ConfigError
     from darwin.service.notices.addresses import URLS, WEBHOOK, Addresses
     from darwin.service.notices.ways import ways_of
 
-    addresses = Addresses.of(os.environ)
-    ways = ways_of(addresses)
+    ways = ways_of(Addresses.of(os.environ))
     if not ways:
         raise ConfigError(
-            "nobody is to be told anything", where="the environment",
+            "nobody is to be told anything",
+            where="the environment",
             mend=f"set {WEBHOOK} or {URLS}, or the variable of that name with _FILE",
-        )  # fmt: skip
-    return addresses, ways
+        )
+    return ways

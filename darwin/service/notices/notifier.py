@@ -19,11 +19,13 @@ from sqlalchemy import Connection, func, select
 
 from darwin.errors import DarwinError
 from darwin.service.notices import happenings, telling
+from darwin.service.notices.addresses import Addresses
 from darwin.service.notices.happenings import Look, Severity
 from darwin.service.notices.memory import Due, Held, Memory, grouped
 from darwin.service.notices.telling import Manners, Notice
-from darwin.service.notices.ways import Message, Way
-from darwin.service.place import Place, now
+from darwin.service.notices.ways import Message, Way, ways_of
+from darwin.service.place import Place
+from darwin.service.place import now as wall_clock
 from darwin.store import logs
 from darwin.store.runs import iso_time
 from darwin.store.schema import notices
@@ -62,13 +64,13 @@ class Notifier:
         self._ways = {way.name: way for way in ways}
         self._memory = Memory()
 
-    def tick(self, at: datetime) -> Told:
+    def tick(self, now: datetime) -> Told:
         """Look, write down what is due, send it. Raises StorageError."""
-        due = self._look(at)
+        due = self._look(now)
         lock = FileLock(self._place.artifacts / "notices.lock", timeout=0)
         try:
             with lock:
-                sent, failed = self._send(at)
+                sent, failed = self._send(now)
         except Timeout:
             sent = failed = 0  # another process is at it
         pending = {one for name in self._ways for one in self._memory.pending.get(name, {})}
@@ -79,7 +81,7 @@ class Notifier:
         failing = ""
         while not stop.is_set():
             try:
-                self.tick(now())
+                self.tick(wall_clock())
                 failing = ""
             except (DarwinError, OSError) as fault:
                 if str(fault) != failing:  # said once, however long it lasts
@@ -135,7 +137,7 @@ class Notifier:
                 if at - due.at > GIVE_UP_AFTER:
                     self._answered(at, due, name, "given up", "a day has passed")
                     continue
-                answer = way.tell(_message(due), now())
+                answer = way.tell(_message(due), wall_clock())
                 self._answered(at, due, name, "sent" if answer.took else "failed", answer.says)
                 sent, failed = sent + answer.took, failed + (not answer.took)
                 if not answer.took:
@@ -175,6 +177,15 @@ class Notifier:
             self._memory = Memory()
         for row in logs.read(connection, notices, after=self._memory.last):
             self._memory.take(row)
+
+
+def notifier_of(place: Place, environment: Mapping[str, str]) -> Notifier:
+    """One that tells by the ways that the environment names, of what it wants told.
+
+    Without any it writes down what it would have told. Raises ConfigError.
+    """
+    addresses = Addresses.of(environment)
+    return Notifier(place, ways_of(addresses), Manners(least=addresses.least))
 
 
 def _append(
