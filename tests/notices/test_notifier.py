@@ -98,9 +98,12 @@ def test_one_matter_is_told_once_in_a_while_and_counted_meanwhile(
     desk.notifier(webhook(hook.url)).tick(desk.at)  # nothing new: what was counted is told
     assert [one.tree["times"] for one in hook.got] == [1, 4]
     assert hook.texts[1].endswith("as it is (4 times, this is the last)")
-    desk.wait(hours=2)
+    desk.alert("data gap")
     desk.notifier(webhook(hook.url)).tick(desk.at)
-    assert len(hook.got) == 2
+    desk.wait(hours=2)
+    desk.alert("data gap", "data gap")
+    desk.notifier(webhook(hook.url)).tick(desk.at)
+    assert [one.tree["times"] for one in hook.got] == [1, 4, 3]  # counted and new together
 
 
 def test_a_flood_is_so_many_notices_an_hour_and_one_summary(desk: Desk, hook: Receiver) -> None:
@@ -134,6 +137,9 @@ def test_a_dead_receiver_is_asked_again_ever_more_rarely_and_hears_all_of_it(
     assert tries == [0, 30, 90, 210, 450]
     assert {one.tree["id"] for one in hook.got} == {hook.got[0].tree["id"]}
     desk.kill("and now")
+    hook.script.extend([500] * 2)
+    assert notifier.tick(desk.at).failed == 1
+    desk.wait(seconds=30)  # as after a first failure: the way was well meanwhile
     assert notifier.tick(desk.at).sent == 1
 
 
@@ -216,6 +222,7 @@ def test_the_rows_are_sealed_like_every_log(desk: Desk, hook: Receiver) -> None:
     with desk.place.read() as database, database.read() as connection:
         rows = logs.sound_rows_in(connection, schema.notices)
     assert [row["sent"] for row in rows] == [0, 0, 0, 1]  # began, read, due, sent
+    assert rows[1]["text"] == "1 happenings are read, 0 subjects wait"
 
 
 def test_a_look_that_finds_nothing_writes_nothing(desk: Desk, hook: Receiver) -> None:
