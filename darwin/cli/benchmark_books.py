@@ -1,4 +1,4 @@
-"""`darwin allocation benchmark`: a model of books, or the benchmarks alone, on held-out bars."""
+"""`darwin allocation|market benchmark`: a model of books, or the benchmarks alone, held out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import click
 
 from darwin.cli.book_options import panel_from_files, symbols_named
 from darwin.cli.instants import instant
+from darwin.core.rebalance import MARKET
+from darwin.errors import ConfigError
 from darwin.rl.cli.options import ARTIFACTS, MODELS, Finite, placed
 
 if TYPE_CHECKING:
@@ -62,9 +64,38 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command()
+@click.command("benchmark")
 @_options
-def benchmark(
+def benchmark_allocation(**asked: Any) -> int:
+    """Set a model of books beside those who know nothing, on bars that it has not seen.
+
+    Exit 0: it is the best of all by the test and holds every bound; 10: it misses one, or another
+    wins; 11: not yet known. Without a model the benchmarks are judged among themselves, exit 0.
+
+    \b
+    Examples:
+      darwin allocation benchmark --data data --symbols BTC/USDT,ETH/USDT --test-from 2024-01-01
+      darwin allocation benchmark --data data --model artifacts/rl_models/allocator/current
+    """
+    return _benchmark(**asked)
+
+
+@click.command("benchmark")
+@_options
+def benchmark_market(**asked: Any) -> int:
+    """Set a model of the market agent beside those who know nothing, on one symbol.
+
+    As `darwin allocation benchmark`, with being flat among the rivals and no weights.
+
+    \b
+    Examples:
+      darwin market benchmark --data data --symbols BTC/USDT --test-from 2024-01-01
+      darwin market benchmark --data data --model artifacts/rl_models/market/current
+    """
+    return _benchmark(agent=MARKET, **asked)
+
+
+def _benchmark(
     *,
     data: Path,
     symbols: str | None,
@@ -78,27 +109,26 @@ def benchmark(
     artifacts_dir: str,
     page: Path | None,
     as_json: bool,
+    agent: str | None = None,
     **asked: Any,
 ) -> int:
-    """Set a model of books beside those who know nothing, on bars that it has not seen.
-
-    Exit 0: it is the best of all by the test and holds every bound; 10: it misses one, or another
-    wins; 11: not yet known. Without a model the benchmarks are judged among themselves, exit 0.
-
-    \b
-    Examples:
-      darwin allocation benchmark --data data --symbols BTC/USDT,ETH/USDT --test-from 2024-01-01
-      darwin allocation benchmark --data data --model artifacts/rl_models/allocator/current
-    """
+    """Judge and show; `agent`: models of this one alone."""
     from darwin.allocation.benchmark import benchmark_of
     from darwin.allocation.benchmark_tree import tree_of
     from darwin.cli.benchmark_model import book_model
     from darwin.core.market import Timeframe
 
     models = placed(artifacts_dir, models_dir or MODELS)
-    known = None if model is None else book_model(placed(artifacts_dir, model), model, models)
+    known = (
+        None if model is None else book_model(placed(artifacts_dir, model), model, models, agent)
+    )
     frame = Timeframe.parse(timeframe)
     names = _names(symbols, known)
+    if agent == MARKET and len(names) != 1:
+        raise ConfigError(
+            f"the market agent trades one symbol, not {len(names)}", where="--symbols",
+            mend="name one, or use `darwin allocation benchmark`",
+        )  # fmt: skip
     panel = panel_from_files(data, names, frame, (start, end), funding=funding)
     settings = _settings(panel, known, every, **asked)
     told = benchmark_of(panel, None if known is None else known.judged(panel, settings), settings)

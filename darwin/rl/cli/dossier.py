@@ -14,7 +14,6 @@ from darwin.rl.cli.dossier_reading import MEND, read_dossier
 from darwin.rl.cli.options import Deployment, model_options, open_registry, placed
 
 if TYPE_CHECKING:
-    from darwin.rl.cli.dossier_files import Place
     from darwin.rl.registry.registry import Registry
 
 
@@ -71,32 +70,17 @@ def list_(agent: str | None, as_json: bool, **where: Any) -> None:
     Example:
       darwin rl dossier list
     """
-    from darwin.rl.cli.dossier_files import places
+    from darwin.rl.cli.dossier_files import place_tree, places
 
     with open_registry(Deployment.of(**where)) as registry:
         found = places(registry.database, _folder(where), agent)
     if as_json:
-        print_json([_row(one) for one in found])
+        print_json([place_tree(one) for one in found])
     elif found:
         heads = ("dossier", "what", "version", "scope", "by", "at UTC", "is")
-        print_columns(heads, [tuple(map(str, _row(one).values()))[2:] for one in found])
+        print_columns(heads, [tuple(map(str, place_tree(one).values()))[2:] for one in found])
     else:
         click.echo("no agent was ever promoted or demoted here")
-
-
-def _row(one: Place) -> dict[str, Any]:
-    event, act = one.event, one.event.act
-    return {
-        "agent": event.agent,
-        "number": event.number,
-        "file": str(one.json),
-        "kind": str(act.kind),
-        "version": event.model.version,
-        "scope": act.scope,
-        "by": act.by,
-        "at": f"{act.at:%Y-%m-%d %H:%M}",
-        "state": one.state,
-    }
 
 
 @dossier.command()

@@ -73,6 +73,22 @@ def places(database: Database, folder: Path, agent: str | None = None) -> list[P
     return found
 
 
+def place_tree(one: Place) -> dict[str, Any]:
+    """An act and its dossier, as JSON."""
+    event, act = one.event, one.event.act
+    return {
+        "agent": event.agent,
+        "number": event.number,
+        "file": str(one.json),
+        "kind": str(act.kind),
+        "version": event.model.version,
+        "scope": act.scope,
+        "by": act.by,
+        "at": f"{act.at:%Y-%m-%d %H:%M}",
+        "state": one.state,
+    }
+
+
 def _state(files: tuple[Path, Path], origin: str) -> str:
     there = [file for file in files if file.is_file()]
     if files[0] in there:

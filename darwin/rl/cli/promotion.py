@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darwin.core.rebalance import ALL_AGENTS
-from darwin.errors import ConfigError
 from darwin.rl.cli.columns import percent, print_json
-from darwin.rl.cli.dossier_files import write_down
 from darwin.rl.cli.graduation_status import (
     NOT_PASSED,
     condition_trees,
-    look,
     print_conditions,
 )
 from darwin.rl.cli.options import Deployment, model_options, open_registry
 from darwin.rl.cli.signed import signed
 
 if TYPE_CHECKING:
-    from darwin.rl.graduation.judged import Judged
-    from darwin.store.db import Database
+    pass
 
 _SCOPE = re.compile(r"deployment|run:[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -66,30 +62,14 @@ def promote(
     Example:
       darwin rl promote gate --by Ada --reason "two weeks of paper, looked at each skip" --override
     """
-    from darwin.rl.graduation.acts import promote as let_act
-    from darwin.rl.graduation.checklist import all_pass, lacking
-    from darwin.rl.graduation.footing import footing
+    from darwin.rl.cli.acting import promote as let_act
 
-    pages: tuple[Path, ...] = ()
     with open_registry(Deployment.of(**where), to_change=True) as registry:
-        one = look(registry, agent, scope.partition(":")[2] or None)
-        model, passed = one.model, all_pass(one.conditions)
-        shown = [] if override else _shown(registry.database, one, scope)
-        if model is None:
-            raise ConfigError(
-                f"no model of {agent} serves, so there is none to promote",
-                where=str(registry.database.path),
-                mend=f"`darwin rl models deploy {agent} FOLDER` brings one in",
-            )
-        if passed or override:
-            let_act(
-                registry.database, agent, model, by=by, reason=reason, at=_now(),
-                override=override, scope=scope, conditions=one.conditions,
-                detail=footing(one.trial, one.card.latest.bar_time),
-            )  # fmt: skip
-            pages = write_down(registry, where["artifacts_dir"])
-    lacks = () if passed else lacking(one.conditions)
-    promoted = passed or override
+        done = let_act(
+            registry, where["artifacts_dir"], agent, by=by, reason=reason, at=_now(),
+            override=override, scope=scope,
+        )  # fmt: skip
+    model, lacks, promoted, shown = done.model, done.lacking, done.promoted, done.shown
     if as_json:
         print_json(
             {"agent": agent, "version": model.version, "manifest_sha256": model.sha256}
@@ -101,49 +81,12 @@ def promote(
         click.echo("of the capital where its config says active or auto")
         for line in shown:
             click.echo(line)
-        _point_to(pages)
+        _point_to(done.pages)
     else:
         click.echo(f"version {model.version} of {agent} is not promoted, for it lacks:\n")
         print_conditions(lacks)
         click.echo("\na named person may promote it all the same, with --override")
     return 0 if promoted else NOT_PASSED
-
-
-def _shown(database: Database, one: Judged, scope: str) -> list[str]:
-    """What the evidence is from, for the person who promotes on it; its runs are verified first.
-
-    Raises IntegrityError where the record of one of them was changed.
-    """
-    from darwin.core.market import SYNTHETIC_VENUE
-    from darwin.rl.graduation.contract import contracts_in
-    from darwin.rl.graduation.reading import sources_of
-    from darwin.rl.graduation.record import DEPLOYMENT
-    from darwin.store.queries import ON_PAPER, runs_at_a_glance
-    from darwin.store.verify import verify
-
-    if one.trial is None:
-        return []
-    contract = one.trial.contract
-    with database.read() as connection:
-        sources = [source.run_id for source in sources_of(connection, contract)]
-        told = runs_at_a_glance(connection, sources)
-    for run_id in sources:
-        verify(database, run_id, lambda run: [])
-    lines = []
-    for run_id, kind, symbols in told:
-        made = any(symbol.endswith(f":{SYNTHETIC_VENUE}") for symbol in symbols)
-        what = "bars that were generated" if made else "bars that were chosen"
-        of = "bars as they came" if kind == ON_PAPER else what
-        lines.append(f"evidence: run '{run_id}', {kind}, {of} ({', '.join(symbols)})")
-    if scope == DEPLOYMENT and contract.scope != DEPLOYMENT:
-        with database.read() as connection:
-            every = contracts_in(connection, one.agent)
-        tried = {c.scope for c in every if c.terms.model == contract.terms.model} - {DEPLOYMENT}
-        lines.append(
-            f"note: of {len(tried):,} such run{'s' if len(tried) != 1 else ''} that tried this"
-            " version it is the latest; a level holds for one, not for the best of several"
-        )
-    return lines
 
 
 @click.command()
@@ -161,16 +104,13 @@ def demote(agent: str, by: str, reason: str, scope: str, as_json: bool, **where:
     Example:
       darwin rl demote gate --by Ada --reason "misses too many winners"
     """
-    from darwin.rl.graduation.acts import demote as let_none_act
-    from darwin.rl.graduation.footing import footing
+    from darwin.rl.cli.acting import demote as let_none_act
 
     with open_registry(Deployment.of(**where), to_change=True) as registry:
-        one = look(registry, agent, scope.partition(":")[2] or None)
-        ended = let_none_act(
-            registry.database, agent, by=by, reason=reason, at=_now(), scope=scope,
-            detail=footing(one.trial, one.card.latest.bar_time),
-        )  # fmt: skip
-        pages = write_down(registry, where["artifacts_dir"])
+        done = let_none_act(
+            registry, where["artifacts_dir"], agent, by=by, reason=reason, at=_now(), scope=scope
+        )
+    ended = done.ended
     if as_json:
         print_json(
             {"agent": agent, "promoted": False, "scope": scope, "ended": ended.model._asdict()}
@@ -181,7 +121,7 @@ def demote(agent: str, by: str, reason: str, scope: str, as_json: bool, **where:
             f"{agent} observes ({scope}): version {ended.model.version} had"
             f" {percent(ended.stage)} of the capital"
         )
-        _point_to(pages)
+        _point_to(done.pages)
 
 
 def _point_to(pages: tuple[Path, ...]) -> None:
