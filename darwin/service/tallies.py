@@ -8,11 +8,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Table, func, select
 
 from darwin.store import schema
 from darwin.store.schema import SEQ_BITS
+
+_MARK_BYTES = 6
+
+
+class RunPlace(NamedTuple):
+    """Where the rows of a run stand. One that was taken back may leave its number to another."""
+
+    number: int
+    mark: str  # of its row, which says when it was begun
+
+    @property
+    def name(self) -> str:
+        """Both, as a key of JSON."""
+        return f"{self.number}-{self.mark}"
 
 
 class Tally:
@@ -21,18 +36,18 @@ class Tally:
     def __init__(self, table: Table, columns: Sequence[str]) -> None:
         """Nothing is counted yet."""
         self._table, self._columns = table, [table.c[name] for name in columns]
-        self._ends: dict[int, int] = {}  # number of a run: the last row that was counted
+        self._ends: dict[RunPlace, int] = {}  # the last row that was counted
         self._counts: Counter[tuple[str, ...]] = Counter()
 
     def look(self, connection: Connection) -> Counter[tuple[str, ...]]:
         """Count on, within a read transaction."""
         ends = ends_of_runs(connection, self._table)
         if any(ends.get(run, 0) < end for run, end in self._ends.items()):
-            self._ends, self._counts = {}, Counter()  # another file lies in its place
+            self._ends, self._counts = {}, Counter()  # a run is gone, or another file lies there
         of = self._table.c.id
         added: Counter[tuple[str, ...]] = Counter()
         for run, end in ends.items():
-            after = self._ends.get(run, run << SEQ_BITS)
+            after = self._ends.get(run, run.number << SEQ_BITS)
             if end > after:
                 query = select(*self._columns, func.count()).where(of > after, of <= end)
                 for *values, count in connection.execute(query.group_by(*self._columns)):
@@ -41,11 +56,15 @@ class Tally:
         return self._counts
 
 
-def ends_of_runs(connection: Connection, table: Table) -> dict[int, int]:
-    """The last row of each run that has any in a table, by the number of the run."""
+def ends_of_runs(connection: Connection, table: Table) -> dict[RunPlace, int]:
+    """The last row of each run that has any in a table."""
     r = schema.runs.c
     first, after_last = r.number.op("<<")(SEQ_BITS), (r.number + 1).op("<<")(SEQ_BITS)
     mine = (table.c.id > first) & (table.c.id < after_last)
     last = select(func.max(table.c.id)).where(mine).correlate(schema.runs).scalar_subquery()
-    rows = connection.execute(select(r.number, last.label("last"))).all()
-    return {row.number: row.last for row in rows if row.last is not None}
+    rows = connection.execute(select(r.number, r.seal, last.label("last"))).all()
+    return {
+        RunPlace(row.number, row.seal[:_MARK_BYTES].hex()): row.last
+        for row in rows
+        if row.last is not None
+    }

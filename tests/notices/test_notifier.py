@@ -86,6 +86,20 @@ def test_runs_that_write_at_once_are_each_read_to_the_end(desk: Desk, hook: Rece
     assert told == ["paper-1", "paper-2", "paper-1", "paper-3", "paper-2"]
 
 
+def test_a_run_that_begins_anew_under_its_number_is_read_from_its_start(
+    desk: Desk, hook: Receiver
+) -> None:
+    desk.alert("venue refuses")
+    desk.notifier(webhook(hook.url)).tick(desk.at)
+    with closing(sqlite3.connect(desk.place.deployment.db)) as raw, raw:  # as it is taken back
+        for table in ("alerts", "run_events", "runs"):
+            raw.execute(f"DELETE FROM {table}")
+    desk.wait(hours=2)
+    desk.alert("venue refuses")
+    desk.notifier(webhook(hook.url)).tick(desk.at)
+    assert len(hook.got) == 2
+
+
 def test_one_matter_is_told_once_in_a_while_and_counted_meanwhile(
     desk: Desk, hook: Receiver
 ) -> None:

@@ -122,15 +122,15 @@ def _newer(
         query = select(table).where(table.c.id > after).order_by(table.c.id).limit(MOST_AT_ONCE)
         yield from (("", row) for row in connection.execute(query))
         return
-    for place, end in _ends_of_runs(connection, table).items():
-        after = places.get(place, id_range(int(place))[0])
+    for run, end in ends_of_runs(connection, table).items():
+        after = places.get(run.name, id_range(run.number)[0])
         if end > after:
             query = select(table).where(table.c.id > after, table.c.id <= end).order_by(table.c.id)
-            yield from ((place, row) for row in connection.execute(query.limit(MOST_AT_ONCE)))
+            yield from ((run.name, row) for row in connection.execute(query.limit(MOST_AT_ONCE)))
 
 
 def _ends_of_runs(connection: Connection, table: Table) -> dict[str, int]:
-    return {str(run): end for run, end in ends_of_runs(connection, table).items()}
+    return {run.name: end for run, end in ends_of_runs(connection, table).items()}
 
 
 def _end_of_log(connection: Connection, table: Table) -> int:
