@@ -34,10 +34,11 @@ class ProgressFile:
     def __init__(self, path: Path | None) -> None:
         """Write to `path`; None: nowhere."""
         self._path, self._told_at = path, float("-inf")
+        self._last = Progress()
 
     def say(self, message: str, percent: float = 0.0) -> None:
-        """Write in any case that something begins, or is over."""
-        self._write(Progress(percent, message))
+        """Write in any case that something begins, or is over; the last figures stay."""
+        self._write(self._last._replace(percent=percent, message=message))
 
     def felt(self, unit: str, per_seed: int, seeds: int, seed: int, pulse: Pulse) -> None:
         """Write how far `pulse` of the `seed`th network, from 0, is, unless one was told just now.
@@ -54,7 +55,7 @@ class ProgressFile:
     def _write(self, progress: Progress) -> None:
         if self._path is None:
             return
-        self._told_at = time.monotonic()
+        self._told_at, self._last = time.monotonic(), progress
         beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         with suppress(OSError):  # a training is worth more than what is told of it
             self._path.parent.mkdir(parents=True, exist_ok=True)
