@@ -125,6 +125,30 @@ def skip(
         return _job(connection.execute(select(jobs).where(jobs.c.id == made[0])).one())
 
 
+def scheduled(database: Database, kind: str, agent: str, period: str) -> Job | None:
+    """The job of a period, whatever became of it."""
+    same = (jobs.c.kind == kind) & (jobs.c.agent_name == agent) & (jobs.c.period == period)
+    with database.read() as connection:
+        row = connection.execute(select(jobs).where(same)).one_or_none()
+        return None if row is None else _job(row)
+
+
+def supersede(database: Database, kind: str, agent: str, period: str, at: datetime) -> None:
+    """Take back the jobs of earlier periods that still wait: this one does their work."""
+    with database.write() as connection:
+        connection.execute(
+            update(jobs)
+            .where(
+                jobs.c.kind == kind, jobs.c.agent_name == agent, jobs.c.period < period,
+                jobs.c.state == State.QUEUED,
+            )
+            .values(
+                state=State.CANCELLED, ended_at=iso_time(at),
+                message=f"it still waited when that of {period} was due",
+            )
+        )  # fmt: skip
+
+
 def claim(database: Database, job_id: int, worker: str, at: datetime) -> Job | None:
     """Take a queued job, if it still waits and none of its lane runs; else None."""
     with database.write() as connection:
