@@ -177,13 +177,16 @@ class ActRoute(NamedTuple):
 
 
 def acts_of(*routers: APIRouter) -> tuple[ActRoute, ...]:
-    """The acts that may be asked for at these addresses."""
-    return tuple(
-        ActRoute(frozenset(route.methods or ()), route.path_regex, route.name.replace("_", " "))
-        for router in routers
-        for route in router.routes
-        if isinstance(route, Route) and not (route.methods or LOOKS) <= LOOKS
-    )
+    """The acts that may be asked for at the addresses of these routers, and of those within."""
+    found: list[ActRoute] = []
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, Route) and not (methods := set(route.methods or LOOKS)) <= LOOKS:
+                name = route.name.replace("_", " ")
+                found.append(ActRoute(frozenset(methods), route.path_regex, name))
+            elif (within := getattr(route, "original_router", None)) is not None:
+                found += acts_of(within)
+    return tuple(found)
 
 
 class _Asked(NamedTuple):

@@ -15,6 +15,7 @@ from darwin.errors import DarwinError
 from darwin.service import reading
 from darwin.service.reader import Reader
 from darwin.service.refusals import Refusal
+from darwin.service.told_jobs import told as told_job
 from darwin.store import jobs, schema
 from darwin.store.db import Database
 
@@ -125,7 +126,7 @@ class _Seen:
         """What is new since the last time; nothing at the first."""
         database = reader.database()
         first = self._jobs is None
-        told = {job.id: reading.job_tree(job) for job in jobs.latest(database, limit=_FEW)}
+        told = {job.id: told_job(job, reader.place) for job in jobs.latest(database, limit=_FEW)}
         found = [
             Event("job", tree) for number, tree in sorted(told.items())
             if (self._jobs or {}).get(number) != tree
@@ -141,7 +142,7 @@ class _Seen:
 def now_told(reader: Reader) -> list[Event]:
     """What holds at the moment: the switch, and the jobs that are not over."""
     running = [job for job in jobs.latest(reader.database(), limit=_FEW) if not job.state.over]
-    told = [Event("job", reading.job_tree(job)) for job in reversed(running)]
+    told = [Event("job", told_job(job, reader.place)) for job in reversed(running)]
     return [Event("kill", reading.kill_status(reader.place)), *told]
 
 

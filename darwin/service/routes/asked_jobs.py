@@ -1,32 +1,20 @@
-"""Jobs as routes hand them over: queued once, waited for, told without this machine's folders."""
+"""Jobs that routes ask for: queued once, and waited for."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from darwin.service import acts, reading
+from darwin.service import acts
 from darwin.service.acts import Signed
-from darwin.service.place import Place
-from darwin.service.refusals import public
 from darwin.service.served import Served
 from darwin.store import jobs
 from darwin.store.jobs import Job
 
 _LOOK_EVERY_S = 0.25
-_UNTOLD = ("worker", "lease_until")
-
-
-def told(job: Job, place: Place) -> dict[str, Any]:
-    """A job as JSON, without the folders and processes of this machine."""
-    tree = reading.job_tree(job)
-    tree["words"] = [public(word, place) for word in job.words]
-    tree["message"] = public(job.message, place)
-    return {name: value for name, value in tree.items() if name not in _UNTOLD}
 
 
 def queued(

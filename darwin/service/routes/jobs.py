@@ -12,11 +12,11 @@ from darwin.service.answers import Answer
 from darwin.service.jobs import log_of
 from darwin.service.refusals import Refusal, public
 from darwin.service.routes.answers_told import acting, looking
-from darwin.service.routes.asked_jobs import told
 from darwin.service.routes.rl_v3 import result_of
 from darwin.service.routes.trees import AnyTree, Job, JobLog, Jobs
 from darwin.service.served import Few, TheAsker, TheService, found
 from darwin.service.shapes import AgentName
+from darwin.service.told_jobs import told
 from darwin.store import jobs as store
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])

@@ -18,10 +18,11 @@ from darwin.service.metadata import metadata
 from darwin.service.place import now
 from darwin.service.refusals import Refusal
 from darwin.service.routes.answers_told import acting, looking
-from darwin.service.routes.asked_jobs import ended, told
+from darwin.service.routes.asked_jobs import ended
 from darwin.service.routes.trees import Retrained, RlAgentStatus
 from darwin.service.served import GateByDefault, Served, TheAsker, TheService, signed
 from darwin.service.shapes import Retrain
+from darwin.service.told_jobs import told
 from darwin.store import jobs
 from darwin.store.jobs import Job, State
 from darwin.store.schedules import read_schedule

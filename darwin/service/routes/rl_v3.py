@@ -18,7 +18,7 @@ from darwin.service.acts import BENCHMARK, TRAINING, Signed
 from darwin.service.answers import Answer
 from darwin.service.refusals import Refusal
 from darwin.service.routes.answers_told import acting, looking
-from darwin.service.routes.asked_jobs import ended, queued, told
+from darwin.service.routes.asked_jobs import ended, queued
 from darwin.service.routes.trees import (
     BenchmarkAnswer,
     Experiences,
@@ -36,6 +36,7 @@ from darwin.service.served import (
     signed,
 )
 from darwin.service.shapes import Benchmark, TrainProduction
+from darwin.service.told_jobs import told
 from darwin.store import jobs
 from darwin.store.jobs import Job, State
 
