@@ -123,7 +123,7 @@ def test_what_is_asked_by_chance_finds_no_fault(asked: Service, document: Any) -
 
 @pytest.mark.sweep
 def test_what_is_asked_long_by_chance_finds_no_fault(asked: Service, document: Any) -> None:
-    chance(asked, document, 120)
+    chance(asked, document, 40)
 
 
 def chance(asked: Service, document: Any, examples: int) -> None:
