@@ -12,9 +12,11 @@ from darwin.rl.cli.door import leave_through
 
 COMMANDS = {
     "allocation": "darwin.cli.allocation:allocation",
+    "backup": "darwin.cli.backup:backup",
     "benchmark": "darwin.cli.report:benchmark",
     "config": "darwin.cli.config:config",
     "data": "darwin.cli.data:data",
+    "db": "darwin.cli.db:db",
     "drill": "darwin.cli.drill:drill",
     "jobs": "darwin.cli.jobs:jobs",
     "kill": "darwin.cli.kill:kill",
@@ -25,6 +27,7 @@ COMMANDS = {
     "replay": "darwin.cli.verify:replay",
     "report": "darwin.cli.report:report",
     "rl": "darwin.cli.rl:rl",
+    "rollback": "darwin.cli.rollback:rollback",
     "run": "darwin.cli.run:run",
     "runs": "darwin.cli.runs:runs",
     "serve": "darwin.cli.serve:serve",
