@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from darwin.cli.book_options import bar_options, page_for, panel_of, term_options, terms_of
+from darwin.cli.book_fetch import Latest, bring_in, latest_options
+from darwin.cli.book_options import (
+    bar_options,
+    page_for,
+    panel_of,
+    symbols_named,
+    term_options,
+    terms_of,
+)
 from darwin.cli.instants import instant
 from darwin.core.rebalance import ALLOCATOR, MARKET
 from darwin.errors import ConfigError
@@ -57,6 +65,7 @@ def _course_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True, help="Money of the report; it changes no decision.",
 )  # fmt: skip
 @bar_options
+@latest_options
 @term_options
 @act_options
 @model_options
@@ -84,6 +93,7 @@ def train_allocation(assets: int | None, **asked: Any) -> int:
     help="Learn from recorded experiences; bars still judge.",
 )  # fmt: skip
 @bar_options
+@latest_options
 @term_options
 @act_options
 @model_options
@@ -117,6 +127,8 @@ def _train(
     algo: str,
     starting_balance: float,
     test_from: str | None,
+    lookback_hours: int | None,
+    fetch_from: str | None,
     by: str,
     reason: str,
     artifacts_dir: str,
@@ -139,6 +151,7 @@ def _train(
     from darwin.store.db import connect_readonly
 
     terms = terms_of(agent, **{name: more.pop(name) for name in _TERMS})
+    more |= _latest(Latest(lookback_hours, fetch_from), more)
     panel = panel_of(assets=assets, **more)
     if agent == MARKET and panel.assets != 1:
         raise ConfigError("the market agent trades one symbol", where="--symbols", mend="name one")
@@ -148,7 +161,7 @@ def _train(
     where = Deployment.of(artifacts_dir, db, models_dir)
     note = ledger(where.db, by, resume=resume)
     course = _carry_out(
-        agent, panel, plan, folder, experiences, tensorboard_log, shown, note, resume=resume
+        agent, panel, plan, folder, experiences, tensorboard_log, note, shown, resume=resume
     )
     shown.say("trained, and looked at on the test", 100.0)
     with connect_readonly(where.db) as database:
@@ -171,6 +184,14 @@ _TERMS = (
 )  # fmt: skip
 
 
+def _latest(latest: Latest, more: dict[str, Any]) -> dict[str, Any]:
+    from darwin.core.market import Timeframe
+
+    frame, span = Timeframe.parse(more["timeframe"]), (more["start"], more["end"])
+    start, end = bring_in(latest, more["data"], symbols_named(more["symbols"]), frame, span)
+    return {"start": start, "end": end}
+
+
 def _folder(agent: str, panel: Any, plan: BookPlan, given: str | None, artifacts_dir: str) -> Path:
     import hashlib
 
@@ -185,7 +206,7 @@ def _folder(agent: str, panel: Any, plan: BookPlan, given: str | None, artifacts
 
 def _carry_out(
     agent: str, panel: Any, plan: BookPlan, folder: Path, experiences: Path | None,
-    tensorboard: str | None, shown: ProgressFile, note: Note, *, resume: bool,
+    tensorboard: str | None, note: Note, shown: ProgressFile, *, resume: bool,
 ) -> BookCourse:  # fmt: skip
     import shutil
 
@@ -217,7 +238,7 @@ def _carry_out(
             )
 
     return run_book_course(
-        page_for(agent, panel), panel, plan, folder=kept, tell=tell, feel=feel, note=note,
+        page_for(agent, panel), panel, plan, folder=kept, tell=tell, note=note, feel=feel,
         tensorboard=None if tensorboard is None else Path(tensorboard),
         experiences=None if experiences is None else read_experiences(experiences),
     )  # fmt: skip

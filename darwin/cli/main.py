@@ -31,6 +31,8 @@ COMMANDS = {
     "rollback": "darwin.cli.rollback:rollback",
     "run": "darwin.cli.run:run",
     "runs": "darwin.cli.runs:runs",
+    "serve": "darwin.cli.serve:serve",
+    "token": "darwin.cli.token:token",
     "verify": "darwin.cli.verify:verify",
     "why": "darwin.cli.runs:why",
 }
