@@ -13,10 +13,12 @@ from darwin.cli.instants import instant
 from darwin.core.rebalance import ALLOCATOR, MARKET
 from darwin.errors import ConfigError
 from darwin.rl.cli.options import Deployment, Finite, act_options, model_options, placed
+from darwin.rl.cli.progress_file import ProgressFile, progress_option
 
 if TYPE_CHECKING:
     from darwin.rl.registry.versions import Version
     from darwin.rl.training.book_course import BookCourse, BookPlan
+    from darwin.rl.training.pulse import Pulse
 
 NOTHING_LEARNED = 10
 CHECKPOINTS = "checkpoints"
@@ -24,6 +26,7 @@ CHECKPOINTS = "checkpoints"
 
 def _course_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
+        progress_option,
         click.option("--output-dir", metavar="DIR", help="Where report and model are written."),
         click.option("--tensorboard-log", metavar="DIR", help="Write curves for TensorBoard."),
         click.option("--resume", is_flag=True, help="Go on with the same training."),
@@ -106,6 +109,7 @@ def _train(
     tensorboard_log: str | None,
     resume: bool,
     patience: int | None,
+    progress: Path | None,
     seed: int,
     length: int,
     episodes: int,
@@ -126,7 +130,7 @@ def _train(
     from darwin.rl.cli.training_options import require_training
     from darwin.rl.training.book_recipes import book_recipe
 
-    recipe = book_recipe(agent, algo)
+    recipe, shown = book_recipe(agent, algo), ProgressFile(progress)
     require_training()
     from darwin.rl.training.book_course import BookPlan
 
@@ -137,7 +141,10 @@ def _train(
     cut_at = None if test_from is None else instant(test_from, "--test-from")
     plan = BookPlan(recipe, episodes, terms, seed, length, cut_at, patience)
     folder = _folder(agent, panel, plan, output_dir, artifacts_dir)
-    course = _carry_out(agent, panel, plan, folder, experiences, tensorboard_log, resume=resume)
+    course = _carry_out(
+        agent, panel, plan, folder, experiences, tensorboard_log, shown, resume=resume
+    )
+    shown.say("trained, and looked at on the test", 100.0)
     told = course_tree(course) | {"starting_balance": starting_balance}
     asked = Asked(
         agent, (), Deployment.of(artifacts_dir, db, models_dir), artifacts_dir, by, reason,
@@ -173,7 +180,7 @@ def _folder(agent: str, panel: Any, plan: BookPlan, given: str | None, artifacts
 
 def _carry_out(
     agent: str, panel: Any, plan: BookPlan, folder: Path, experiences: Path | None,
-    tensorboard: str | None, *, resume: bool,
+    tensorboard: str | None, shown: ProgressFile, *, resume: bool,
 ) -> BookCourse:  # fmt: skip
     import shutil
 
@@ -189,6 +196,12 @@ def _carry_out(
         )
     if not resume and kept.exists():
         shutil.rmtree(kept)
+    kept.mkdir(parents=True, exist_ok=True)
+    shown.say("setting out")
+
+    def feel(pulse: Pulse) -> None:
+        done = pulse._replace(steps=pulse.steps // plan.length)
+        shown.felt("episodes", plan.episodes, 1, 0, done)
 
     def tell(steps: int, look: Any) -> None:
         if look is not None:
@@ -199,7 +212,7 @@ def _carry_out(
             )
 
     return run_book_course(
-        page_for(agent, panel), panel, plan, folder=kept, tell=tell,
+        page_for(agent, panel), panel, plan, folder=kept, tell=tell, feel=feel,
         tensorboard=None if tensorboard is None else Path(tensorboard),
         experiences=None if experiences is None else read_experiences(experiences),
     )  # fmt: skip

@@ -16,6 +16,7 @@ COMMANDS = {
     "config": "darwin.cli.config:config",
     "data": "darwin.cli.data:data",
     "drill": "darwin.cli.drill:drill",
+    "jobs": "darwin.cli.jobs:jobs",
     "kill": "darwin.cli.kill:kill",
     "ledger": "darwin.cli.ledger:ledger",
     "lifecycle": "darwin.cli.lifecycle:lifecycle",

@@ -29,6 +29,7 @@ from darwin.rl.training.book_walk import Walked, decider, walked
 from darwin.rl.training.book_world import LENGTH
 from darwin.rl.training.export import exported, instant_of, layers_of
 from darwin.rl.training.network import Network
+from darwin.rl.training.pulse import Feel, unfelt
 from darwin.rl.training.recipes import Recipe
 from darwin.stats.drift import reference_of
 
@@ -94,6 +95,7 @@ def run_book_course(
     tensorboard: Path | None = None,
     experiences: Experiences | None = None,
     tell: Told = lambda steps, look: None,
+    feel: Feel = unfelt,
 ) -> BookCourse:
     """Train on `panel` as `plan` says, or on `experiences` and judge on the panel.
 
@@ -108,6 +110,7 @@ def run_book_course(
         ground, stretches, plan.recipe, plan.seed, plan.timesteps,
         max(plan.timesteps // LOOKS, plan.recipe.rollout), length=plan.length,
         tensorboard=tensorboard, folder=folder, patience=plan.patience, experiences=experiences,
+        feel=feel,
     )  # fmt: skip
     trained = train(job, tell)
     decide = decider(page, trained.network)
