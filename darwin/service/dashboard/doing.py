@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -9,13 +10,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from darwin.errors import DarwinError
-from darwin.service.dashboard.asks import Given, act_of, signed_by
+from darwin.service.dashboard.asks import ACTS, Given, act_of, signed_by
 from darwin.service.dashboard.page_route import PageRoute, told
 from darwin.service.dashboard.render import by_script, local, page, who
 from darwin.service.dashboard.work_pages import FIRST, train_form
 from darwin.service.reader import Reader
 from darwin.service.refusals import refusal_of
-from darwin.service.served import TheService
+from darwin.service.served import Served, TheService
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -45,24 +46,35 @@ def ask(name: str, request: Request, served: TheService) -> Response:
     return _ask(name, request, served.reader, dict(request.query_params))
 
 
-@router.post("/do/{name}")
-def do(name: str, request: Request, served: TheService, given: TheForm) -> Response:
+def _do(name: str) -> Callable[[Request, Served, dict[str, str]], Response]:
     """Do what was asked for, and go back; where it is refused, say why in its place."""
-    try:
-        act = act_of(name, given)
-        request.state.act = act.called
-        went = act.do(served.place, given, signed_by(who(request).name, given))
-    except DarwinError as fault:
-        refused = refusal_of(fault, served.place, changes=True)
-        return _ask(
-            name, request, served.reader, given, status=refused.status, refused=told(refused)
-        )
-    place = urlsplit(local(went or given.get("back", "/")))
-    query = [pair for pair in parse_qsl(place.query) if pair[0] != "done"] + [("done", name)]
-    address = f"{place.path}?{urlencode(query)}"
-    if by_script(request):
-        return Response(status_code=204, headers={"HX-Redirect": address})
-    return RedirectResponse(address, status_code=303)
+
+    def do(request: Request, served: TheService, given: TheForm) -> Response:
+        try:
+            act = act_of(name, given)
+            went = act.do(served.place, given, signed_by(who(request).name, given))
+        except DarwinError as fault:
+            refused = refusal_of(fault, served.place, changes=True)
+            return _ask(
+                name, request, served.reader, given, status=refused.status, refused=told(refused)
+            )
+        address = _with(local(went or given.get("back", "/")), "done", name)
+        if by_script(request):
+            return Response(status_code=204, headers={"HX-Redirect": address})
+        return RedirectResponse(address, status_code=303)
+
+    return do
+
+
+for _name, _act in ACTS.items():
+    router.add_api_route(f"/do/{_name}", _do(_name), methods=["POST"], name=_act.called)
+
+
+def _with(address: str, name: str, value: str) -> str:
+    """An address that says one thing more, in the place of what it said of that before."""
+    place = urlsplit(address)
+    query = [pair for pair in parse_qsl(place.query) if pair[0] != name]
+    return f"{place.path}?{urlencode([*query, (name, value)])}"
 
 
 def _ask(

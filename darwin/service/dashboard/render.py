@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import jinja2
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -57,6 +59,9 @@ DONE = {
     "schedule": "The schedule holds from now on.",
 }
 """What a page says once an act is done, by its name."""
+_HEADERS = {"Referrer-Policy": "same-origin"}
+"""Without a referrer browsers name no origin with a form, and the service refuses it as foreign."""
+_CODE = re.compile("`([^`]+)`")
 
 
 class Sight(Protocol):
@@ -97,7 +102,7 @@ def page(
     }
     name = part if part is not None and by_script(request) else template
     text = _environment().get_template(name).render(shell | told)
-    return HTMLResponse(text, status_code=status)
+    return HTMLResponse(text, status_code=status, headers=_HEADERS)
 
 
 def who(request: Request) -> Who:
@@ -149,12 +154,19 @@ def _environment() -> jinja2.Environment:
         percent=written.percent,
         when=written.when,
         minute=written.minute,
+        ticks=_ticks,
         weights=_weights,
         plain_json=_plain_json,
         tojson_attr=_attribute,
     )
     environment.globals.update(static=static_url)
     return environment
+
+
+def _ticks(text: str) -> Markup:
+    """Escape `text`, and show what stands between back-ticks as code."""
+    safe = str(escape(text))
+    return Markup(_CODE.sub(r"<code>\g<1></code>", safe))  # noqa: S704  escaped just above
 
 
 def _weights(values: Sequence[float] | None) -> str:

@@ -43,6 +43,25 @@
       if (field) field.focus();
     });
   }
+  // What is refused before any page is asked comes as JSON: it is shown in the form.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const answer = event.detail.xhr;
+    if (!(answer.getResponseHeader("Content-Type") || "").includes("json")) return;
+    event.detail.shouldSwap = false;
+    let told;
+    try { told = JSON.parse(answer.responseText); } catch { return; }
+    const box = document.createElement("div"), form = event.target.closest("form") || body;
+    box.className = "refused";
+    box.setAttribute("role", "alert");
+    for (const [word, text] of [["Refused: ", told.error], ["at: ", told.where], ["mend: ", told.mend]]) {
+      if (!text) continue;
+      const line = document.createElement("p");
+      line.textContent = word + text;
+      box.append(line);
+    }
+    form.querySelectorAll(".refused").forEach((one) => one.remove());
+    form.prepend(box);
+  });
   // One request per click: a second press while the first is on its way would ask twice.
   document.addEventListener("htmx:beforeRequest", (event) => event.target.matches("form") && busy(event.target, true));
   document.addEventListener("htmx:afterRequest", (event) => event.target.matches("form") && busy(event.target, false));
@@ -65,6 +84,10 @@
     else if (event.key === "k") { const link = document.querySelector("#kill a[data-ask]"); if (link) openAsk(link.getAttribute("href")); }
     else if (event.key === "/") { const field = document.querySelector("main input:not([type=hidden]), main select"); if (field) { event.preventDefault(); field.focus(); } }
   });
+
+  // On a phone the pages scroll sideways in their bar: the one that is shown is in sight.
+  const current = document.querySelector(".bar nav [aria-current]");
+  if (current) current.parentElement.scrollLeft = current.offsetLeft - current.parentElement.offsetLeft - 60;
 
   // Tables wider than the page are scrolled by themselves, by keys too.
   document.querySelectorAll(".wide").forEach((one) => { if (one.scrollWidth > one.clientWidth) one.tabIndex = 0; });
@@ -100,7 +123,7 @@
     const options = (width) => ({
       width, height: Number(figure.dataset.height), tzDate: utc, padding: [8, 8, 0, 0], legend: { show: false },
       cursor: { drag: { x: true, y: false } }, scales: { x: { time: true } },
-      axes: [{ ...axis, space: 70 }, { ...axis, size: 56, values: (_, ticks) => ticks.map((v) => (ofE ? (Number.isInteger(v) ? compact.format(10 ** v) : "") : compact.format(v))) }],
+      axes: [{ ...axis, space: 90, size: 30, values: (_, ticks) => ticks.map((v) => new Date(v * 1000).toISOString().slice(0, 10)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((v) => (ofE ? (Number.isInteger(v) ? compact.format(10 ** v) : "") : compact.format(v))) }],
       series: [{}, ...series],
       hooks: { setCursor: [(chart) => {
         const at = chart.cursor.idx;

@@ -1,0 +1,107 @@
+"""A deployment that is served, as a person in front of it finds it: three agents, a run, tokens."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from darwin.core.agents import AGENTS
+from darwin.rl.graduation import acts
+from darwin.rl.registry import files
+from darwin.rl.registry.deploy import deploy
+from darwin.rl.registry.registry import Registry
+from darwin.rl.serving.demo_models import FOLDER
+from darwin.rl.serving.validation import validate_files
+from darwin.store import tokens
+from darwin.store.db import connect
+from darwin.testing.models import make_model
+from tests.run.agents import models
+from tests.run.command import Desk, clean_environment
+
+SIGNED = {"by": "Ada", "reason": "a test"}
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where it is served, and with which tokens one may act or look."""
+
+    desk: Desk
+    url: str
+    operator: str
+    viewer: str
+
+    def tree(self, *words: str) -> Any:
+        """What a command answers as JSON."""
+        done = self.desk.darwin(*words, "--json")
+        assert not done.stderr, done.stderr
+        return json.loads(done.stdout)
+
+    def text(self, *words: str) -> str:
+        """What a command prints for people."""
+        return self.desk.darwin(*words).stdout
+
+
+def prepare(desk: Desk) -> tuple[str, str]:
+    """Models that watch one run, a second version of the gate, a promotion; gives the tokens."""
+    with _registry(desk) as registry:
+        for agent in AGENTS:
+            _deploy(registry, agent, files.read(FOLDER / agent, (files.SPEC, files.WEIGHTS)))
+    done = desk.darwin("run", desk.config(rl=models("observe"), market={"bars": 2000}))
+    assert done.returncode == 0, done.stderr
+    with _registry(desk) as registry:
+        _deploy(registry, "gate", make_model("gate", seed=1, training_end="2019-01-01T00:00:00Z"))
+        database, now = registry.database, datetime.now(UTC)
+        held = registry.shelf("meta_learner").serving
+        assert held is not None
+        acts.promote(database, "meta_learner", held, **SIGNED, at=now, override=True)
+        return (
+            tokens.create(database, "ada", tokens.Role.OPERATOR, by="Ada", at=now),
+            tokens.create(database, "vic", tokens.Role.VIEWER, by="Ada", at=now),
+        )
+
+
+@contextmanager
+def serving(desk: Desk, operator: str, viewer: str) -> Iterator[Served]:
+    """`darwin serve` over the deployment, until the end of the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "darwin.cli.main", "serve", "--port", "0", "--json",
+         "--no-scheduler"],
+        cwd=desk.folder, env=clean_environment(), stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        yield Served(desk, told["url"], operator, viewer)
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()  # type: ignore[union-attr]
+
+
+@contextmanager
+def _registry(desk: Desk) -> Iterator[Registry]:
+    artifacts = desk.folder / "artifacts"
+    with connect(artifacts / "rl_state" / "agent_state.sqlite") as database:
+        yield Registry(artifacts / "rl_models", database)
+
+
+def _deploy(registry: Registry, agent: str, given: files.Files) -> None:
+    def valid(name: str, content: files.Files) -> None:
+        validate_files(name, content)
+
+    deploy(registry, agent, given, **SIGNED, now=datetime.now(UTC), active=False, validate=valid)
+
+
+def copied(desk: Desk, folder: Path) -> Desk:
+    """The same deployment in another place, to be changed."""
+    shutil.copytree(desk.folder, folder, symlinks=True)
+    return Desk(folder)
