@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from darwin.cli.book_fetch import Latest, bring_in, latest_options
 from darwin.cli.book_options import panel_from_files, symbols_named
 from darwin.cli.instants import instant
 from darwin.rl.cli.options import ARTIFACTS, MODELS, Finite, placed
@@ -64,6 +65,13 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @_options
+@latest_options
+@click.option(
+    "--guide",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the figures as JSON in the names of the HTTP answer as well.",
+)
 def benchmark(
     *,
     data: Path,
@@ -77,6 +85,9 @@ def benchmark(
     models_dir: str | None,
     artifacts_dir: str,
     page: Path | None,
+    guide: Path | None,
+    lookback_hours: int | None,
+    fetch_from: str | None,
     as_json: bool,
     **asked: Any,
 ) -> int:
@@ -99,11 +110,15 @@ def benchmark(
     known = None if model is None else book_model(placed(artifacts_dir, model), model, models)
     frame = Timeframe.parse(timeframe)
     names = _names(symbols, known)
+    latest = Latest(lookback_hours, fetch_from)
+    start, end = bring_in(latest, data, names, frame, (start, end))
     panel = panel_from_files(data, names, frame, (start, end), funding=funding)
     settings = _settings(panel, known, every, **asked)
     told = benchmark_of(panel, None if known is None else known.judged(panel, settings), settings)
     tree = tree_of(told)
     _show(tree, as_json)
+    if guide is not None:
+        _write_guide(guide, told, tree)
     if page is not None:
         _write(page, told)
     return 0 if tree["verdict"] is None else EXIT_CODES[tree["verdict"]]
@@ -162,6 +177,14 @@ def _show(tree: dict[str, Any], as_json: bool) -> None:
     console.print()
     for sentence in said.basis(tree):
         console.print(sentence)
+
+
+def _write_guide(path: Path, told: Benchmark, tree: dict[str, Any]) -> None:
+    from darwin.allocation.benchmark_tree import guide_metrics
+    from darwin.report.files import json_text, write_text
+
+    beside = {name: tree[name] for name in ("verdict", "test", "symbols", "timeframe", "sampling")}
+    write_text(path, json_text(guide_metrics(told) | beside))
 
 
 def _write(path: Path, told: Benchmark) -> None:

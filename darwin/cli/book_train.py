@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from darwin.cli.book_options import bar_options, page_for, panel_of, term_options, terms_of
+from darwin.cli.book_fetch import Latest, bring_in, latest_options
+from darwin.cli.book_options import (
+    bar_options,
+    page_for,
+    panel_of,
+    symbols_named,
+    term_options,
+    terms_of,
+)
 from darwin.cli.instants import instant
 from darwin.core.rebalance import ALLOCATOR, MARKET
 from darwin.errors import ConfigError
@@ -56,6 +64,7 @@ def _course_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True, help="Money of the report; it changes no decision.",
 )  # fmt: skip
 @bar_options
+@latest_options
 @term_options
 @act_options
 @model_options
@@ -83,6 +92,7 @@ def train_allocation(assets: int | None, **asked: Any) -> int:
     help="Learn from recorded experiences; bars still judge.",
 )  # fmt: skip
 @bar_options
+@latest_options
 @term_options
 @act_options
 @model_options
@@ -116,6 +126,8 @@ def _train(
     algo: str,
     starting_balance: float,
     test_from: str | None,
+    lookback_hours: int | None,
+    fetch_from: str | None,
     by: str,
     reason: str,
     artifacts_dir: str,
@@ -135,6 +147,7 @@ def _train(
     from darwin.rl.training.book_course import BookPlan
 
     terms = terms_of(agent, **{name: more.pop(name) for name in _TERMS})
+    more |= _latest(Latest(lookback_hours, fetch_from), more)
     panel = panel_of(assets=assets, **more)
     if agent == MARKET and panel.assets != 1:
         raise ConfigError("the market agent trades one symbol", where="--symbols", mend="name one")
@@ -164,6 +177,14 @@ _TERMS = (
     "cost_bps", "every", "reward_volatility", "reward_drawdown", "reward_drawdown_from",
     "reward_cost",
 )  # fmt: skip
+
+
+def _latest(latest: Latest, more: dict[str, Any]) -> dict[str, Any]:
+    from darwin.core.market import Timeframe
+
+    frame, span = Timeframe.parse(more["timeframe"]), (more["start"], more["end"])
+    start, end = bring_in(latest, more["data"], symbols_named(more["symbols"]), frame, span)
+    return {"start": start, "end": end}
 
 
 def _folder(agent: str, panel: Any, plan: BookPlan, given: str | None, artifacts_dir: str) -> Path:

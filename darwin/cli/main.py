@@ -27,6 +27,8 @@ COMMANDS = {
     "rl": "darwin.cli.rl:rl",
     "run": "darwin.cli.run:run",
     "runs": "darwin.cli.runs:runs",
+    "serve": "darwin.cli.serve:serve",
+    "token": "darwin.cli.token:token",
     "verify": "darwin.cli.verify:verify",
     "why": "darwin.cli.runs:why",
 }

@@ -44,12 +44,14 @@ def is_on() -> bool:
     return told in _ON
 
 
-def fall_back(registry: Registry, agent: str, now: datetime) -> Version | None:
-    """Roll an agent back, if that is due; gives what serves then. A second call finds it done.
+def fall_back(registry: Registry, shelf: Shelf, now: datetime) -> Version | None:
+    """Roll the agent of a shelf back, if that is due; gives what serves then.
 
+    A second call finds it done.
     Raises ModelError where that version is not what was deployed, LockedError, StorageError.
     """
-    found = due_fallback(read_record(registry.database, agent), registry.shelf(agent))
+    agent = shelf.agent
+    found = due_fallback(read_record(registry.database, agent), shelf)
     if found is None:
         return None
     return rollback(registry, agent, found.version, by=BY_ITSELF, reason=found.reason, now=now)

@@ -33,6 +33,8 @@ NOT_FREE = 5
 """How a worker ends whose job, or lane, another has."""
 _STARTS = 3  # of workers that end before they claim their job
 _PATIENCE = timedelta(seconds=20)  # with a worker that was started and has not claimed its job
+_CHILDREN: list[subprocess.Popen[bytes]] = []
+"""Workers of this process that may yet have to be buried, whichever supervisor started them."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -50,8 +52,7 @@ class Supervisor:
         """Give up what nobody holds any more, and start what may run. Raises StorageError."""
         if self._stopped:
             return
-        for tries in self._started.values():
-            tries[-1].poll()  # a child that has ended is to be buried
+        _CHILDREN[:] = [one for one in _CHILDREN if one.poll() is None]  # the others are buried
         with self._place.write() as database:
             for given_up in jobs.reap(database, now, resumed):
                 _LOG.warning("job %d: %s was not heard of any more", given_up.id, given_up.worker)
@@ -105,10 +106,12 @@ def start_worker(place: Place, job_id: int) -> subprocess.Popen[bytes]:
     if place.models_dir is not None:
         words = (*words, "--models-dir", place.models_dir)
     with (folder / "job.log").open("ab") as log:
-        return subprocess.Popen(  # noqa: S603  our own interpreter, our own command
+        worker = subprocess.Popen(  # noqa: S603  our own interpreter, our own command
             [sys.executable, "-m", "darwin.cli.main", *words],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
+    _CHILDREN.append(worker)
+    return worker
 
 
 def end_worker(job: Job) -> None:

@@ -1,6 +1,7 @@
 """Which command trains an agent anew, on what its last runs have recorded.
 
-An agent of candidates goes on from the version that serves, on the last days of its finished runs.
+An agent of candidates goes on from the version that serves, on the last days of its finished runs,
+be they few: it has seen as many as it must before, and is judged on what is new to it.
 An agent of a book cannot go on from a version: it is trained from the beginning, on all bars of its
 last finished run, of which a month would be too few. Either way the registry has the last word: the
 new version must have learned something, and where another may act it only challenges that one.
@@ -94,7 +95,7 @@ def _of_candidates(
     return (
         "rl", "train", agent, "--run-ids", ",".join(names), "--from", serving.version,
         "--last-days", f"{schedule.last_days:g}", "--total-timesteps", str(schedule.timesteps),
-        "--eval-freq", str(look), "--seeds", "1",
+        "--eval-freq", str(look), "--seeds", "1", "--allow-small",
     )  # fmt: skip
 
 

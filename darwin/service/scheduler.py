@@ -7,14 +7,17 @@ come to one job per agent and period, for a period is the due time itself.
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 from darwin.core.rebalance import ALL_AGENTS
 from darwin.core.schedule import Schedule
 from darwin.errors import ConfigError, DarwinError
 from darwin.rl.graduation.record import BY_ITSELF
-from darwin.rl.registry.events import Kind, events
+from darwin.rl.registry.events import Kind, ModelEvent, events
 from darwin.rl.registry.registry import Registry
+from darwin.rl.registry.versions import Shelf, fold
 from darwin.service.fallback import fall_back, is_on
 from darwin.service.jobs import TRAINING
 from darwin.service.metadata import write_metadata
@@ -22,11 +25,14 @@ from darwin.service.place import Place
 from darwin.service.retrain import RETRAIN, retraining
 from darwin.service.schedule import latest_due, require_sense
 from darwin.store import jobs
+from darwin.store.db import Database
 from darwin.store.jobs import Job
 from darwin.store.runs import iso_time
 from darwin.store.schedules import read_schedule
 from darwin.store.schedules import set_schedule as write_schedule
 
+_SKEW = timedelta(days=1)
+"""By which the clock of another host may be ahead; a later period is of a clock that was wrong."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -37,7 +43,7 @@ class Scheduler:
         """Without a word on `auto_rollback` the environment has it; see `fallback.is_on`."""
         self._place = place
         self._auto_rollback = is_on() if auto_rollback is None else auto_rollback
-        self._warned: dict[str, str] = {}
+        self._warned: dict[tuple[str, str], str] = {}
 
     def tick(self, now: datetime) -> list[Job]:
         """Do what is due at `now`; gives the jobs that were new, be it that nothing could be done.
@@ -47,20 +53,28 @@ class Scheduler:
         """
         made = []
         with self._place.registry(to_change=True) as registry:
-            for agent in ALL_AGENTS:
-                try:
-                    made += self._look(registry, agent, now)
-                except DarwinError as fault:
-                    self._warn(agent, fault)
-                else:
-                    self._warned.pop(agent, None)
+            with registry.database.read() as connection:
+                told = events(connection)
+            known = {event.agent for event in told}
+            for agent in (one for one in ALL_AGENTS if one in known):
+                shelf = fold(agent, told)
+                for act in (self._fall_back, self._retrain):
+                    with self._warning(agent, act.__name__):
+                        made += act(registry, shelf, told, now)
         return made
 
-    def _look(self, registry: Registry, agent: str, now: datetime) -> list[Job]:
-        if self._auto_rollback and (back := fall_back(registry, agent, now)) is not None:
-            _LOG.warning("RL %s: version %s serves again", agent, back.name)
-            write_metadata(self._place, agent, now)
-        due = due_now(registry, agent, now)
+    def _fall_back(
+        self, registry: Registry, shelf: Shelf, told: Sequence[ModelEvent], now: datetime
+    ) -> list[Job]:
+        if self._auto_rollback and (back := fall_back(registry, shelf, now)) is not None:
+            _LOG.warning("RL %s: version %s serves again", shelf.agent, back.name)
+            write_metadata(self._place, shelf.agent, now)
+        return []
+
+    def _retrain(
+        self, registry: Registry, shelf: Shelf, told: Sequence[ModelEvent], now: datetime
+    ) -> list[Job]:
+        agent, due = shelf.agent, due_now(registry.database, shelf, told, now)
         if due is None:
             return []
         job = self._enqueue(registry, agent, due, now)
@@ -87,30 +101,40 @@ class Scheduler:
         jobs.supersede(database, RETRAIN, agent, period, now)
         return job
 
-    def _warn(self, agent: str, fault: DarwinError) -> None:
-        """Tell the same once."""
-        if self._warned.get(agent) != str(fault):
-            self._warned[agent] = str(fault)
-            _LOG.warning("RL %s: the scheduler cannot go on: %s", agent, fault)
+    @contextmanager
+    def _warning(self, agent: str, act: str) -> Iterator[None]:
+        """Tell what goes wrong to the log, the same of one agent and act once."""
+        try:
+            yield
+        except DarwinError as fault:
+            if self._warned.get((agent, act)) != str(fault):
+                self._warned[agent, act] = str(fault)
+                _LOG.warning("RL %s: the scheduler cannot go on: %s", agent, fault)
+        else:
+            self._warned.pop((agent, act), None)
 
 
-def due_now(registry: Registry, agent: str, now: datetime) -> datetime | None:
+def due_now(
+    database: Database, shelf: Shelf, told: Sequence[ModelEvent], now: datetime
+) -> datetime | None:
     """The latest due time of an agent that has no job yet; None: nothing is due.
 
-    Nothing is before a version serves, nor by a schedule from before it was set.
+    Nothing is before a version serves, nor by a schedule from before it was set, nor where another
+    host, whose clock is ahead, has seen a later period.
     """
-    with registry.database.read() as connection:
-        served = [
-            event.at for event in events(connection)
-            if event.agent == agent and event.kind in (Kind.DEPLOYED, Kind.ADOPTED)
-        ]  # fmt: skip
-    if not served or registry.shelf(agent).serving is None:
+    agent = shelf.agent
+    served = [
+        event.at for event in told
+        if event.agent == agent and event.kind in (Kind.DEPLOYED, Kind.ADOPTED)
+    ]  # fmt: skip
+    if not served or shelf.serving is None:
         return None
-    schedule = read_schedule(registry.database, agent)
+    schedule = read_schedule(database, agent)
     due = latest_due(schedule, max([served[0], schedule.since or served[0]]), now)
-    if due is None or jobs.scheduled(registry.database, RETRAIN, agent, iso_time(due)):
+    if due is None:
         return None
-    return due
+    periods = iso_time(due), iso_time(now + _SKEW)
+    return None if jobs.is_scheduled(database, RETRAIN, agent, *periods) else due
 
 
 def set_schedule(

@@ -125,12 +125,13 @@ def skip(
         return _job(connection.execute(select(jobs).where(jobs.c.id == made[0])).one())
 
 
-def scheduled(database: Database, kind: str, agent: str, period: str) -> Job | None:
-    """The job of a period, whatever became of it."""
-    same = (jobs.c.kind == kind) & (jobs.c.agent_name == agent) & (jobs.c.period == period)
+def is_scheduled(database: Database, kind: str, agent: str, first: str, last: str) -> bool:
+    """Whether a period from `first` to `last` has its job, whatever became of it."""
+    within = (jobs.c.kind == kind) & (jobs.c.agent_name == agent) & (
+        jobs.c.period.between(first, last)
+    )  # fmt: skip
     with database.read() as connection:
-        row = connection.execute(select(jobs).where(same)).one_or_none()
-        return None if row is None else _job(row)
+        return connection.execute(select(jobs.c.id).where(within)).first() is not None
 
 
 def supersede(database: Database, kind: str, agent: str, period: str, at: datetime) -> None:

@@ -128,6 +128,7 @@ class Watch(BaseCallback, Generic[Found]):
         self.history.append(found)
         if self.best is None or self.worth(found) > self.worth(self.best[1]):
             self.best = self._mean, found
+        self._take_losses()
         for name, value in self.figures(found).items():
             self.model.logger.record(name, value)
         self.model.logger.dump(self.num_timesteps)
@@ -153,17 +154,21 @@ class Watch(BaseCallback, Generic[Found]):
         if self.num_timesteps == 0 or self._just_taken_up():
             return
         self._average()
+        self._take_losses()
         self._pulse()
         self._tell(self.num_timesteps, None)
         if self.num_timesteps >= self._due:
             self._due += self._watched.eval_freq
             self.evaluate()
 
-    def _pulse(self) -> None:
-        """Say how it stands; the losses of an update are logged until a look at validation."""
+    def _take_losses(self) -> None:
+        """Keep those of the latest update, which are logged until the next look or update."""
         logged = losses(self.model.logger.name_to_value)
         if any(loss is not None for loss in logged):
             self._losses = logged
+
+    def _pulse(self) -> None:
+        """Say how it stands."""
         worth = [self.worth(found) for found in self.history]
         current, average = (worth[-1], sum(worth) / len(worth)) if worth else (None, None)
         self._watched.feel(Pulse(self.num_timesteps, current, average, *self._losses))
