@@ -110,6 +110,7 @@ def _stage(sight: Sight, given: Given) -> Ask:
                 "stage", "stage of the capital", "choice", f"{stage if above is None else above:g}",
                 tuple((f"{one:g}", percent(one)) for one in stages()),
             ),
+            Field("cap", "no position above, USD; empty: the cap that is in force stays"),
             Field("override", "override: without the stages, time or evidence", "check"),
         ),
     )  # fmt: skip
@@ -202,8 +203,11 @@ def _do_demote(place: Place, given: Given, signed: Signed) -> None:
 
 
 def _do_stage(place: Place, given: Given, signed: Signed) -> None:
-    stage, override = _real(given, "stage"), bool(given.get("override"))
-    acts.set_stage(place, given["agent"], stage, signed, override=override)
+    cap = _real(given, "cap") if given.get("cap", "").strip() else None
+    acts.set_stage(
+        place, given["agent"], _real(given, "stage"), signed,
+        override=bool(given.get("override")), max_position_usd=cap,
+    )  # fmt: skip
 
 
 def _do_rollback(place: Place, given: Given, signed: Signed) -> None:

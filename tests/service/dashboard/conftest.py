@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.run.command import Desk
-from tests.service.dashboard.served import Served, prepare, serving
+from tests.service.dashboard.served import Served, prepare
 from tests.service.dashboard.visiting import FLAGS, Visitor
+from tests.service.serving import serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -17,8 +18,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A deployment that is served; what a test changes there it puts back."""
     desk = Desk(tmp_path_factory.mktemp("served"))
-    with serving(desk, *prepare(desk)) as found:
-        yield found
+    tokens = prepare(desk)
+    with serving(desk, "--no-scheduler") as found:
+        yield Served(desk, found.url, *tokens)
 
 
 @pytest.fixture(scope="package")

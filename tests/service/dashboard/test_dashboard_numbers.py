@@ -37,7 +37,7 @@ def test_the_first_page_says_what_commands_and_database_say(ada: Visitor, served
     assert set(held) == set(capital)
     for agent, row in held.items():
         tree = capital[agent]
-        assert (row[0], row[1], row[4]) == (
+        assert (row[0], row[1], row[-1]) == (
             percent(tree["stage"]), tree["promoted"] or "none", tree["next"],
         )  # fmt: skip
     kill = served.tree("kill", "status")["sources"]
