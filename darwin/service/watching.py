@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from darwin.core.agents import AGENTS, STAGES
@@ -20,7 +21,6 @@ from darwin.rl.registry.registry import Registry
 from darwin.safety.stages import next_stage
 from darwin.service.acts import known
 from darwin.service.place import now
-from darwin.service.reading import decision_counts
 
 WINDOW_DAYS = 7.0
 """Of the health check."""
@@ -47,13 +47,13 @@ def agent(registry: Registry, name: str) -> dict[str, Any]:
     }
 
 
-def agents_at_a_glance(registry: Registry) -> list[dict[str, Any]]:
-    """The three that are asked about candidates, and those of books that anything is known of."""
-    counts = decision_counts(registry.database)
+def agents_shown(registry: Registry, counts: Mapping[str, int]) -> list[str]:
+    """The three that are asked about candidates, and those of books that anything is known of.
+
+    `counts` are their decisions on record.
+    """
     return [
-        agent(registry, name) | {"recorded": counts[name]}
-        for name in ALL_AGENTS
-        if name in AGENTS or counts[name] or registry.shelf(name).kept
+        name for name in ALL_AGENTS if name in AGENTS or counts[name] or registry.shelf(name).kept
     ]
 
 

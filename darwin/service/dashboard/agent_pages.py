@@ -31,7 +31,7 @@ def overview(request: Request, served: TheService) -> Response:
     return page(
         request, sight, "overview.html.j2", here="Overview",
         kill=reading.kill_status(served.place),
-        agents=watching.agents_at_a_glance(sight.registry()),
+        agents=_at_a_glance(sight),
         runs=runs[:NEWEST_RUNS], run_count=len(runs), kinds=browsing.kinds(database),
         equity=browsing.equity(database, runs[0]["run_id"]) if runs else None,
         beats=browsing.heartbeats(served.place, database),
@@ -59,7 +59,7 @@ def agent(
     """One agent: evidence, conditions, twin, health, models, acts and decisions."""
     sight = served.reader
     database, registry = sight.database(), sight.registry()
-    one = watching.agent(registry, agent)
+    one = _seen(sight, agent)
     found = reading.decisions(
         database, agent, run_id=run or None, role=role or None, reason=ruling or None,
         before=before,
@@ -85,6 +85,21 @@ def health(agent: AnAgent, request: Request, served: TheService) -> Response:
         request, served.reader, "health.html.j2", part="health_part.html.j2", agent=agent,
         health=found,
     )  # fmt: skip
+
+
+def _at_a_glance(sight: Reader) -> list[dict[str, Any]]:
+    """The agents that anything is known of, with how many of their decisions are on record."""
+    counts = reading.decision_counts(sight.database())
+    shown = watching.agents_shown(sight.registry(), counts)
+    return [_seen(sight, name) | {"recorded": counts[name]} for name in shown]
+
+
+def _seen(sight: Reader, agent: str) -> dict[str, Any]:
+    """An agent, judged once as long as nothing changes."""
+    found: dict[str, Any] = sight.once(
+        ("page", agent), lambda: watching.agent(sight.registry(), agent)
+    )
+    return found
 
 
 def _contribution(sight: Reader, one: dict[str, Any]) -> dict[str, Any] | None:

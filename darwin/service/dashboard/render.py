@@ -61,6 +61,7 @@ DONE = {
 """What a page says once an act is done, by its name."""
 _HEADERS = {"Referrer-Policy": "same-origin"}
 """Without a referrer browsers name no origin with a form, and the service refuses it as foreign."""
+_SAID = ("path", "back", "reason")
 _CODE = re.compile("`([^`]+)`")
 
 
@@ -156,7 +157,7 @@ def _environment() -> jinja2.Environment:
         minute=written.minute,
         ticks=_ticks,
         weights=_weights,
-        plain_json=_plain_json,
+        asked=_asked,
         tojson_attr=_attribute,
     )
     environment.globals.update(static=static_url)
@@ -173,8 +174,12 @@ def _weights(values: Sequence[float] | None) -> str:
     return "" if values is None else " ".join(f"{one:+.0%}" for one in values)
 
 
-def _plain_json(tree: Any) -> str:
-    return tree if isinstance(tree, str) else json.dumps(tree, ensure_ascii=False)
+def _asked(detail: Any) -> str:
+    """What an act was asked with, less what stands beside it anyway."""
+    if not isinstance(detail, dict):
+        return str(detail)
+    said = {name: value for name, value in detail.items() if name not in _SAID and value != ""}
+    return ", ".join(f"{name} {value}" for name, value in said.items()) or str(detail["path"])
 
 
 def _attribute(tree: Any) -> str:

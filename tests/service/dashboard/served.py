@@ -54,7 +54,9 @@ def prepare(desk: Desk) -> tuple[str, str]:
     with _registry(desk) as registry:
         for agent in AGENTS:
             _deploy(registry, agent, files.read(FOLDER / agent, (files.SPEC, files.WEIGHTS)))
-    done = desk.darwin("run", desk.config(rl=models("observe"), market={"bars": 2000}))
+    done = desk.darwin(
+        "run", desk.config(rl=models("observe"), market={"bars": 1500, "start": "2022-01-01"})
+    )
     assert done.returncode == 0, done.stderr
     with _registry(desk) as registry:
         _deploy(registry, "gate", make_model("gate", seed=1, training_end="2019-01-01T00:00:00Z"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,11 @@ from tests.service.dashboard.served import Served
 from tests.service.dashboard.visiting import Visitor
 
 pytestmark = pytest.mark.slow
+
+
+def e_of(track: dict[str, Any]) -> float:
+    """E as JSON has its logarithm; null is that of zero."""
+    return 0.0 if track["log_e"] is None else math.exp(track["log_e"])
 
 
 def test_the_first_page_says_what_commands_and_database_say(ada: Visitor, served: Served) -> None:
@@ -30,9 +36,10 @@ def test_the_first_page_says_what_commands_and_database_say(ada: Visitor, served
         assert ada.text(f"{card} .recorded") == count(recorded[agent])
         evidence = (tree["trial"] or {"evidence": {}})["evidence"]
         assert [row[:1] + row[2:3] for row in ada.rows(f"{card} .evidence")] == [
-            [name, f"E {math.exp(one['log_e']):,.3g} now, {1 / one['level']:,.0f} needed"]
+            [name, f"E {e_of(one):,.3g} now, {1 / one['level']:,.0f} needed"]
             for name, one in evidence.items()
         ]
+    assert ada.page.locator(".evidence .full, .evidence .fill").count() >= 5
     held = {row[0]: row[1:] for row in ada.rows("#capital")}
     assert set(held) == set(capital)
     for agent, row in held.items():
