@@ -39,7 +39,7 @@ def test_the_first_page_says_what_commands_and_database_say(ada: Visitor, served
             [name, f"E {e_of(one):,.3g} now, {1 / one['level']:,.0f} needed"]
             for name, one in evidence.items()
         ]
-    assert ada.page.locator(".evidence .full, .evidence .fill").count() >= 5
+    assert status["meta_learner"]["trial"]["blocks"] > 0  # there is some evidence to be told
     held = {row[0]: row[1:] for row in ada.rows("#capital")}
     assert set(held) == set(capital)
     for agent, row in held.items():
