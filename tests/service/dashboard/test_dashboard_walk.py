@@ -109,6 +109,24 @@ def test_a_training_is_started_watched_and_cancelled(ada: Visitor, served: Serve
     ]
 
 
+@pytest.mark.sweep
+def test_a_training_is_watched_to_its_end(ada: Visitor, served: Served) -> None:
+    page = ada.open("/training?agent=gate")
+    page.locator("input[name=timesteps]").fill("4000")
+    for name in ("small", "quick"):
+        page.locator(f"input[name={name}]").check()
+    page.locator("input[name=reason]").fill("to the end")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#job .state-done", timeout=120_000)
+    assert ada.text("#percent") == "100"
+    assert "learned gain" in ada.text("#log")
+    assert all(figure != "not known" for figure in page.locator("#job dd").all_inner_texts())
+    [[kind, state, by]] = served.desk.ask(
+        "SELECT kind, state, by FROM jobs WHERE reason = 'to the end'"
+    )
+    assert (kind, state, by) == ("train", "done", "ada")
+
+
 def test_who_is_not_signed_in_is_led_to_where_one_signs_in(chromium: Any, served: Served) -> None:
     nobody = Visitor(chromium, served.url)
     page = nobody.open("/agents/gate")
