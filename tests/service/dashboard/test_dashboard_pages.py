@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +46,37 @@ def test_an_empty_deployment_says_on_every_page_what_to_do_next(empty: Service) 
         answer = empty.get(path)
         assert answer.status_code == 200, path
         assert said in answer.text, path
+
+
+def test_a_run_on_paper_shows_its_heartbeat_and_when_it_has_fallen_silent(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    with serving(desk, "--no-scheduler") as service:
+        _on_paper(desk, "papers")
+        assert "it has written no heartbeat" in service.get("/").text
+        folder = desk.run_dir("papers")
+        folder.mkdir(parents=True)
+        for age_s, said in ((2, " s ago"), (600, "silent for 60")):
+            at = datetime.now(UTC) - timedelta(seconds=age_s)
+            beat = {"at": at.isoformat(), "state": "waits", "last_bar": "2026-11-29T10:00:00Z",
+                    "bars": 1234, "trades": 5, "waits_for": ["ETH/USDT"]}  # fmt: skip
+            (folder / "heartbeat.json").write_text(json.dumps(beat))
+            page = service.get("/").text
+            assert said in page
+            assert '<td class="num">1,234</td>' in page
+            assert "ETH/USDT" in page
+        (folder / "heartbeat.json").write_text("{")
+        assert "it has written no heartbeat" in service.get("/").text
+
+
+def _on_paper(desk: Desk, run_id: str) -> None:
+    """A run on paper that was begun and is not finished."""
+    path = desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "INSERT INTO runs VALUES (?, 1, 'feed', '{\"mode\": \"paper\"}', 'c', NULL, 'v', '[]',"
+            " '[]', '2026-11-29T09:00:00.000Z', zeroblob(32))",
+            (run_id,),
+        )
 
 
 def test_what_is_not_there_is_a_page_with_its_mend(empty: Service) -> None:

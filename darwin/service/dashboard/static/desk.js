@@ -50,7 +50,10 @@
     event.detail.shouldSwap = false;
     let told;
     try { told = JSON.parse(answer.responseText); } catch { return; }
-    const box = document.createElement("div"), form = event.target.closest("form") || body;
+    refuse(event.target.closest("form") || body, told);
+  });
+  function refuse(form, told) {
+    const box = document.createElement("div");
     box.className = "refused";
     box.setAttribute("role", "alert");
     for (const [word, text] of [["Refused: ", told.error], ["at: ", told.where], ["mend: ", told.mend]]) {
@@ -61,6 +64,16 @@
     }
     form.querySelectorAll(".refused").forEach((one) => one.remove());
     form.prepend(box);
+  }
+  const login = byId("login");
+  if (login) login.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const { token, next } = login.elements;
+    const answer = await fetch(login.action, {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token: token.value }),
+    });
+    if (answer.ok) location.assign(next.value);
+    else refuse(login, await answer.json());
   });
   // One request per click: a second press while the first is on its way would ask twice.
   document.addEventListener("htmx:beforeRequest", (event) => event.target.matches("form") && busy(event.target, true));
