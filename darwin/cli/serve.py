@@ -102,9 +102,9 @@ def _serve(settings: Settings, *, as_json: bool) -> None:
     from darwin.service.app import create_app
     from darwin.service.chores import chores_of
 
-    log_to(LOG_FILE)
-    app = create_app(settings, chores_of(settings))
     with _bound(settings.host, settings.port) as listening:
+        log_to(LOG_FILE)
+        app = create_app(settings, chores_of(settings))
         _announce(settings, listening, as_json=as_json)
         server = _leaving(app)(
             uvicorn.Config(

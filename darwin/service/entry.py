@@ -21,6 +21,7 @@ from darwin.service.auth import NOBODY, Keys, Limiter, Who, address_of, shown
 from darwin.service.place import now
 from darwin.service.refusals import Refusal, refusal_of
 from darwin.service.settings import Settings
+from darwin.service.shapes import TOKEN
 from darwin.service.strict_body import fields_of, whole_body
 from darwin.store.service_acts import note
 
@@ -203,18 +204,21 @@ class _Asked(NamedTuple):
     @property
     def reason(self) -> str:
         """Why, as far as it was said."""
-        return _plain(str(self.fields.get("reason") or ""))
+        given = self.fields.get("reason")
+        return _plain(given) if isinstance(given, str) else ""
 
     @property
     def detail(self) -> dict[str, Any]:
         """What was asked, without secrets."""
-        told = {"path": _plain(self.scope["path"])}
+        told: dict[str, Any] = {"path": _plain(self.scope["path"])}
         if self.scope["query_string"]:
             told["query"] = _plain(self.scope["query_string"].decode("latin-1"))
-        return told | {
+        told |= {
             name: "…" if any(word in name.lower() for word in _SECRETS) else value
-            for name, value in json.loads(json.dumps(self.fields)).items()
+            for name, value in self.fields.items()
         }
+        plain: dict[str, Any] = json.loads(TOKEN.sub("…", json.dumps(told)))
+        return plain
 
 
 def _no_token(what: str) -> Refusal:
@@ -244,4 +248,5 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 def _plain(text: str) -> str:
+    text = TOKEN.sub("…", text)
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:200]

@@ -50,6 +50,7 @@ TheService = Annotated[Served, Depends(_served)]
 TheAsker = Annotated[Who, Depends(_who)]
 AnAgent = Annotated[AgentName, Path(description="The agent.", examples=["gate"])]
 _AGENT = Query(alias="agent", description="The agent.")
+OfAgent = Annotated[AgentName | None, Query(description="Of this agent alone.")]
 GateByDefault = Annotated[AgentName, _AGENT]
 MarketByDefault = Annotated[AgentName, _AGENT]
 ON_MARKET: AgentName = "market"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from darwin.core.market import SYMBOL, Timeframe
 from darwin.errors import DarwinError
+from darwin.store.tokens import PREFIX
 
+TOKEN = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{20,}}")
+"""What looks like a token, and is written down nowhere."""
 AgentName = Literal["gate", "meta_learner", "portfolio", "allocator", "market"]
 
 
@@ -16,6 +20,8 @@ def _a_line(text: str) -> str:
     text = text.strip()
     if not text or not text.isprintable():
         raise ValueError("write one plain line that is not empty")
+    if TOKEN.search(text):
+        raise ValueError("a token stands in it, which would be kept for all to read")
     return text
 
 

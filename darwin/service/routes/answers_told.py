@@ -41,22 +41,21 @@ class Refused(Told):
 
 def looking(model: Any, example: Any = None, says: str = "What is.") -> dict[int | str, Any]:
     """The answers of a route that only looks."""
-    return _told(LOOKING, {200: says}, model, example)
+    return {200: _good(says, model, example)} | _refused(LOOKING)
 
 
 def acting(
-    model: Any, example: Any = None, says: str = "It is done.", later: str = ""
+    model: Any, example: Any = None, says: str = "It is done.", later: Any = None
 ) -> dict[int | str, Any]:
-    """The answers of a route that changes something; `later`: what 202 means."""
-    return _told(ACTING, {200: says} | ({202: later} if later else {}), model, example)
+    """The answers of a route that changes something; `later` is what 202 is answered with."""
+    told = {200: _good(says, model, example)} | _refused(ACTING)
+    return told | ({202: _good("It goes on.", later, None)} if later is not None else {})
 
 
-def _told(
-    codes: tuple[int, ...], good: dict[int, str], model: Any, example: Any
-) -> dict[int | str, Any]:
+def _good(says: str, model: Any, example: Any) -> dict[str, Any]:
     shown = {} if example is None else {"content": {"application/json": {"example": example}}}
-    refused = {code: {"description": _REFUSALS[code], "model": Refused} for code in codes}
-    told: dict[int | str, Any] = {
-        code: {"description": says, "model": model} | shown for code, says in good.items()
-    }
-    return told | refused
+    return {"description": says, "model": model} | shown
+
+
+def _refused(codes: tuple[int, ...]) -> dict[int | str, Any]:
+    return {code: {"description": _REFUSALS[code], "model": Refused} for code in codes}

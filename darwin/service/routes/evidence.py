@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from starlette.responses import FileResponse, Response
 
 from darwin.rl.cli.dossier_files import FOLDER
@@ -14,11 +14,9 @@ from darwin.service.refusals import Refusal
 from darwin.service.routes.answers_told import looking
 from darwin.service.routes.runs import SANDBOX
 from darwin.service.routes.trees import Acts, Alerts, Dossiers
-from darwin.service.served import Before, Few, TheService
-from darwin.service.shapes import AgentName
+from darwin.service.served import Before, Few, OfAgent, TheService
 
 router = APIRouter(prefix="/api/v1", tags=["safety"])
-OfAgent = Annotated[AgentName | None, Query(description="Of this agent alone.")]
 _FILE: dict[int | str, Any] = {
     200: {
         "description": "The dossier.",

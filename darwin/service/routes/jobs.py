@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 
 from darwin.errors import ConfigError
 from darwin.service import acts
@@ -14,8 +14,8 @@ from darwin.service.refusals import Refusal, public
 from darwin.service.routes.answers_told import acting, looking
 from darwin.service.routes.rl_v3 import result_of
 from darwin.service.routes.trees import AnyTree, Job, JobLog, Jobs
-from darwin.service.served import Few, TheAsker, TheService, found
-from darwin.service.shapes import AgentName
+from darwin.service.served import Few, OfAgent, TheAsker, TheService, found
+from darwin.service.shapes import MaySign
 from darwin.service.told_jobs import told
 from darwin.store import jobs as store
 
@@ -27,7 +27,7 @@ LONGEST_LOG = 200_000  # characters
 @router.get("", summary="The latest jobs", responses=looking(Jobs))
 def jobs(
     served: TheService,
-    agent: Annotated[AgentName | None, Query(description="Of this agent alone.")] = None,
+    agent: OfAgent = None,
     limit: Few = 50,
 ) -> Answer:
     """The newest first."""
@@ -64,7 +64,7 @@ def result(served: TheService, job_id: AJob) -> Answer:
 @router.post(
     "/{job_id}/cancel", summary="Take a job back, or stop it", name="cancel", responses=acting(Job)
 )
-def cancel(served: TheService, who: TheAsker, job_id: AJob) -> Answer:
+def cancel(served: TheService, who: TheAsker, job_id: AJob, body: MaySign | None = None) -> Answer:
     """One that runs is stopped within seconds; what serves goes on serving. Twice is once."""
     try:
         job = store.find(served.reader.database(), job_id)

@@ -13,7 +13,7 @@ from darwin.service.answers import Answer
 from darwin.service.refusals import Refusal
 from darwin.service.routes.answers_told import acting, looking
 from darwin.service.routes.trees import Model, Models
-from darwin.service.served import AnAgent, Served, TheAsker, TheService, found, signed
+from darwin.service.served import AnAgent, OfAgent, Served, TheAsker, TheService, found, signed
 from darwin.service.shapes import Pin, Version
 
 router = APIRouter(prefix="/api/v1", tags=["models"])
@@ -40,10 +40,11 @@ def model(served: TheService, agent: AnAgent, version: AVersion) -> Answer:
 @router.get(
     "/models/{version}", summary="One version, whichever agent it is of", responses=looking(Model)
 )
-def version_of_any(served: TheService, version: AVersion) -> Answer:
-    """The same where one agent alone has a version of that name."""
+def version_of_any(served: TheService, version: AVersion, agent: OfAgent = None) -> Answer:
+    """The same where one agent alone has a version of that name; else `agent` says of whom."""
     registry = served.reader.registry()
-    having = [agent for agent in ALL_AGENTS if registry.shelf(agent).find(version) is not None]
+    among = ALL_AGENTS if agent is None else (agent,)
+    having = [one for one in among if registry.shelf(one).find(version) is not None]
     if len(having) != 1:
         what = f"{', '.join(having)} each have" if having else "no agent has"
         raise Refusal(

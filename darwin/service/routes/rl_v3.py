@@ -132,7 +132,7 @@ def training_progress(served: TheService, agent: MarketByDefault = ON_MARKET) ->
     "/benchmark", summary="Set the model that serves beside those who know nothing",
     name="benchmark",
     responses=acting(BenchmarkAnswer, says="The figures, with their intervals.",
-                     later="It takes longer; `job` says which to ask for."),
+                     later=Started,),
 )  # fmt: skip
 async def benchmark(
     served: TheService, who: TheAsker, body: Benchmark, agent: MarketByDefault = ON_MARKET

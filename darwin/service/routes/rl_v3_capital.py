@@ -47,7 +47,7 @@ def configure(
     """
     stage = _meant(body)
     held = reading.agent_status(served.reader.registry(), agent)["rollout"]
-    cap = held.get("max_position_usd")
+    cap = held["max_position_usd"]
     same_cap = body.max_position_size in (None, cap)
     if held["promoted"] is None and stage.share > 0:
         raise Refusal(
@@ -91,13 +91,13 @@ def _hold(
     served: Served, agent: str, stage: RolloutStage, by: Signed, max_position_usd: float | None
 ) -> None:
     """Let an agent hold a stage. Raises NotPassedError, ConfigError."""
-    acts.set_stage(served.place, agent, stage.share, by)
+    acts.set_stage(served.place, agent, stage.share, by, max_position_usd=max_position_usd)
 
 
 def _config(held: dict[str, Any]) -> dict[str, Any]:
     return {
         "capital_percentage": round(100 * held["stage"], 9),
-        "max_position_size": held.get("max_position_usd"),
+        "max_position_size": held["max_position_usd"],
         "enable_risk_guard": True,
         "configured_at": held["stage_since"],
         "stage": stage_of_share(held["stage"]).words,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -15,7 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from click.testing import CliRunner
+from starlette.testclient import TestClient
 
+from darwin.cli.main import darwin
+from darwin.service.app import create_app
+from darwin.service.place import Place, now
+from darwin.service.settings import Settings
+from darwin.store.tokens import Role, create
+from darwin.testing.models import make_model
 from tests.rl.books.test_serving import made
 from tests.run import agents, books
 from tests.run.command import Desk, clean_environment
@@ -27,35 +36,57 @@ TABLES = (
 """What an act leaves behind; `service_acts` tells of it, done or refused."""
 
 
-def settle(desk: Desk) -> dict[str, str]:
-    """A run with agents, a run of a book, a model that serves of two agents; gives tokens."""
-    done = desk.darwin("run", desk.config(market={"bars": 1200}, rl=agents.rules()))
-    assert done.returncode == 0, done.stderr
-    agents.deploy(desk, "gate")
-    agents.deploy(desk, "gate", seed=1)
-    folder = desk.folder / "market-model"
-    folder.mkdir()
-    for name, content in made("market", "categorical")[0].items():
-        (folder / name).write_bytes(content)
-    words = ("rl", "models", "deploy", "market", str(folder), "--by", "Ada", "--reason", "x")
-    assert desk.darwin(*words).returncode == 0
-    books.run(desk, book(desk))
-    return {name: token(desk, name, role) for name, role in PEOPLE.items()}
+def settle(folder: Path) -> Desk:
+    """A run with agents, a run of a book, models that serve of two agents, one of them promoted."""
+    desk = Desk(folder)
+    with contextlib.chdir(folder):
+        here("run", desk.config(market={"bars": 1000}, rl=agents.rules()))
+        here("run", book(desk), of="allocation")
+        for agent, files in (
+            ("gate", made_gate(0)), ("gate", made_gate(1)), ("market", made_book("market")),
+        ):  # fmt: skip
+            model = folder / f"model-{agent}"
+            model.mkdir(exist_ok=True)
+            for name, content in files.items():
+                (model / name).write_bytes(content)
+            here("models", "deploy", agent, str(model), *SIGNED, of="rl")
+        here("promote", "market", "--override", *SIGNED, of="rl")
+    return desk
 
 
+SIGNED = ("--by", "Ada", "--reason", "a test")
 PEOPLE = {"ada": "operator", "vera": "viewer"}
+
+
+def here(*words: str, of: str | None = None) -> str:
+    """Run a command in this process; gives what it printed."""
+    words = words if of is None else (of, *words)
+    done = CliRunner().invoke(darwin, words, catch_exceptions=False, standalone_mode=False)
+    assert not done.return_value, done.output
+    return done.stdout
+
+
+def made_gate(seed: int) -> dict[str, bytes]:
+    return dict(make_model("gate", seed=seed))
+
+
+def made_book(agent: str) -> dict[str, bytes]:
+    return dict(made(agent, "categorical")[0])
 
 
 def book(desk: Desk) -> str:
     told = {"agent": "market", "every": 4, "policy": None}
-    market = {"symbols": ["BTC/USDT"], "bars": 1200}
+    market = {"symbols": ["BTC/USDT"], "bars": 1000}
     return books.config(desk, "book.json", market=market, allocation=told, run_id="book")
 
 
-def token(desk: Desk, name: str, role: str) -> str:
-    done = desk.darwin("token", "create", name, "--role", role)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+def give_tokens(desk: Desk) -> dict[str, str]:
+    """A token for each of `PEOPLE`."""
+    with Place(str(desk.folder / "artifacts")).write() as database:
+        return {
+            name: create(database, name, Role(role), by="Ada", at=now())
+            for name, role in PEOPLE.items()
+        }
 
 
 @dataclass
@@ -66,6 +97,7 @@ class Service:
     url: str
     tokens: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
+    client: Any = None  # of an application in this process
 
     def ask(
         self, method: str, path: str, *, who: str | None = None, headers: Any = None, **more: Any
@@ -74,6 +106,8 @@ class Service:
         given = dict(headers or {})
         if who is not None:
             given["Authorization"] = f"Bearer {self.tokens[who]}"
+        if self.client is not None:
+            return self.client.request(method, path, headers=given, **more)
         with httpx2.Client(timeout=90.0) as client:
             return client.request(method, self.url + path, headers=given, **more)
 
@@ -117,6 +151,15 @@ def serving(desk: Desk, *words: str, **environment: str) -> Iterator[Service]:
     finally:
         process.terminate()
         process.communicate(timeout=30)
+
+
+@contextmanager
+def hosted(desk: Desk, **settings: Any) -> Iterator[Service]:
+    """The same application in this process."""
+    place = Place(str(desk.folder / "artifacts"))
+    app = create_app(Settings(place, runs_jobs=False, schedules=False, **settings))
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=True) as client:
+        yield Service(desk, "", client=client)
 
 
 def copied(desk: Desk, folder: Path) -> Desk:
