@@ -18,6 +18,7 @@ COMMANDS = {
     "data": "darwin.cli.data:data",
     "db": "darwin.cli.db:db",
     "drill": "darwin.cli.drill:drill",
+    "jobs": "darwin.cli.jobs:jobs",
     "kill": "darwin.cli.kill:kill",
     "ledger": "darwin.cli.ledger:ledger",
     "lifecycle": "darwin.cli.lifecycle:lifecycle",
@@ -30,6 +31,8 @@ COMMANDS = {
     "rollback": "darwin.cli.rollback:rollback",
     "run": "darwin.cli.run:run",
     "runs": "darwin.cli.runs:runs",
+    "serve": "darwin.cli.serve:serve",
+    "token": "darwin.cli.token:token",
     "verify": "darwin.cli.verify:verify",
     "why": "darwin.cli.runs:why",
 }
