@@ -107,3 +107,7 @@ class LockedError(DarwinError):
     """Another process holds this run."""
 
     exit_code = 5
+
+
+class LostJobError(LockedError):
+    """The job that this process works on was given up: another may hold it now."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from darwin.cli.book_fetch import Latest, bring_in, latest_options
 from darwin.cli.book_options import panel_from_files, symbols_named
 from darwin.cli.instants import instant
 from darwin.core.rebalance import MARKET
@@ -58,6 +59,8 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--artifacts-dir", metavar="DIR", envvar="DARWIN__ARTIFACTS_DIR",
                      default=ARTIFACTS, show_default=True, show_envvar=True,
                      help="Where the deployment keeps its files."),
+        click.option("--guide", type=click.Path(path_type=Path), metavar="FILE",
+                     help="Write the figures as JSON in the names of the HTTP answer as well."),
         click.option("--page", type=click.Path(path_type=Path), metavar="FILE",
                      help="Write a page as well."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
@@ -68,6 +71,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("benchmark")
 @_options
+@latest_options
 def benchmark_allocation(**asked: Any) -> int:
     """Set a model of books beside those who know nothing, on bars that it has not seen.
 
@@ -84,6 +88,7 @@ def benchmark_allocation(**asked: Any) -> int:
 
 @click.command("benchmark")
 @_options
+@latest_options
 def benchmark_market(**asked: Any) -> int:
     """Set a model of the market agent beside those who know nothing, on one symbol.
 
@@ -110,6 +115,9 @@ def _benchmark(
     models_dir: str | None,
     artifacts_dir: str,
     page: Path | None,
+    guide: Path | None,
+    lookback_hours: int | None,
+    fetch_from: str | None,
     as_json: bool,
     agent: str | None = None,
     **asked: Any,
@@ -131,11 +139,15 @@ def _benchmark(
             f"the market agent trades one symbol, not {len(names)}", where="--symbols",
             mend="name one, or use `darwin allocation benchmark`",
         )  # fmt: skip
+    latest = Latest(lookback_hours, fetch_from)
+    start, end = bring_in(latest, data, names, frame, (start, end))
     panel = panel_from_files(data, names, frame, (start, end), funding=funding)
     settings = settings_of(panel, known, every, **asked)
     told = benchmark_of(panel, None if known is None else known.judged(panel, settings), settings)
     tree = tree_of(told)
     show(tree, as_json)
+    if guide is not None:
+        _write_guide(guide, told, tree)
     if page is not None:
         _write(page, told)
     return 0 if tree["verdict"] is None else EXIT_CODES[tree["verdict"]]
@@ -204,6 +216,14 @@ def show_judgement(console: Console, tree: dict[str, Any]) -> None:
         table.append(["", *(f"{interval}" for _, interval in cells), ""])
     print_table(console, ("", *said.HEADS), table, numbers=range(1, len(said.HEADS) + 1))
     console.print()
+
+
+def _write_guide(path: Path, told: Benchmark, tree: dict[str, Any]) -> None:
+    from darwin.allocation.benchmark_tree import guide_metrics
+    from darwin.report.files import json_text, write_text
+
+    beside = {name: tree[name] for name in ("verdict", "test", "symbols", "timeframe", "sampling")}
+    write_text(path, json_text(guide_metrics(told) | beside))
 
 
 def _write(path: Path, told: Benchmark) -> None:

@@ -15,6 +15,7 @@ COMMANDS = {
     "promote": "darwin.rl.cli.promotion:promote",
     "rollback": "darwin.rl.cli.rollback_model:rollback",
     "rollout": "darwin.rl.cli.rollout:rollout",
+    "schedule": "darwin.cli.rl_schedule:schedule",
     "status": "darwin.rl.cli.graduation_status:status",
     "train": "darwin.rl.cli.train_agent:train",
     "trials": "darwin.rl.cli.trials:trials",

@@ -8,10 +8,10 @@ table sees to, not a check. All of it may be called from any process; times are 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Row, insert, select, update
 
@@ -106,6 +106,50 @@ def enqueue(
         return _job(connection.execute(select(jobs).where(jobs.c.id == made[0])).one())
 
 
+def skip(
+    database: Database, kind: str, *, agent: str, period: str, by: str, reason: str, at: datetime
+) -> Job | None:
+    """Note that nothing was to be done in a period, and why. None: it has its job already."""
+    with database.write() as connection:
+        same = (jobs.c.kind == kind) & (jobs.c.agent_name == agent) & (jobs.c.period == period)
+        if connection.execute(select(jobs.c.id).where(same)).first():
+            return None
+        row = {
+            "kind": kind, "lane": kind, "agent_name": agent, "period": period, "words": "[]",
+            "by": by, "reason": reason, "state": State.CANCELLED, "queued_at": iso_time(at),
+            "ended_at": iso_time(at), "attempts": 0, "stop": 0, "progress": Progress().text(),
+            "message": reason,
+        }  # fmt: skip
+        made = connection.execute(insert(jobs).values(row)).inserted_primary_key
+        assert made is not None
+        return _job(connection.execute(select(jobs).where(jobs.c.id == made[0])).one())
+
+
+def is_scheduled(database: Database, kind: str, agent: str, first: str, last: str) -> bool:
+    """Whether a period from `first` to `last` has its job, whatever became of it."""
+    within = (jobs.c.kind == kind) & (jobs.c.agent_name == agent) & (
+        jobs.c.period.between(first, last)
+    )  # fmt: skip
+    with database.read() as connection:
+        return connection.execute(select(jobs.c.id).where(within)).first() is not None
+
+
+def supersede(database: Database, kind: str, agent: str, period: str, at: datetime) -> None:
+    """Take back the jobs of earlier periods that still wait: this one does their work."""
+    with database.write() as connection:
+        connection.execute(
+            update(jobs)
+            .where(
+                jobs.c.kind == kind, jobs.c.agent_name == agent, jobs.c.period < period,
+                jobs.c.state == State.QUEUED,
+            )
+            .values(
+                state=State.CANCELLED, ended_at=iso_time(at),
+                message=f"it still waited when that of {period} was due",
+            )
+        )  # fmt: skip
+
+
 def claim(database: Database, job_id: int, worker: str, at: datetime) -> Job | None:
     """Take a queued job, if it still waits and none of its lane runs; else None."""
     with database.write() as connection:
@@ -155,8 +199,8 @@ def finish(
         return done.rowcount == 1
 
 
-def cancel(database: Database, job_id: int, at: datetime) -> Job:
-    """Take a queued job back, or ask the worker of a running one to stop.
+def cancel(database: Database, job_id: int, at: datetime, message: str = "taken back") -> Job:
+    """Take a queued job back, saying why, or ask the worker of a running one to stop.
 
     Raises ConfigError for a job that is over, or that nobody knows.
     """
@@ -171,15 +215,20 @@ def cancel(database: Database, job_id: int, at: datetime) -> Job:
             )
         values: dict[str, Any] = {"stop": 1}
         if job.state is State.QUEUED:
-            values = {"state": State.CANCELLED, "ended_at": iso_time(at), "message": "taken back"}
+            values = {"state": State.CANCELLED, "ended_at": iso_time(at), "message": message}
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
         return _job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
 
 
-def reap(database: Database, at: datetime) -> list[Job]:
-    """End the jobs whose workers have not been heard of in time; gives them, as they stand now.
+Again: TypeAlias = Callable[[Job], "Sequence[str] | None"]
+"""The words with which a job whose worker is gone is taken up again; None: it has failed."""
 
-    One that was asked to stop is cancelled; any other has failed.
+
+def reap(database: Database, at: datetime, again: Again = lambda job: None) -> list[Job]:
+    """End the jobs whose workers have not been heard of in time; gives them, as they stood before.
+
+    One that was asked to stop is cancelled; one that `again` has words for is queued anew; any
+    other has failed.
     """
     due = (jobs.c.state == State.RUNNING) & (jobs.c.lease_until < iso_time(at))
     with database.read() as connection:
@@ -188,15 +237,22 @@ def reap(database: Database, at: datetime) -> list[Job]:
     with database.write() as connection:
         ended = connection.execute(select(jobs).where(due)).all()
         for row in ended:
-            state = State.CANCELLED if row.stop else State.FAILED
-            connection.execute(
-                update(jobs).where(jobs.c.id == row.id).values(
-                    state=state, ended_at=iso_time(at), lease_until=None,
-                    message=f"its worker {row.worker} was not heard of any more",
-                )
-            )  # fmt: skip
-        found = connection.execute(select(jobs).where(jobs.c.id.in_([row.id for row in ended])))
-        return [_job(row) for row in found]
+            after = _after_its_worker(_job(row), at, again)
+            connection.execute(update(jobs).where(jobs.c.id == row.id).values(after))
+        return [_job(row) for row in ended]
+
+
+def _after_its_worker(job: Job, at: datetime, again: Again) -> dict[str, Any]:
+    """What is written of a job whose worker is gone."""
+    told = f"its worker {job.worker} was not heard of any more"
+    words = None if job.stop else again(job)
+    if words is not None:
+        return {
+            "state": State.QUEUED, "words": json.dumps(list(words)), "worker": None,
+            "lease_until": None, "message": f"{told}: it is taken up again",
+        }  # fmt: skip
+    state = State.CANCELLED if job.stop else State.FAILED
+    return {"state": state, "ended_at": iso_time(at), "lease_until": None, "message": told}
 
 
 def find(database: Database, job_id: int) -> Job:
@@ -220,7 +276,16 @@ def latest(
 
 def waiting(database: Database) -> list[Job]:
     """The jobs that are queued, the first in the queue first."""
-    query = select(jobs).where(jobs.c.state == State.QUEUED).order_by(jobs.c.id)
+    return _in_state(database, State.QUEUED)
+
+
+def running(database: Database) -> list[Job]:
+    """The jobs that a worker holds."""
+    return _in_state(database, State.RUNNING)
+
+
+def _in_state(database: Database, state: State) -> list[Job]:
+    query = select(jobs).where(jobs.c.state == state).order_by(jobs.c.id)
     with database.read() as connection:
         return [_job(row) for row in connection.execute(query)]
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, Table, insert, select
 
 from darwin.errors import RecordError
 from darwin.store import chain
+from darwin.store.held import require_held
 from darwin.store.scan import EVERY_ROW, Scan, Stored, as_columns, raw_of, wrong_type
 from darwin.store.schema import LOGS
 from darwin.store.sealed import CHANGED, Source
@@ -24,7 +25,9 @@ def append(connection: Connection, table: Table, **values: object) -> int:
     """Add a row to one of `schema.LOGS` within a write transaction; gives its number.
 
     `values` names every column but `id` and `seal`; a late one that says nothing may be left out.
+    Raises LostJobError in a worker whose job was given up (`store.held`).
     """
+    require_held(connection)
     newest = connection.execute(
         select(table.c.id, table.c.seal).order_by(table.c.id.desc()).limit(1)
     ).one_or_none()

@@ -24,8 +24,8 @@ def test_trading_leaves_training_out(module):
 def test_a_synthetic_run_loads_neither_polars_nor_alembic_once_the_database_stands(finished):
     code = (
         "import sys; sys.argv = ['darwin', 'run', 'config.json', '--set', 'run_id=lean'];"
-        "from darwin.cli.main import darwin; from darwin.rl.cli.door import _run;"
-        "code = _run(darwin); print(code, *sys.modules)"
+        "from darwin.cli.main import darwin; from darwin.rl.cli.door import come_through;"
+        "code = come_through(darwin); print(code, *sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

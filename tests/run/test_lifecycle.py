@@ -206,8 +206,8 @@ def test_torch_is_loaded_by_the_training_alone(led: Desk, tmp_path: Path) -> Non
     words = ["darwin", "lifecycle", "life.json", *LEARNS, "--resume", "--json"]
     code = (
         f"import sys; sys.argv = {words!r}\n"
-        "from darwin.cli.main import darwin\nfrom darwin.rl.cli.door import _run\n"
-        "code = _run(darwin)\nprint(code, *sys.modules)"
+        "from darwin.cli.main import darwin\nfrom darwin.rl.cli.door import come_through\n"
+        "code = come_through(darwin)\nprint(code, *sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=copy.folder, env=clean_environment(),

@@ -5,33 +5,41 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import click
 
 from darwin.errors import DarwinError
 
 SIGNAL_EXIT = 128
+Said: TypeAlias = Callable[[str], None]
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def leave_through(command: click.Command) -> NoReturn:
     """Run `command` on the words of the command line, and end the process with what it came to."""
-    sys.exit(_run(command))
+    sys.exit(come_through(command))
 
 
-def _run(command: click.Command) -> int:
+def come_through(
+    command: click.Command, words: Sequence[str] | None = None, said: Said = lambda line: None
+) -> int:
+    """Run `command` on `words`, else those of the command line; gives the exit code.
+
+    `said` is told the first line of what is refused, as stderr has it.
+    """
     try:
         with _stoppable():
-            answer = command.main(standalone_mode=False)
+            answer = command.main(None if words is None else list(words), standalone_mode=False)
         code = answer if isinstance(answer, int) else 0
     except DarwinError as error:
-        code = _refused(error, error.exit_code, *error.lines())
+        code = _refused(error, error.exit_code, said, *error.lines())
     except click.ClickException as error:
-        code = _refused(error, 2, *f"error: {error.format_message()}".splitlines()[:3])
+        code = _refused(error, 2, said, *f"error: {error.format_message()}".splitlines()[:3])
     except _Stopped as stop:
         code = SIGNAL_EXIT + stop.signal
         _say("stopped")
@@ -45,6 +53,7 @@ def _run(command: click.Command) -> int:
         code = _refused(
             fault,
             4,
+            said,
             f"error: the system refused: {fault.strerror or fault}",
             *where,
             "  mend: check that the disk has room and that output and folders may be written",
@@ -53,6 +62,7 @@ def _run(command: click.Command) -> int:
         code = _refused(
             bug,
             1,
+            said,
             f"error: internal error, a bug in Darwin: {type(bug).__name__}: {bug}",
             "  mend: run again with DARWIN_DEBUG=1 and report what it prints",
         )
@@ -65,8 +75,9 @@ def _pipe_closed() -> int:
     return SIGNAL_EXIT + signal.SIGPIPE
 
 
-def _refused(error: Exception, code: int, *lines: str) -> int:
+def _refused(error: Exception, code: int, said: Said, *lines: str) -> int:
     """Say why on stderr; with DARWIN_DEBUG=1 show the traceback instead."""
+    said(lines[0])
     if os.environ.get("DARWIN_DEBUG") == "1":
         raise error
     _say(*lines)

@@ -12,6 +12,7 @@ from darwin.errors import ConfigError
 from darwin.rl.cli.canary_page import print_findings
 from darwin.rl.cli.columns import print_json
 from darwin.rl.cli.options import Deployment, act_options, database_options
+from darwin.rl.cli.progress_file import ProgressFile, progress_option
 from darwin.rl.cli.training import Asked, carry_out
 from darwin.rl.cli.training_files import PAGE
 from darwin.rl.cli.training_options import plan_of, plan_options, require_training, row_options
@@ -33,6 +34,7 @@ NOTHING_LEARNED = 10
 @click.option("--tensorboard-log", metavar="DIR", help="Write curves for TensorBoard there.")
 @click.option("--resume", is_flag=True, help="Go on with the same training where it was stopped.")
 @click.option("--skip-canaries", is_flag=True, help="Do not look for bugs of training first.")
+@progress_option
 @act_options
 @database_options
 def train(
@@ -46,6 +48,7 @@ def train(
     version: str | None,
     resume: bool,
     skip_canaries: bool,
+    progress: Path | None,
     by: str,
     reason: str,
     artifacts_dir: str,
@@ -88,6 +91,7 @@ def train(
             skip_canaries=skip_canaries,
             tensorboard_log=tensorboard_log,
             resume=resume,
+            shown=ProgressFile(progress),
         ),
         plan_of(agent, **asked),
     )

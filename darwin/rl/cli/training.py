@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,6 +16,7 @@ from darwin.errors import ConfigError
 from darwin.rl.cli.canary_page import alarm_tree, findings_tree
 from darwin.rl.cli.ledger import ledger
 from darwin.rl.cli.options import Deployment, open_registry, placed
+from darwin.rl.cli.progress_file import ProgressFile
 from darwin.rl.cli.training_files import write_alarm, write_training
 from darwin.rl.cli.training_options import observing, rows_of, watch_of
 from darwin.rl.cli.training_page import tree_of
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from darwin.rl.registry.versions import Version
     from darwin.rl.training.canaries.finding import Finding
     from darwin.rl.training.continued import Origin
-    from darwin.rl.training.course import Course, Plan, Told
+    from darwin.rl.training.course import Course, Felt, Plan, Told
+    from darwin.rl.training.pulse import Pulse
     from darwin.rl.training.rows import Rows
     from darwin.rl.training.trials import Count
 
@@ -48,6 +50,7 @@ class Asked:
     tensorboard_log: str | None = None
     resume: bool = False  # go on where the same training was stopped
     begun: bool = True  # with `resume`: refuse where none was begun; else begin it
+    shown: ProgressFile = field(default_factory=lambda: ProgressFile(None))
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def carry_out(asked: Asked, plan: Plan, deliver: Deliver | None = None) -> Done:
 
     agent, run_ids, where = asked.agent, asked.run_ids, asked.where
     dbs = (where.db, *map(Path, asked.more_db))
+    asked.shown.say("reading what was recorded")
     observe = observing(agent, asked.artifacts_dir)
     rows = rows_of(agent, run_ids, dbs, asked.allow_small, observe, asked.last_days)
     origin = None
@@ -91,15 +95,17 @@ def carry_out(asked: Asked, plan: Plan, deliver: Deliver | None = None) -> Done:
     note = ledger(where.db, asked.by, resume=resume)
     _make_ready(folder, resume=resume)
     log = None if asked.tensorboard_log is None else Path(asked.tensorboard_log)
+    asked.shown.say("looking for bugs of training first")
     try:
         with _progress(plan) as tell:
             course = run_course(
                 rows, plan, folder=folder, tell=tell, note=note, origin=origin, inspector=watch,
-                tensorboard=log,
+                tensorboard=log, feel=_felt(asked.shown, plan),
             )  # fmt: skip
     except CanaryError as alarm:
         report = write_alarm(folder, alarm_tree(rows, plan, run_ids, alarm))
         raise CanaryError(alarm.findings, str(report)) from alarm
+    asked.shown.say("trained, and looked at on the test", 100.0)
     findings = None if watch is None else watch.findings
     count = _count(where.db, course)
     told = tree_of(course, count, run_ids) | {"canaries": findings_tree(findings)}
@@ -179,6 +185,13 @@ def _make_ready(folder: Path, *, resume: bool) -> None:
     if not resume and folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def _felt(shown: ProgressFile, plan: Plan) -> Felt:
+    def felt(seed: int, pulse: Pulse) -> None:
+        shown.felt("steps", plan.timesteps, plan.seeds, seed - plan.seed, pulse)
+
+    return felt
 
 
 @contextmanager

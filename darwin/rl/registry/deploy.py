@@ -16,11 +16,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from darwin.errors import ConfigError, StorageError
+from darwin.errors import ConfigError, LostJobError, StorageError
 from darwin.rl.registry import files, folders
 from darwin.rl.registry.events import Kind
 from darwin.rl.registry.registry import Act, Registry, Validate, newcomer, shelf_in
 from darwin.rl.registry.versions import Place, Shelf, Version
+from darwin.store.held import require_held
 
 _MOST_PER_SECOND = 100
 
@@ -40,23 +41,30 @@ def deploy(
 
     It serves at once, unless `active` says that the one that serves may act: then it challenges
     that one, in place of an earlier challenger. Raises ModelError where the files or `validate`
-    refuse, and LockedError or StorageError; what served before then serves on.
+    refuse, and LockedError or StorageError; what served before then serves on. A worker whose job
+    was given up leaves not even the folder: nobody shall adopt it.
     """
     whole = files.whole(given)
     act, home = Act(by, reason, now), registry.home(agent)
     with registry.alone():
         for stray in home.strays():
             folders.discard(stray)
+        with registry.database.read() as connection:
+            require_held(connection)
         name = _free_name(registry.shelf(agent), home, now)
         _set_up(home, name, whole, validate, agent)
         version = newcomer(name, whole, now)
-        with registry.database.write() as connection:
-            before = shelf_in(connection, agent)
-            if active and before.serving is not None:
-                _challenge(connection, act, before, version)
-            else:
-                act.note(connection, agent, Kind.DEPLOYED, version)
-            after = shelf_in(connection, agent)
+        try:
+            with registry.database.write() as connection:
+                before = shelf_in(connection, agent)
+                if active and before.serving is not None:
+                    _challenge(connection, act, before, version)
+                else:
+                    act.note(connection, agent, Kind.DEPLOYED, version)
+                after = shelf_in(connection, agent)
+        except LostJobError:
+            folders.discard(home.folder(name))
+            raise
         _make_room(registry, act, before, after)
         return after.pick(name)
 

@@ -31,6 +31,7 @@ from darwin.rl.training.book_world import LENGTH
 from darwin.rl.training.export import exported, instant_of, layers_of
 from darwin.rl.training.network import Network
 from darwin.rl.training.noted import Note
+from darwin.rl.training.pulse import Feel, unfelt
 from darwin.rl.training.recipes import Recipe
 from darwin.stats.deflated import DailySharpe
 from darwin.stats.drift import reference_of
@@ -104,6 +105,7 @@ def run_book_course(
     experiences: Experiences | None = None,
     tell: Told = lambda steps, look: None,
     note: Note = lambda trial: None,
+    feel: Feel = unfelt,
 ) -> BookCourse:
     """Train on `panel` as `plan` says, or on `experiences` and judge on the panel.
 
@@ -119,6 +121,7 @@ def run_book_course(
         ground, stretches, plan.recipe, plan.seed, plan.timesteps,
         max(plan.timesteps // LOOKS, plan.recipe.rollout), length=plan.length,
         tensorboard=tensorboard, folder=folder, patience=plan.patience, experiences=experiences,
+        feel=feel,
     )  # fmt: skip
     trained = noted(job, tell, note, plan.digest())
     decide = decider(page, trained.network)

@@ -21,6 +21,7 @@ from darwin.rl.training.book_recipes import LOG_STD, STEADY_STEPS
 from darwin.rl.training.book_walk import decider, of_baseline, walked
 from darwin.rl.training.book_world import LENGTH, Bent, BookWorld
 from darwin.rl.training.network import Network
+from darwin.rl.training.pulse import Feel, unfelt
 from darwin.rl.training.recipes import Recipe
 from darwin.rl.training.recorded_world import RecordedWorld
 from darwin.rl.training.vec_env import WorldVecEnv
@@ -56,6 +57,7 @@ class BookJob:
     folder: Path | None = None  # where checkpoints are kept
     patience: int | None = None  # looks without a better one, after which it stops
     experiences: Experiences | None = None  # to learn from, in place of the stretch of training
+    feel: Feel = unfelt  # told of each update
 
 
 class BookTrained(NamedTuple):
@@ -143,7 +145,8 @@ class _Watch(Watch[BookLook]):
         recipe, page = job.recipe, job.ground.page
         super().__init__(
             Watched(
-                page, recipe.algo, recipe.averaging, job.eval_freq, job.patience, job.folder
+                page, recipe.algo, recipe.averaging, job.eval_freq, job.patience, job.folder,
+                job.feel,
             ),
             world, tell,
         )  # fmt: skip

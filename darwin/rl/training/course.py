@@ -24,6 +24,7 @@ from darwin.rl.training.export import files_of, merged
 from darwin.rl.training.gains import Gains, departs, gain_sharpe, gains
 from darwin.rl.training.network import Network, actions_of, scores
 from darwin.rl.training.noted import Note, noted
+from darwin.rl.training.pulse import Pulse, unfelt
 from darwin.rl.training.recipes import Recipe
 from darwin.rl.training.rows import Normaliser, Rows, without_strange
 from darwin.rl.training.splits import Split, cuts_of, split
@@ -166,6 +167,8 @@ class Course:
 
 Told = Callable[[int, int, Evaluation | None], None]
 """(seed, steps, evaluation) of a course under way."""
+Felt = Callable[[int, Pulse], None]
+"""(seed, moment) of the same, at each update."""
 
 
 class Prepared(NamedTuple):
@@ -205,6 +208,7 @@ def run_course(
     folder: Path | None = None,
     tensorboard: Path | None = None,
     tell: Told = lambda seed, steps, evaluation: None,
+    feel: Felt = lambda seed, pulse: None,
     note: Note = lambda trial: None,
     origin: Origin | None = None,
     inspector: Inspector | None = None,
@@ -227,10 +231,11 @@ def run_course(
             folder=None if folder is None else folder / f"seed_{seed}",
             baselines={"supervised_gain_r": beside.learned.value},
             start=None if origin is None else origin.network_on(normaliser),
+            feel=partial(feel, seed),
         )
         for seed in range(plan.seed, plan.seed + plan.seeds)
     ]  # fmt: skip
-    ready = Ready(rows, plan, split(rows, parts.cuts), jobs[0])
+    ready = Ready(rows, plan, split(rows, parts.cuts), replace(jobs[0], feel=unfelt))
     if inspector is not None:
         inspector.before_training(ready)
     seeds = [

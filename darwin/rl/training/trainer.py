@@ -18,6 +18,7 @@ from darwin.core.market import FloatArray
 from darwin.rl.training import recipes
 from darwin.rl.training.gains import departs, learned_gain
 from darwin.rl.training.network import Network, become, scores
+from darwin.rl.training.pulse import Feel, unfelt
 from darwin.rl.training.recipes import Recipe
 from darwin.rl.training.rows import Normaliser, Rows
 from darwin.rl.training.supervised import leave_at_rate
@@ -60,6 +61,7 @@ class Job:
     budget: Budget | None = None
     baselines: dict[str, float] = field(default_factory=dict)  # gains beside it in TensorBoard
     start: Network | None = None  # to go on from; it is the first look at validation
+    feel: Feel = unfelt  # told of each update
 
 
 class Trained(NamedTuple):
@@ -169,7 +171,7 @@ class _Watch(Watch[Evaluation]):
         super().__init__(
             Watched(
                 job.train.page, recipe.algo, recipe.averaging, job.eval_freq, job.patience,
-                job.folder,
+                job.folder, job.feel,
             ),
             world, tell,
         )  # fmt: skip

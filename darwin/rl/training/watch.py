@@ -15,6 +15,7 @@ from stable_baselines3.common.logger import Logger, configure
 
 from darwin.rl.training import checkpoint, recipes
 from darwin.rl.training.network import Headed, Network, averaged, network_of
+from darwin.rl.training.pulse import Feel, Pulse, losses, unfelt
 from darwin.rl.training.worlds import World
 
 
@@ -46,6 +47,7 @@ class Watched(NamedTuple):
     eval_freq: int  # steps between two looks
     patience: int | None  # looks without a better one, after which it stops
     folder: Path | None  # where checkpoints are kept
+    feel: Feel = unfelt  # told of each update
 
 
 class Watch(BaseCallback, Generic[Found]):
@@ -60,6 +62,7 @@ class Watch(BaseCallback, Generic[Found]):
         self.world, self._watched, self._tell = world, watched, tell
         self._mean: Network | None = None
         self._due, self._rewards, self._count = watched.eval_freq, 0.0, 0
+        self._losses: tuple[float | None, float | None] = (None, None)
 
     @abstractmethod
     def look(self, network: Network) -> Found:
@@ -125,11 +128,13 @@ class Watch(BaseCallback, Generic[Found]):
         self.history.append(found)
         if self.best is None or self.worth(found) > self.worth(self.best[1]):
             self.best = self._mean, found
+        self._take_losses()
         for name, value in self.figures(found).items():
             self.model.logger.record(name, value)
         self.model.logger.dump(self.num_timesteps)
         self._keep()
         self._tell(self.num_timesteps, found)
+        self._pulse()
 
     def _on_step(self) -> bool:
         rewards = self.locals.get("rewards")
@@ -149,10 +154,24 @@ class Watch(BaseCallback, Generic[Found]):
         if self.num_timesteps == 0 or self._just_taken_up():
             return
         self._average()
+        self._take_losses()
+        self._pulse()
         self._tell(self.num_timesteps, None)
         if self.num_timesteps >= self._due:
             self._due += self._watched.eval_freq
             self.evaluate()
+
+    def _take_losses(self) -> None:
+        """Keep those of the latest update, which are logged until the next look or update."""
+        logged = losses(self.model.logger.name_to_value)
+        if any(loss is not None for loss in logged):
+            self._losses = logged
+
+    def _pulse(self) -> None:
+        """Say how it stands."""
+        worth = [self.worth(found) for found in self.history]
+        current, average = (worth[-1], sum(worth) / len(worth)) if worth else (None, None)
+        self._watched.feel(Pulse(self.num_timesteps, current, average, *self._losses))
 
     def _just_taken_up(self) -> bool:
         """The checkpoint was written after this update was seen."""
