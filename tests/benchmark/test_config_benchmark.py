@@ -19,7 +19,7 @@ PLANTED: dict[str, Any] = {
         "bars": 6000, "seed": 6, "edge": 0.5,
     },
     "costs": {"maker_bps": 0, "taker_bps": 0, "half_spread_bps": 0, "slippage_bps": 0},
-    "portfolio": {"risk_per_trade": 0.005},
+    "portfolio": {"risk_per_trade": 0.01},
     "playbooks": [{"name": "breakout"}],
     "decider": {"provider": "rules", "take_all": True},
 }  # fmt: skip

@@ -77,14 +77,14 @@ def test_where_one_symbol_can_be_traded_the_two_that_want_more_are_left_out_and_
 
 
 def test_where_prices_stand_equal_weight_pays_for_one_trade_in_and_one_out():
-    still = [100.0] * 300
-    told = judged(*two(300, close=still), costs=DEAR, settings=replace(QUICK, lookback=1000))
+    still = [100.0] * 289
+    told = judged(*two(289, close=still), costs=DEAR, settings=replace(QUICK, lookback=1000))
     (book,) = [one for one in told.books if one.name == "equal_weight"]
     assert book.value[:52].tolist() == [1.0] * 52  # the warm-up of 50 bars, and the start
     assert_allclose(book.value[52:-1], 1 - RATE)
     assert book.value[-1] == pytest.approx((1 - RATE) ** 2)
     assert book.days.turnover.sum() == pytest.approx(2.0)
-    assert book.days.exposed.tolist() == [[False, False, *[True] * 11]]  # closes 51 to 298 of 299
+    assert book.days.exposed.tolist() == [[False, False, *[True] * 10, False]]  # closes 51 to 287
 
 
 def test_where_prices_stand_least_variance_is_left_out_and_the_others_stay():
@@ -114,13 +114,13 @@ def test_a_symbol_that_begins_later_makes_the_weights_wait():
 
 
 def test_buy_and_hold_trades_twice_and_is_held_until_the_last_bar():
-    bars = make_bars(300)
+    bars = make_bars(289)
     told = judged(bars, costs=FREE)
     hold = told.books[1].days
     worth = 1 / bars.open[51] * bars.close[-1]
     before = 1 / bars.open[51] * bars.close[287]  # at the end of day 12 of 13, at midnight
     assert hold.turnover.sum() == pytest.approx(1 + worth / before)
-    assert hold.exposed.tolist() == [[False, False, *[True] * 11]]
+    assert hold.exposed.tolist() == [[False, False, *[True] * 10, False]]
 
 
 def test_a_run_is_as_busy_as_its_trades():

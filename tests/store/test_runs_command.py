@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -137,6 +139,27 @@ def test_a_candidate_of_several_runs_lists_them(recorded: Path, darwin: Darwin) 
     assert code == 2
     assert "is in 2 runs: one, two" in err
     assert darwin("why", TAKEN, "--run", "two")[0] == 0
+
+
+def test_digits_that_a_candidate_and_a_rebalance_share_want_more_of_them(
+    recorded: Path, darwin: Darwin
+) -> None:
+    row = {
+        "id": 2**32 + 9_999, "run_id": "one", "hash": bytes(32), "prev_hash": bytes(32),
+        "rebalance_id": "1111" + "f" * 12, "agent_name": "allocator", "role": "serving",
+        "bar_time": 0, "mode": "observe", "baseline_weights": bytes(8), "final_weights": bytes(8),
+        "limited_by": "", "followed": 0, "reason": "no model", "feature_schema": "0" * 64,
+        "observation": bytes(4),
+    }  # fmt: skip
+    with closing(sqlite3.connect(recorded)) as database, database:
+        marks = ", ".join("?" * len(row))
+        database.execute(
+            f"INSERT INTO rebalances ({', '.join(row)}) VALUES ({marks})", list(row.values())
+        )
+    code, out, err = darwin("why", "1111")
+    assert (code, out) == (2, "")
+    assert "candidates and rebalances begin with '1111'" in err and "more digits" in err
+    assert darwin("why", TAKEN)[0] == 0
 
 
 def test_the_place_of_the_artifacts_can_be_named(
