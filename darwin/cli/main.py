@@ -23,6 +23,7 @@ COMMANDS = {
     "ledger": "darwin.cli.ledger:ledger",
     "lifecycle": "darwin.cli.lifecycle:lifecycle",
     "market": "darwin.cli.market:market",
+    "notify": "darwin.cli.notify:notify",
     "release": "darwin.cli.release:release",
     "replay": "darwin.cli.verify:replay",
     "report": "darwin.cli.report:report",
