@@ -14,7 +14,7 @@ import pytest
 
 from tests.run.command import Desk
 from tests.service.dashboard.served import Served
-from tests.service.serving import Service, serving
+from tests.service.http.serving import Service, serving
 
 NEXT_STEPS = {
     "/": "darwin run configs/demo.json",
