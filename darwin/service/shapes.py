@@ -74,6 +74,10 @@ class Stage(Override):
     """How much of the capital."""
 
     stage: float = Field(ge=0, le=1, examples=[0.05], description="A share: 0.05 is 5 %.")
+    max_position_usd: float | None = Field(
+        None, gt=0, le=1e15, examples=[2_000.0],
+        description="No position above it in which the agent acts; without it the cap stays.",
+    )  # fmt: skip
 
 
 class Version(MustSign):

@@ -85,5 +85,12 @@ def demote(served: TheService, who: TheAsker, agent: AnAgent, body: MustSign) ->
 def stage(served: TheService, who: TheAsker, agent: AnAgent, body: Stage) -> Answer:
     """Down at any time; up one stage at a time, after its time and with green evidence."""
     return Answer(
-        acts.set_stage(served.place, agent, body.stage, signed(who, body), override=body.override)
+        acts.set_stage(
+            served.place,
+            agent,
+            body.stage,
+            signed(who, body),
+            override=body.override,
+            max_position_usd=body.max_position_usd,
+        )
     )
