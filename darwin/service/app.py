@@ -18,6 +18,7 @@ from darwin.service import refusals
 from darwin.service.addresses import LOOKS, addresses_of
 from darwin.service.auth import Keys, Limiter
 from darwin.service.background import Background, Chore
+from darwin.service.dashboard import pages
 from darwin.service.document import TAGS, describe
 from darwin.service.entry import Entry
 from darwin.service.events import Hub
@@ -44,7 +45,7 @@ from darwin.service.settings import Settings
 _LOG = logging.getLogger(__name__)
 ROUTES = (
     health, rl_agent, rl_v3, rl_v3_capital, runs, agents, models, evidence, kill, jobs, schedule,
-    news, sign_in,
+    news, sign_in, *pages.ROUTES,
 )  # fmt: skip
 
 

@@ -92,12 +92,13 @@ class Reader:
         While a run writes every second, an answer may be some seconds old, ten times as long as it
         takes to make it at most; what is promoted, deployed, killed or staged shows at once.
         """
-        tree: dict[str, Any] = self._once(
+        tree: dict[str, Any] = self.once(
             ("status", agent), lambda: reading.agent_status(self.registry(), agent)
         )
         return tree
 
-    def _once(self, key: tuple[str, str], make: Callable[[], Any]) -> Any:
+    def once(self, key: tuple[str, str], make: Callable[[], Any]) -> Any:
+        """What `make` finds, made again where the database has changed; see `agent_status`."""
         database = self.database()
         with self._lock:
             kept = self._kept.setdefault(key, _Kept())

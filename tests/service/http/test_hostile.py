@@ -183,7 +183,7 @@ def test_a_hostile_head_is_refused_and_changes_nothing(
         "/api/v1/agents/gate/decisions?limit=NaN", "/api/v1/agents/gate/decisions?run=" + "x" * 65,
         "/api/v1/rl/v3/status?agent=nobody", "/api/v1/rl/v3/experiences?limit=99999999999999999999",
         "/api/v1/runs/small/candidates?before=99999999999999999999", "/static/../../etc/passwd",
-        "/nothing", "//", "/%00", "/api/v1/runs/" + "x" * 5_000,
+        "/nothing", "/%00", "/api/v1/runs/" + "x" * 5_000,
     ],
 )  # fmt: skip
 def test_an_address_that_leads_nowhere_is_said_to(calm: Service, path: str) -> None:
