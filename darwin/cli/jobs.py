@@ -43,7 +43,7 @@ def list_(agent: str | None, limit: int, artifacts_dir: str, db: str | None, as_
       darwin jobs list --agent gate --json
     """
     from darwin.cli.tables import print_json, print_table, terminal
-    from darwin.service.jobs import job_tree
+    from darwin.service.reading import job_tree
     from darwin.store.jobs import latest
 
     with _place(artifacts_dir, db).read() as database:
@@ -151,7 +151,7 @@ def _place(artifacts_dir: str, db: str | None) -> Place:
 
 def _print(job: Job, *, as_json: bool) -> None:
     from darwin.cli.tables import print_json
-    from darwin.service.jobs import job_tree
+    from darwin.service.reading import job_tree
 
     if as_json:
         print_json(job_tree(job))

@@ -127,8 +127,9 @@ def run(
     from datetime import UTC, datetime
 
     from darwin.cli.tables import print_json
-    from darwin.service.jobs import Supervisor, job_tree
+    from darwin.service.jobs import Supervisor
     from darwin.service.place import now
+    from darwin.service.reading import job_tree
     from darwin.service.retrain import ask
     from darwin.service.scheduler import Scheduler
 

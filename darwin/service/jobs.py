@@ -17,16 +17,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from darwin.errors import ConfigError
+from darwin.service.acts import TRAINING
 from darwin.service.place import Place
 from darwin.store import jobs
 from darwin.store.db import Database
 from darwin.store.jobs import Job, State
 
-TRAINING, BENCHMARK = "training", "benchmark"
-"""Lanes: of each one job runs at a time."""
 MOST_ATTEMPTS = 2
 """A training whose worker is gone is taken up again once."""
 NOT_FREE = 5
@@ -133,12 +131,6 @@ def give_up(database: Database, job: Job, now: datetime, why: str) -> None:
     worker = f"{socket.gethostname()}:{os.getpid()}:supervisor"
     if jobs.claim(database, job.id, worker, now) is not None:
         jobs.finish(database, job.id, worker, State.FAILED, now, exit_code=None, message=why)
-
-
-def job_tree(job: Job) -> dict[str, Any]:
-    """A job as JSON has it."""
-    told = job._asdict() | {"words": list(job.words), "state": str(job.state)}
-    return told | {"progress": job.progress._asdict()}
 
 
 def folder_of(place: Place, job_id: int) -> Path:

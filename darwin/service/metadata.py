@@ -16,7 +16,7 @@ from darwin.rl.registry.events import Kind, ModelEvent, events
 from darwin.rl.registry.registry import Registry
 from darwin.rl.registry.versions import Place as At
 from darwin.rl.registry.versions import fold
-from darwin.service.jobs import TRAINING
+from darwin.service.acts import TRAINING
 from darwin.service.place import Place
 from darwin.service.schedule import next_due
 from darwin.store import jobs

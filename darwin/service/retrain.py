@@ -21,7 +21,7 @@ from darwin.core.rebalance import BOOK_AGENTS, MARKET
 from darwin.core.schedule import Schedule
 from darwin.errors import ConfigError
 from darwin.rl.agents.pages import PAGES
-from darwin.service.jobs import TRAINING
+from darwin.service.acts import TRAINING
 from darwin.service.place import Place
 from darwin.store import jobs
 from darwin.store.db import Database

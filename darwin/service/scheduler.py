@@ -18,8 +18,8 @@ from darwin.rl.graduation.record import BY_ITSELF
 from darwin.rl.registry.events import Kind, ModelEvent, events
 from darwin.rl.registry.registry import Registry
 from darwin.rl.registry.versions import Shelf, fold
+from darwin.service.acts import TRAINING
 from darwin.service.fallback import fall_back, is_on
-from darwin.service.jobs import TRAINING
 from darwin.service.metadata import write_metadata
 from darwin.service.place import Place
 from darwin.service.retrain import RETRAIN, retraining

@@ -21,7 +21,8 @@ from typing import NamedTuple, TypeAlias
 
 from darwin.core.progress import Progress
 from darwin.errors import ConfigError, LostJobError, StorageError
-from darwin.service.jobs import NOT_FREE, TRAINING, Supervisor, folder_of
+from darwin.service.acts import TRAINING
+from darwin.service.jobs import NOT_FREE, Supervisor, folder_of
 from darwin.service.metadata import write_metadata
 from darwin.service.place import Place, now
 from darwin.store import held, jobs

@@ -17,7 +17,8 @@ from typing import Any
 from darwin.cli.main import darwin
 from darwin.rl.cli.door import come_through
 from darwin.rl.registry.deploy import deploy
-from darwin.service.jobs import BENCHMARK, Supervisor
+from darwin.service.acts import BENCHMARK
+from darwin.service.jobs import Supervisor
 from darwin.service.place import Place, now
 from darwin.store import jobs
 from darwin.store.jobs import Job

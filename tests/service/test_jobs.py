@@ -12,9 +12,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from darwin.core.progress import Progress
-from darwin.service.jobs import TRAINING, Supervisor, log_of, resumed
+from darwin.errors import LostJobError
+from darwin.rl.registry.deploy import deploy
+from darwin.service.acts import TRAINING
+from darwin.service.jobs import Supervisor, log_of, resumed
 from darwin.service.place import now
-from darwin.store import jobs
+from darwin.store import held, jobs
 from darwin.store.jobs import State
 from darwin.testing.models import make_model
 from tests.service.desk import PATIENCE_S, Served, is_alive, process_of, query
@@ -57,15 +60,15 @@ def test_a_killed_service_leaves_its_worker_and_a_killed_worker_leaves_a_failed_
 ) -> None:
     running, next_one = served.ask(*served.slow()), served.ask("config", "check", "slow.json")
     service = served.child(SERVICE, served.place.artifacts_dir)
-    held = served.wait(running, lambda job: job.state is State.RUNNING)
-    served.wait(running, lambda job: job.lease_until != held.lease_until)
+    work = served.wait(running, lambda job: job.state is State.RUNNING)
+    served.wait(running, lambda job: job.lease_until != work.lease_until)
     service.kill()
     service.wait()
-    worker = process_of(held)
+    worker = process_of(work)
     assert is_alive(worker), "the work goes on"
     successor = Supervisor(served.place)
     successor.tick(now())
-    assert served.job(running).worker == held.worker, "the next service finds it by its lease"
+    assert served.job(running).worker == work.worker, "the next service finds it by its lease"
     assert served.job(next_one).state is State.QUEUED, "one of a lane at a time"
 
     os.kill(worker, signal.SIGKILL)
@@ -85,15 +88,16 @@ def test_a_killed_service_leaves_its_worker_and_a_killed_worker_leaves_a_failed_
 def test_a_running_job_that_is_cancelled_stops(served: Served) -> None:
     running, waiting = served.ask(*served.slow()), served.ask(*served.slow("other"))
     supervisor = Supervisor(served.place)
-    held = served.wait(running, lambda job: job.state is State.RUNNING, supervisor)
+    work = served.wait(running, lambda job: job.state is State.RUNNING, supervisor)
     for job_id in (waiting, running):
         said = served.say("jobs", "cancel", str(job_id))
         assert said.returncode == 0, said.stderr
     ended = served.wait(running, lambda job: job.state.over, supervisor)
     assert (ended.state, ended.exit_code) == (State.CANCELLED, 143)
+    assert ended.message == "stopped, as it was asked to"
     assert served.job(waiting).state is State.CANCELLED
-    assert not is_alive(process_of(held)) or served.wait(running, lambda job: not is_alive(
-        process_of(held)))  # fmt: skip
+    assert not is_alive(process_of(work)) or served.wait(running, lambda job: not is_alive(
+        process_of(work)))  # fmt: skip
     again = served.say("jobs", "cancel", str(running))
     assert again.returncode == 2
     assert "cancelled already" in again.stderr
@@ -151,6 +155,29 @@ def test_a_worker_that_wakes_up_after_its_job_was_given_up_hands_nothing_over(
     assert not versions.exists() or not list(versions.iterdir()), "nothing that might be adopted"
 
 
+def test_a_job_that_is_given_up_in_the_midst_of_a_hand_over_leaves_nothing(served: Served) -> None:
+    job_id = served.ask("never", agent="gate")
+
+    def give_up(agent: str, files: object) -> None:
+        """What another host does while this one looks at the model."""
+        with served.place.write() as database:
+            jobs.reap(database, now() + timedelta(seconds=7))
+
+    with served.place.registry(to_change=True) as registry:
+        assert jobs.claim(registry.database, job_id, "me", now()) is not None
+        held.hold(registry.database.path, job_id, "me")
+        try:
+            with pytest.raises(LostJobError):
+                deploy(
+                    registry, "gate", {"spec.json": b"{}", "weights.safetensors": b"w"}, by="Ada",
+                    reason="a test", now=now(), active=False, validate=give_up,
+                )  # fmt: skip
+        finally:
+            held.let_go()
+        assert registry.shelf("gate").versions == ()
+        assert registry.home("gate").names() == [], "nothing that might be adopted"
+
+
 def test_a_training_whose_worker_is_killed_is_taken_up_again_once(served: Served) -> None:
     job_id = served.ask("market", "train", lane=TRAINING, agent="market")
     supervisor = Supervisor(served.place)
@@ -160,8 +187,8 @@ def test_a_training_whose_worker_is_killed_is_taken_up_again_once(served: Served
         assert worker.stdout is not None
         assert worker.stdout.readline() == "begun\n"
         progress.write_text(Progress(40.0, "4 of 10 steps").text())
-        held = served.wait(job_id, lambda job: job.progress.percent > 0.0)
-        assert (held.attempts, held.progress.message) == (attempt, "4 of 10 steps")
+        work = served.wait(job_id, lambda job: job.progress.percent > 0.0)
+        assert (work.attempts, work.progress.message) == (attempt, "4 of 10 steps")
         worker.kill()
         worker.wait()
         left = served.job(job_id).lease_until
@@ -180,11 +207,11 @@ def test_a_training_whose_worker_is_killed_is_taken_up_again_once(served: Served
 def test_a_stopped_worker_of_this_host_is_killed_when_its_job_is_given_up(served: Served) -> None:
     job_id = served.ask(*served.slow())
     supervisor = Supervisor(served.place)
-    held = served.wait(job_id, lambda job: job.state is State.RUNNING, supervisor)
-    os.kill(process_of(held), signal.SIGSTOP)
+    work = served.wait(job_id, lambda job: job.state is State.RUNNING, supervisor)
+    os.kill(process_of(work), signal.SIGSTOP)
     Supervisor(served.place).tick(now() + timedelta(seconds=20))
     assert served.job(job_id).state is State.FAILED
-    served.wait(job_id, lambda job: not is_alive(process_of(held)), supervisor)
+    served.wait(job_id, lambda job: not is_alive(process_of(work)), supervisor)
 
 
 def test_a_worker_that_cannot_begin_three_times_fails_its_job(
@@ -205,10 +232,10 @@ def test_of_two_workers_one_does_the_job_and_the_other_leaves_without_a_word(
 ) -> None:
     job_id = served.ask(*served.slow())
     supervisor = Supervisor(served.place)
-    held = served.wait(job_id, lambda job: job.state is State.RUNNING, supervisor)
+    work = served.wait(job_id, lambda job: job.state is State.RUNNING, supervisor)
     other = subprocess.run(
         [sys.executable, "-m", "darwin.cli.main", "jobs", "work", str(job_id),
          *served.place.words], capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (other.returncode, other.stdout, other.stderr) == (5, "", "")
-    assert served.job(job_id).worker == held.worker
+    assert served.job(job_id).worker == work.worker

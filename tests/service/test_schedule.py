@@ -60,6 +60,14 @@ def test_a_time_that_the_clock_skips_or_shows_twice_is_due_once(
     assert found == [datetime.fromisoformat(due.replace("Z", "+00:00"))]
 
 
+def test_an_hour_that_comes_twice_is_not_due_in_its_second_pass() -> None:
+    schedule = cron("30 2 * * *", "Europe/Berlin")
+    first, second_pass = "2026-10-25T00:30+00:00", "2026-10-25T01:10+00:00"
+    now = datetime.fromisoformat(second_pass)
+    assert next_due(schedule, now) == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
+    assert latest_due(schedule, YEAR[0], now) == datetime.fromisoformat(first)
+
+
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("expression", ["30 2 * * *", "0 3 * * 0", "0 0 1 * *", None])
 def test_the_latest_due_time_is_the_last_that_was_next(zone: str, expression: str | None) -> None:

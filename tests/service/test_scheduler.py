@@ -163,6 +163,18 @@ def test_a_retraining_goes_on_from_what_serves_on_the_runs_that_hold_the_last_da
     assert (job.lane, job.by, job.state) == ("training", "darwin", State.QUEUED)
 
 
+def test_a_period_takes_one_job_whoever_was_faster(served: Served) -> None:
+    said = {"agent": "gate", "by": "darwin", "reason": "a test", "at": SET_UP, "period": "2026"}
+    with served.place.write() as database:
+        assert jobs.enqueue(database, "retrain", ("a",), lane="training", **said) is not None
+        assert jobs.enqueue(database, "retrain", ("b",), lane="training", **said) is None
+        assert jobs.skip(database, "retrain", **said) is None
+        other = said | {"agent": "portfolio"}
+        assert jobs.skip(database, "retrain", **other) is not None
+        assert jobs.enqueue(database, "retrain", ("b",), lane="training", **other) is None
+    assert query(served, "SELECT words FROM jobs WHERE agent_name = 'gate'") == [('["a"]',)]
+
+
 def test_commands_of_cron_on_two_hosts_make_one_job(recorded: Served) -> None:
     words = ("rl", "schedule", "run", "--if-due", "--now", "2026-01-12T00:00:00Z", "--json")
     both = [

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from darwin.service.jobs import TRAINING, Supervisor
+from darwin.service.acts import TRAINING
+from darwin.service.jobs import Supervisor
 from darwin.service.place import now
 from darwin.store.jobs import State
 from tests.service.desk import Served, process_of, query

@@ -13,7 +13,7 @@ from darwin.core.rebalance import ALL_AGENTS
 from darwin.service import reading
 from darwin.service.dashboard.page_route import PageRoute
 from darwin.service.dashboard.render import page
-from darwin.service.jobs import job_tree, log_of
+from darwin.service.jobs import log_of
 from darwin.service.metadata import metadata
 from darwin.service.place import now
 from darwin.service.reader import Reader
@@ -78,7 +78,7 @@ def _job(job_id: int, request: Request, sight: Reader, template: str) -> Respons
     found: Job = jobs.find(sight.database(), job_id)
     place = sight.place
     lines = log_of(place, job_id).splitlines()[-LOG_LINES:]
-    tree = job_tree(found) | {"message": public(found.message, place)}
+    tree = reading.job_tree(found) | {"message": public(found.message, place)}
     return page(
         request, sight, template, here="Training", job=tree, over=found.state.over,
         log=public("\n".join(lines), place),
