@@ -1,7 +1,7 @@
 """`python -m bench [PART...]`: print the tables; the parts are the names in `PARTS`.
 
-All but `graduation`, `planted`, `lives` and `soak`, which take minutes, by default. `training`,
-`planted` and `lives` need torch.
+All but `graduation`, `planted`, `lives`, `soak` and `service`, which take minutes, by default.
+`training`, `planted` and `lives` need torch.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ def _lives() -> None:
     lives.main()
 
 
+def _service() -> None:
+    from bench import service_readers
+
+    service_readers.main()
+
+
 PARTS = {
     "backtest": backtest.main,
     "features": features.main,
@@ -41,8 +47,9 @@ PARTS = {
     "graduation": graduation.main,
     "lives": _lives,
     "soak": recording.soak,
+    "service": _service,
 }
-_MINUTES = ("graduation", "planted", "lives", "soak")
+_MINUTES = ("graduation", "planted", "lives", "soak", "service")
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ from darwin.rl.graduation.record import (
     NO_CAPITAL,
     Promotion,
     basis_words,
+    cap_in_force,
     in_force,
     read_record,
 )
@@ -142,19 +143,19 @@ class _Deployment:
     def _standing(self, name: str, agent: AgentConfig, *, check: bool) -> Standing:
         rule = self.policies.stand_in(name)
         serving, challenger = (rule.model, None) if rule else self._on_shelf(name, check=check)
-        held = in_force(
-            read_record(self.database, name),
-            self.run.run_id,
-            live=self.config.on_paper,
-            fed=self.run.identity.mode == "feed",
-        )
+        record, run_id, live = (
+            read_record(self.database, name), self.run.run_id, self.config.on_paper,
+        )  # fmt: skip
+        held = in_force(record, run_id, live=live, fed=self.run.identity.mode == "feed")
+        cap = cap_in_force(record, run_id, live=live)
         if held is not None and (held.model != serving or not self._in_this_world(name, held)):
             held = None
         promoted, stage = held is not None, NO_CAPITAL if held is None else held.stage
         basis = basis_words(held)
         standing = Standing(
-            name, serving, "" if serving else NOT_DEPLOYED, None, promoted, stage, challenger, basis
-        )
+            name, serving, "" if serving else NOT_DEPLOYED, None, promoted, stage, challenger,
+            basis, cap,
+        )  # fmt: skip
         if serving is None or rule or not check:
             return standing
         return self._tried(standing, may_act=agent.mode != "observe")

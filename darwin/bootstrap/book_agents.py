@@ -16,7 +16,14 @@ from darwin.config.places import models_dir
 from darwin.core.agents import NOT_DEPLOYED, Model, Standing
 from darwin.errors import ModelError, StorageError
 from darwin.rl.graduation.contract import contracts_in, world_of
-from darwin.rl.graduation.record import NO_CAPITAL, Promotion, basis_words, in_force, read_record
+from darwin.rl.graduation.record import (
+    NO_CAPITAL,
+    Promotion,
+    basis_words,
+    cap_in_force,
+    in_force,
+    read_record,
+)
 from darwin.rl.registry.adoption import start
 from darwin.rl.registry.registry import Registry
 from darwin.rl.serving.switchboard import Sources, Switchboard
@@ -89,7 +96,8 @@ class _Deployment:
             return {}
         agent, rule = self.wired.agent, self.wired.policies.stand_in
         serving, challenger = (rule.model, None) if rule else self._on_shelf(check=check)
-        held = in_force(read_record(self.database, agent), self.run.run_id, live=False)
+        record = read_record(self.database, agent)
+        held = in_force(record, self.run.run_id, live=False)
         if held is not None and (held.model != serving or not self._in_this_world(held)):
             held = None
         standing = Standing(
@@ -101,6 +109,7 @@ class _Deployment:
             NO_CAPITAL if held is None else held.stage,
             challenger,
             basis_words(held),
+            cap_in_force(record, self.run.run_id, live=False),
         )
         if serving is None or rule or not check:
             return {agent: standing}

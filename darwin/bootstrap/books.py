@@ -157,6 +157,12 @@ def audit_of_book(tree: Table, source: str) -> Audit:
         return BookAudit(page, stands, None, charters)
 
 
+def refuse_bad_book(loaded: LoadedBook) -> None:
+    """Raise ConfigError for what the plug-ins of a book refuse; no bars are read."""
+    policies_of(loaded.config, page_of(loaded.config))
+    provider_of(loaded.config.market)
+
+
 def page_of(config: BookConfig) -> BookPage:
     """The page of the agent of a book."""
     if config.allocation.agent == ALLOCATOR:

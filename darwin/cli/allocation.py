@@ -7,7 +7,7 @@ import click
 from darwin.cli.lazy import LazyGroup
 
 COMMANDS = {
-    "benchmark": "darwin.cli.benchmark_books:benchmark",
+    "benchmark": "darwin.cli.benchmark_books:benchmark_allocation",
     "evaluate": "darwin.cli.book_evaluate:evaluate_allocation",
     "run": "darwin.cli.book_run:run",
     "train": "darwin.cli.book_train:train_allocation",

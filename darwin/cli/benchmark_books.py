@@ -1,4 +1,4 @@
-"""`darwin allocation benchmark`: a model of books, or the benchmarks alone, on held-out bars."""
+"""`darwin allocation|market benchmark`: a model of books, or the benchmarks alone, held out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from darwin.cli.book_fetch import Latest, bring_in, latest_options
 from darwin.cli.book_options import panel_from_files, symbols_named
 from darwin.cli.instants import instant
+from darwin.core.rebalance import MARKET
+from darwin.errors import ConfigError
 from darwin.rl.cli.options import ARTIFACTS, MODELS, Finite, placed
 
 if TYPE_CHECKING:
@@ -54,6 +57,8 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--artifacts-dir", metavar="DIR", envvar="DARWIN__ARTIFACTS_DIR",
                      default=ARTIFACTS, show_default=True, show_envvar=True,
                      help="Where the deployment keeps its files."),
+        click.option("--guide", type=click.Path(path_type=Path), metavar="FILE",
+                     help="Write the figures as JSON in the names of the HTTP answer as well."),
         click.option("--page", type=click.Path(path_type=Path), metavar="FILE",
                      help="Write a page as well."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
@@ -62,9 +67,40 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command()
+@click.command("benchmark")
 @_options
-def benchmark(
+@latest_options
+def benchmark_allocation(**asked: Any) -> int:
+    """Set a model of books beside those who know nothing, on bars that it has not seen.
+
+    Exit 0: it is the best of all by the test and holds every bound; 10: it misses one, or another
+    wins; 11: not yet known. Without a model the benchmarks are judged among themselves, exit 0.
+
+    \b
+    Examples:
+      darwin allocation benchmark --data data --symbols BTC/USDT,ETH/USDT --test-from 2024-01-01
+      darwin allocation benchmark --data data --model artifacts/rl_models/allocator/current
+    """
+    return _benchmark(**asked)
+
+
+@click.command("benchmark")
+@_options
+@latest_options
+def benchmark_market(**asked: Any) -> int:
+    """Set a model of the market agent beside those who know nothing, on one symbol.
+
+    As `darwin allocation benchmark`, with being flat among the rivals and no weights.
+
+    \b
+    Examples:
+      darwin market benchmark --data data --symbols BTC/USDT --test-from 2024-01-01
+      darwin market benchmark --data data --model artifacts/rl_models/market/current
+    """
+    return _benchmark(agent=MARKET, **asked)
+
+
+def _benchmark(
     *,
     data: Path,
     symbols: str | None,
@@ -77,33 +113,39 @@ def benchmark(
     models_dir: str | None,
     artifacts_dir: str,
     page: Path | None,
+    guide: Path | None,
+    lookback_hours: int | None,
+    fetch_from: str | None,
     as_json: bool,
+    agent: str | None = None,
     **asked: Any,
 ) -> int:
-    """Set a model of books beside those who know nothing, on bars that it has not seen.
-
-    Exit 0: it is the best of all by the test and holds every bound; 10: it misses one, or another
-    wins; 11: not yet known. Without a model the benchmarks are judged among themselves, exit 0.
-
-    \b
-    Examples:
-      darwin allocation benchmark --data data --symbols BTC/USDT,ETH/USDT --test-from 2024-01-01
-      darwin allocation benchmark --data data --model artifacts/rl_models/allocator/current
-    """
+    """Judge and show; `agent`: models of this one alone."""
     from darwin.allocation.benchmark import benchmark_of
     from darwin.allocation.benchmark_tree import tree_of
     from darwin.cli.benchmark_model import book_model
     from darwin.core.market import Timeframe
 
     models = placed(artifacts_dir, models_dir or MODELS)
-    known = None if model is None else book_model(placed(artifacts_dir, model), model, models)
+    known = (
+        None if model is None else book_model(placed(artifacts_dir, model), model, models, agent)
+    )
     frame = Timeframe.parse(timeframe)
     names = _names(symbols, known)
+    if agent == MARKET and len(names) != 1:
+        raise ConfigError(
+            f"the market agent trades one symbol, not {len(names)}", where="--symbols",
+            mend="name one, or use `darwin allocation benchmark`",
+        )  # fmt: skip
+    latest = Latest(lookback_hours, fetch_from)
+    start, end = bring_in(latest, data, names, frame, (start, end))
     panel = panel_from_files(data, names, frame, (start, end), funding=funding)
     settings = _settings(panel, known, every, **asked)
     told = benchmark_of(panel, None if known is None else known.judged(panel, settings), settings)
     tree = tree_of(told)
     _show(tree, as_json)
+    if guide is not None:
+        _write_guide(guide, told, tree)
     if page is not None:
         _write(page, told)
     return 0 if tree["verdict"] is None else EXIT_CODES[tree["verdict"]]
@@ -162,6 +204,14 @@ def _show(tree: dict[str, Any], as_json: bool) -> None:
     console.print()
     for sentence in said.basis(tree):
         console.print(sentence)
+
+
+def _write_guide(path: Path, told: Benchmark, tree: dict[str, Any]) -> None:
+    from darwin.allocation.benchmark_tree import guide_metrics
+    from darwin.report.files import json_text, write_text
+
+    beside = {name: tree[name] for name in ("verdict", "test", "symbols", "timeframe", "sampling")}
+    write_text(path, json_text(guide_metrics(told) | beside))
 
 
 def _write(path: Path, told: Benchmark) -> None:

@@ -54,21 +54,26 @@ class BookModel(NamedTuple):
         return Judged.fixed(spec.agent, strategy, self.trained_until)
 
 
-def book_model(path: Path, version: str, models_dir: Path) -> BookModel:
+def book_model(path: Path, version: str, models_dir: Path, agent: str | None = None) -> BookModel:
     """Read the folder at `path`, or the version of that name where there is none.
 
-    Raises ModelError where it is no model of a book.
+    Raises ModelError where it is no model of a book, or of another agent than `agent`.
     """
-    folder = resolved(path) if path.is_dir() else _folder(version, models_dir)
+    agents = BOOK_AGENTS if agent is None else (agent,)
+    folder = resolved(path) if path.is_dir() else _folder(version, models_dir, agents)
     files = whole(read(folder, (SPEC, WEIGHTS), (MANIFEST, ZIP)))
     policy = book_policy_of(files[SPEC], files[WEIGHTS])
     if policy.spec.book is None:
         raise ModelError(f"{version} is a model of no book", mend="train one of a book")
+    if policy.spec.agent not in agents:
+        raise ModelError(
+            f"this is a model of {policy.spec.agent}", where=str(path), mend=f"name one of {agent}"
+        )
     return BookModel(policy, policy.spec.book)
 
 
-def _folder(version: str, models_dir: Path) -> Path:
-    homes = [Home.of(models_dir, agent) for agent in BOOK_AGENTS]
+def _folder(version: str, models_dir: Path, agents: tuple[str, ...]) -> Path:
+    homes = [Home.of(models_dir, agent) for agent in agents]
     found = [home.folder(version) for home in homes if version in home.names()]
     if len(found) != 1:
         what = "both agents of books have" if found else "no agent of books has"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from darwin.rl.training.book_ground import Terms, TrainedPage
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-BARS, EDGE, ASSETS = 30_000, 1.0, 10
+BARS, EDGE, ASSETS, TIMEFRAME = 30_000, 1.0, 10, "1h"
 
 
 def bar_options(command: Command) -> Command:
@@ -41,7 +41,7 @@ def bar_options(command: Command) -> Command:
         click.option("--funding", is_flag=True, help="Charge funding of perpetuals from files."),
         click.option("--end", metavar="DAY", help="Of the bars from files, exclusive."),
         click.option("--start", metavar="DAY", help="Of the bars from files."),
-        click.option("--timeframe", default="1h", show_default=True, help="Length of a bar."),
+        click.option("--timeframe", metavar="BAR", help="Length of a bar (1h, or the model's)."),
         click.option("--symbols", metavar="A,B,C", help="What to take from --data."),
         click.option(
             "--data", metavar="DIR", type=click.Path(path_type=Path),
@@ -105,7 +105,7 @@ def panel_of(
     assets: int | None,
     data: Path | None,
     symbols: str | None,
-    timeframe: str,
+    timeframe: str | None,
     start: str | None,
     end: str | None,
     funding: bool,
@@ -116,7 +116,7 @@ def panel_of(
     """The bars that the options name. Raises ConfigError, DataError."""
     from darwin.core.market import Timeframe
 
-    frame = Timeframe.parse(timeframe)
+    frame = Timeframe.parse(timeframe or TIMEFRAME)
     if data is None:
         return _synthetic(frame, assets, symbols, start, end, funding, bars, edge, world_seed)
     named = symbols_named(symbols)
@@ -148,12 +148,29 @@ def panel_from_files(
     from darwin.core.panel import Panel
     from darwin.data.files import FilesProvider
 
+    _require_different(symbols)
     start, end = (
         None if text is None else instant(text, option)
         for text, option in zip(span, ("--start", "--end"), strict=True)
     )
     provider = FilesProvider(data, timeframe, start, end, funding)
     return Panel.of([provider.bars(name) for name in symbols])
+
+
+def _require_different(symbols: tuple[str, ...]) -> None:
+    """Raise ConfigError where two symbols are one instrument, before hours are spent on them."""
+    from darwin.config.values import instrument
+
+    seen: dict[str, str] = {}
+    for symbol in symbols:
+        other = seen.get(instrument(symbol))
+        if other is not None:
+            raise ConfigError(
+                f"{symbol[:40]} and {other[:40]} are the same instrument",
+                where="--symbols",
+                mend="name each once",
+            )
+        seen[instrument(symbol)] = symbol
 
 
 def _synthetic(

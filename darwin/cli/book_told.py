@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from darwin.core.panel import Panel
     from darwin.rl.training.book_course import BookCourse
     from darwin.rl.training.book_judge import Judged
+    from darwin.rl.training.trials import Count
 
 FIGURES, PAGE, MODEL = "report.json", "report.html", "model"
+LEAD = "the daily lead"
 
 
 def judged_tree(agent: str, panel: Panel, found: Judged) -> dict[str, Any]:
@@ -52,10 +54,11 @@ def judged_tree(agent: str, panel: Panel, found: Judged) -> dict[str, Any]:
     }
 
 
-def course_tree(course: BookCourse) -> dict[str, Any]:
-    """What a training found, fit for JSON."""
+def course_tree(course: BookCourse, tried: Count) -> dict[str, Any]:
+    """What a training found, and how many networks saw its test, fit for JSON."""
     from dataclasses import asdict
 
+    from darwin.rl.cli.sharpe_page import sharpe_tree
     from darwin.rl.training.export import instant_of
 
     panel, plan = course.ground.panel, course.plan
@@ -80,6 +83,7 @@ def course_tree(course: BookCourse) -> dict[str, Any]:
         },
         "looks": [one._asdict() for one in course.trained.history],
         "best_at": course.trained.best.steps,
+        "trials": sharpe_tree(course.sharpe, tried, LEAD),
     }  # fmt: skip
 
 
@@ -119,6 +123,8 @@ def print_told(told: dict[str, Any], folder: Path) -> None:
     heads = ("", "return", "Sharpe", "drawdown", "turnover", "costs")
     print_table(console, heads, rows, range(1, len(heads)))
     console.print(told["verdict"])
+    if "trials" in told:
+        console.print(told["trials"]["told"])
     click.echo(f"report: {folder / PAGE}", err=True)
 
 

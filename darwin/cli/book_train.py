@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from darwin.cli.book_options import bar_options, page_for, panel_of, term_options, terms_of
+from darwin.cli.book_fetch import Latest, bring_in, latest_options
+from darwin.cli.book_options import (
+    bar_options,
+    page_for,
+    panel_of,
+    symbols_named,
+    term_options,
+    terms_of,
+)
 from darwin.cli.instants import instant
 from darwin.core.rebalance import ALLOCATOR, MARKET
 from darwin.errors import ConfigError
@@ -18,6 +26,7 @@ from darwin.rl.cli.progress_file import ProgressFile, progress_option
 if TYPE_CHECKING:
     from darwin.rl.registry.versions import Version
     from darwin.rl.training.book_course import BookCourse, BookPlan
+    from darwin.rl.training.noted import Note
     from darwin.rl.training.pulse import Pulse
 
 NOTHING_LEARNED = 10
@@ -56,6 +65,7 @@ def _course_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True, help="Money of the report; it changes no decision.",
 )  # fmt: skip
 @bar_options
+@latest_options
 @term_options
 @act_options
 @model_options
@@ -83,6 +93,7 @@ def train_allocation(assets: int | None, **asked: Any) -> int:
     help="Learn from recorded experiences; bars still judge.",
 )  # fmt: skip
 @bar_options
+@latest_options
 @term_options
 @act_options
 @model_options
@@ -116,6 +127,8 @@ def _train(
     algo: str,
     starting_balance: float,
     test_from: str | None,
+    lookback_hours: int | None,
+    fetch_from: str | None,
     by: str,
     reason: str,
     artifacts_dir: str,
@@ -126,6 +139,7 @@ def _train(
 ) -> int:
     from darwin.cli.book_told import course_tree, print_told, write_files
     from darwin.cli.tables import print_json
+    from darwin.rl.cli.ledger import ledger
     from darwin.rl.cli.training import Asked, hand_over
     from darwin.rl.cli.training_options import require_training
     from darwin.rl.training.book_recipes import book_recipe
@@ -133,23 +147,27 @@ def _train(
     recipe, shown = book_recipe(agent, algo), ProgressFile(progress)
     require_training()
     from darwin.rl.training.book_course import BookPlan
+    from darwin.rl.training.trials import counted
+    from darwin.store.db import connect_readonly
 
     terms = terms_of(agent, **{name: more.pop(name) for name in _TERMS})
+    more |= _latest(Latest(lookback_hours, fetch_from), more)
     panel = panel_of(assets=assets, **more)
     if agent == MARKET and panel.assets != 1:
         raise ConfigError("the market agent trades one symbol", where="--symbols", mend="name one")
     cut_at = None if test_from is None else instant(test_from, "--test-from")
     plan = BookPlan(recipe, episodes, terms, seed, length, cut_at, patience)
     folder = _folder(agent, panel, plan, output_dir, artifacts_dir)
+    where = Deployment.of(artifacts_dir, db, models_dir)
+    note = ledger(where.db, by, resume=resume)
     course = _carry_out(
-        agent, panel, plan, folder, experiences, tensorboard_log, shown, resume=resume
+        agent, panel, plan, folder, experiences, tensorboard_log, note, shown, resume=resume
     )
     shown.say("trained, and looked at on the test", 100.0)
-    told = course_tree(course) | {"starting_balance": starting_balance}
-    asked = Asked(
-        agent, (), Deployment.of(artifacts_dir, db, models_dir), artifacts_dir, by, reason,
-        resume=resume,
-    )  # fmt: skip
+    with connect_readonly(where.db) as database:
+        tried = counted(database, agent, *course.test_time)
+    told = course_tree(course, tried) | {"starting_balance": starting_balance}
+    asked = Asked(agent, (), where, artifacts_dir, by, reason, resume=resume)
     write_files(folder, told, course.judged, panel, course.files)
     made = hand_over(asked, course.files) if course.learned else None
     if as_json:
@@ -166,6 +184,14 @@ _TERMS = (
 )  # fmt: skip
 
 
+def _latest(latest: Latest, more: dict[str, Any]) -> dict[str, Any]:
+    from darwin.core.market import Timeframe
+
+    frame, span = Timeframe.parse(more["timeframe"]), (more["start"], more["end"])
+    start, end = bring_in(latest, more["data"], symbols_named(more["symbols"]), frame, span)
+    return {"start": start, "end": end}
+
+
 def _folder(agent: str, panel: Any, plan: BookPlan, given: str | None, artifacts_dir: str) -> Path:
     import hashlib
 
@@ -180,7 +206,7 @@ def _folder(agent: str, panel: Any, plan: BookPlan, given: str | None, artifacts
 
 def _carry_out(
     agent: str, panel: Any, plan: BookPlan, folder: Path, experiences: Path | None,
-    tensorboard: str | None, shown: ProgressFile, *, resume: bool,
+    tensorboard: str | None, note: Note, shown: ProgressFile, *, resume: bool,
 ) -> BookCourse:  # fmt: skip
     import shutil
 
@@ -212,7 +238,7 @@ def _carry_out(
             )
 
     return run_book_course(
-        page_for(agent, panel), panel, plan, folder=kept, tell=tell, feel=feel,
+        page_for(agent, panel), panel, plan, folder=kept, tell=tell, note=note, feel=feel,
         tensorboard=None if tensorboard is None else Path(tensorboard),
         experiences=None if experiences is None else read_experiences(experiences),
     )  # fmt: skip

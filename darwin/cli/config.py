@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from darwin.config.load import Loaded
+    from darwin.config.load import Loaded, LoadedBook
 
 
 @click.group()
@@ -73,12 +73,16 @@ def show(path: Path, overrides: tuple[str, ...], as_json: bool) -> None:
         _table(loaded)
 
 
-def _load(path: Path, overrides: tuple[str, ...]) -> Loaded:
+def _load(path: Path, overrides: tuple[str, ...]) -> Loaded | LoadedBook:
     from darwin.bootstrap import refuse_bad_options
-    from darwin.config.load import load_config
+    from darwin.bootstrap.books import refuse_bad_book
+    from darwin.config.load import LoadedBook, load_either
 
-    loaded = load_config(path, overrides)
-    refuse_bad_options(loaded)
+    loaded = load_either(path, overrides)
+    if isinstance(loaded, LoadedBook):
+        refuse_bad_book(loaded)
+    else:
+        refuse_bad_options(loaded)
     return loaded
 
 
@@ -86,7 +90,7 @@ def _print(value: dict[str, Any]) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def _table(loaded: Loaded) -> None:
+def _table(loaded: Loaded | LoadedBook) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
+
+from darwin.rl.cli.log_lines import formatter
 
 LOG_FILE = Path("logs") / "darwin.log"
 
@@ -12,14 +13,14 @@ LOG_FILE = Path("logs") / "darwin.log"
 def log_to(*files: Path) -> logging.Logger:
     """Send events to `files`, made if missing; a file that cannot be written is left out.
 
+    Their lines are text, or JSON where DARWIN_LOG_FORMAT says so.
     A log that fails never stops a run: what is recorded stands in the database.
     """
     logger = logging.getLogger("darwin")
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logging.raiseExceptions = False
-    form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-    form.converter = time.gmtime
+    form = formatter()
     for old in list(logger.handlers):
         logger.removeHandler(old)
         old.close()

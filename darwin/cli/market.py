@@ -7,7 +7,7 @@ import click
 from darwin.cli.lazy import LazyGroup
 
 COMMANDS = {
-    "benchmark": "darwin.cli.benchmark_books:benchmark",
+    "benchmark": "darwin.cli.benchmark_books:benchmark_market",
     "evaluate": "darwin.cli.book_evaluate:evaluate_market",
     "experiences": "darwin.cli.book_experiences:experiences",
     "train": "darwin.cli.book_train:train_market",
@@ -22,4 +22,5 @@ def market() -> None:
     Examples:
       darwin market train --episodes 500
       darwin market evaluate --model artifacts/rl_models/market/current
+      darwin market benchmark --data data --symbols BTC/USDT
     """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
+
+from darwin.core.written import count, number, signed, when
+
+__all__ = ("count", "number", "print_json", "print_table", "signed", "terminal", "when")
 
 _PIPE_WIDTH = 200  # where no terminal says how wide it is
 
@@ -40,23 +43,3 @@ def print_table(
 def print_json(tree: Any, *, indent: int | None = 2) -> None:
     """Print JSON on standard output; without `indent` on one line, which is faster made."""
     click.echo(json.dumps(tree, indent=indent, allow_nan=False))
-
-
-def when(time_ms: int) -> str:
-    """Write ms UTC to the minute."""
-    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def count(value: int | None) -> str:
-    """Write 70,356; nothing for None."""
-    return "" if value is None else f"{value:,}"
-
-
-def number(value: float | None) -> str:
-    """Write eight significant digits, thousands apart; nothing for None."""
-    return "" if value is None else f"{value:,.8g}"
-
-
-def signed(value: float | None) -> str:
-    """Write four decimals with the sign; nothing for None."""
-    return "" if value is None else f"{value:+,.4f}"

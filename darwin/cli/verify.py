@@ -40,7 +40,7 @@ def verify(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
 
     audits: list[Audit] = []
     try:
-        checked = _check(run_id, artifacts_dir, db, audits)
+        checked = check_run(run_id, artifacts_dir, db, audits)
     except IntegrityError as found:
         if as_json:
             print_json({"run_id": run_id, "sound": False} | _told(found))
@@ -104,13 +104,17 @@ def replay(run_id: str, artifacts_dir: str, db: str | None, as_json: bool) -> No
         )
 
 
-def _check(run_id: str, artifacts_dir: str, db: str | None, audits: list[Audit]) -> Checked:
+def check_run(
+    run_id: str, artifacts_dir: str, db: str | None, audits: list[Audit] | None = None
+) -> Checked:
     """Open the file and verify; what was made again of agents' decisions joins `audits`.
 
     Raises RecordError where even opening meets damage.
     """
     from darwin.store.verify import verify as check
     from darwin.trading.bookkeeping import Bookkeeping
+
+    audits = [] if audits is None else audits
 
     def open_books(run: RunIdentity) -> list[Fold]:
         audits[:] = [_audit(run, artifacts_dir)]

@@ -42,6 +42,13 @@ class AllocationConfig(Block):
     baseline: Literal["equal_weight", "flat", "buy_and_hold"] | None = None  # None: by agent
     on_model_error: Literal["stop", "baseline"] = "stop"  # an active agent's model is refused
 
+    @field_validator("params")
+    @classmethod
+    def _of_a_rule(cls, params: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if params and info.data.get("policy", "") is None:
+            raise fault("has no meaning without a rule", "name one as allocation.policy")
+        return params
+
     @field_validator("baseline")
     @classmethod
     def _of_its_agent(cls, baseline: str | None, info: ValidationInfo) -> str | None:

@@ -50,6 +50,7 @@ class LoadedBook:
     """The same of the config of a book."""
 
     config: BookConfig
+    origins: Mapping[str, str]
     source: str
     marks: Mapping[KeyPath, str]
 
@@ -74,7 +75,15 @@ def load_book(
     config, faults = validate(tree, source, BookConfig)
     if config is None:
         raise refusal(faults, source, marks)
-    return LoadedBook(config, source, marks)
+    return LoadedBook(config, MappingProxyType(_origins(config, tree, marks)), source, marks)
+
+
+def load_either(path: Path, overrides: Sequence[str] = ()) -> Loaded | LoadedBook:
+    """Read a config as that of a book where its file has a block `allocation`. Raises ConfigError.
+
+    For those who only look at it; a run takes the one or the other.
+    """
+    return load_book(path, overrides) if is_of_book(read(path)) else load_config(path, overrides)
 
 
 def load_resolved_book(tree: Table, source: str) -> LoadedBook:
@@ -82,7 +91,7 @@ def load_resolved_book(tree: Table, source: str) -> LoadedBook:
     config, faults = validate(tree, source, BookConfig)
     if config is None:
         raise refusal(faults, source, {})
-    return LoadedBook(config, source, {})
+    return LoadedBook(config, MappingProxyType({}), source, {})
 
 
 def load_config(
@@ -99,7 +108,7 @@ def load_config(
         raise ConfigError(
             "the config has a block `allocation`: it is of a book",
             where=source,
-            mend="run it with `darwin allocation run`",
+            mend="run it with `darwin allocation run`, judge it with `darwin allocation benchmark`",
         )
     config, faults = validate(tree, source, RunConfig)
     if config is None:
@@ -133,7 +142,7 @@ def _lay_over(
     return marks
 
 
-def _origins(config: RunConfig, tree: Table, marks: Mapping[KeyPath, str]) -> dict[str, str]:
+def _origins(config: Block, tree: Table, marks: Mapping[KeyPath, str]) -> dict[str, str]:
     return {
         key_path(path): _origin(path, tree, marks)
         for path, _ in leaves(config.model_dump(mode="json"))

@@ -51,10 +51,15 @@ def _symbol(text: str) -> str:
     return text
 
 
+def instrument(symbol: str) -> str:
+    """What a symbol names however it is written: `BTC/USDT` and `BTCUSDT` are one."""
+    return symbol.translate(_SEPARATORS)
+
+
 def _distinct(symbols: tuple[str, ...]) -> tuple[str, ...]:
     seen: dict[str, str] = {}
     for i, symbol in enumerate(symbols):
-        key = symbol.translate(_SEPARATORS)
+        key = instrument(symbol)
         if key in seen:
             raise fault(f"names the same instrument as '{seen[key]}'", "keep one of them", (i,))
         seen[key] = symbol

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -18,6 +19,9 @@ KEEP, TO_SKIP, TO_TAKE = 0.0, 1.0, 2.0
 
 STAGES = (0.0, 0.01, 0.05, 0.10, 0.25, 0.50, 1.0)
 """The shares of capital that an agent may hold, one after the other."""
+
+AGENT_CAP = "agent cap"
+"""What clips a size, or a weight, in which an agent acts that may hold no larger position."""
 
 FURTHEST_SD = 10.0
 """What lies further from the rows of training, in any column, is neither learned from nor judged.
@@ -100,6 +104,7 @@ class Ruling(NamedTuple):
     share: float  # effective fraction of the order that is left by this agent, 0..1
     followed: bool  # an active agent with capital was heard, and its advice entered the size
     why: Why
+    most_usd: float = math.inf  # that a position may be worth in which this agent was followed
 
 
 class Model(NamedTuple):
@@ -128,6 +133,10 @@ class Decision(NamedTuple):
     latency_us: int  # of the inference, by the wall clock; in no hash and no export
 
 
+_UNTOLD = {"basis": "", "max_position_usd": None}
+"""What standings of before did not tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What a run has been told of one agent: which models, and how far they may go.
@@ -143,6 +152,7 @@ class Standing:
     stage: float = 0.0  # share of capital, one of STAGES
     challenger: Model | None = None
     basis: str = ""  # what the promotion rests on, in a few words; empty: there is none
+    max_position_usd: float | None = None  # no position above it where it acts; None: no such cap
 
     @property
     def refused(self) -> bool:
@@ -150,15 +160,18 @@ class Standing:
         return self.serving is None and self.fault not in ("", NOT_DEPLOYED)
 
     def text(self) -> str:
-        """As an input records it: JSON with sorted keys."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """As an input records it: JSON with sorted keys; a cap is told only where there is one."""
+        told = asdict(self)
+        if self.max_position_usd is None:
+            del told["max_position_usd"]  # as standings of before, which knew of none
+        return json.dumps(told, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def read(cls, text: str) -> Standing:
         """Read what `text` has written. Raises ValueError for anything else."""
         told = json.loads(text)
         if isinstance(told, dict):
-            told.setdefault("basis", "")  # which standings of before did not tell
+            told = _UNTOLD | told
         if not isinstance(told, dict) or set(told) != set(cls.__dataclass_fields__):
             raise ValueError("this is no standing of an agent")
         models = {

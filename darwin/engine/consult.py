@@ -170,7 +170,7 @@ class Door:
         advice, why, latency_us = self._advice(seat, seat.serving, matter)
         if advice is not None:
             why = self._rule(seat, advice, matter)
-        ruling = _ruling(matter, seat.standing.stage, advice, why)
+        ruling = _ruling(matter, seat.standing.stage, seat.most_usd, advice, why)
         self._alerts.extend(self._monitor.consulted(matter.bar_time, agent, why))
         serving = seat.standing.serving
         asked = [Asked(matter, Role.SERVING, seat.mode, serving, advice, ruling, latency_us)]
@@ -236,7 +236,7 @@ class Door:
         """Ask the challenger; its advice is recorded and never stands."""
         advice, why, latency_us = self._advice(seat, chair, matter)
         why = why if advice is None else Why.CHALLENGER
-        ruling = _ruling(matter, 0.0, advice, why)
+        ruling = _ruling(matter, 0.0, seat.most_usd, advice, why)
         return Asked(matter, Role.CHALLENGER, Mode.OBSERVE, chair.model, advice, ruling, latency_us)
 
     def _note(
@@ -272,15 +272,19 @@ def _objection(seat: Seat, advice: Any, requested: bool, matter: Matter, now_ms:
     return Why.ACTIVE
 
 
-def _ruling(matter: Matter, stage: float, advice: Any, why: Why) -> Ruling:
-    """What stands: the baseline, and on the agent's share of the capital what it advised."""
+def _ruling(matter: Matter, stage: float, most_usd: float, advice: Any, why: Why) -> Ruling:
+    """What stands: the baseline, and on the agent's share of the capital what it advised.
+
+    Where it is followed, no position may be worth more than `most_usd`, be it that it advises what
+    would stand without it.
+    """
     stands = matter.share(None)
     if advice is None or why is not Why.ACTIVE:
         return Ruling(stands, False, why)
     heard = matter.share(advice)
     if heard == stands:
-        return Ruling(stands, True, why)
-    return Ruling(stage * heard + (1.0 - stage) * stands, True, why)
+        return Ruling(stands, True, why, most_usd)
+    return Ruling(stage * heard + (1.0 - stage) * stands, True, why, most_usd)
 
 
 def advise(

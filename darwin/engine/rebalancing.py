@@ -137,8 +137,9 @@ class BookWalk:
         if asked.role is Role.SERVING:
             book, start = self._book.state, self._plan.rules.starting_equity_usd
             final, limited_by = self._plan.rules.book_limits.within(
-                final, self._book.weights, book.value * start, self._watch.objection()
-            )
+                final, self._book.weights, book.value * start, self._watch.objection(),
+                asked.ruling.most_usd,
+            )  # fmt: skip
             self._book.target = final
             self._advised.target = baseline if advised is None else advised
         self._of(asked.model).target = baseline if advised is None else advised

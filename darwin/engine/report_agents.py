@@ -66,6 +66,7 @@ def _lineage(result: RunResult) -> dict[str, list[dict[str, Any]]]:
                     "stage": standing.stage,
                     "basis": standing.basis,
                     "challenger": standing.challenger.version if standing.challenger else None,
+                    "max_position_usd": standing.max_position_usd,
                 }
             )
     return told

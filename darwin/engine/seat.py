@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -113,6 +114,12 @@ class Seat:
         self.serving: Chair | None = None
         self.challenger: Chair | None = None
         self._breaker, self._settings = Breaker(breaker), breaker
+
+    @property
+    def most_usd(self) -> float:
+        """The most that a position may be worth in which its advice is followed."""
+        cap = self.standing.max_position_usd
+        return math.inf if cap is None else cap
 
     @property
     def sight(self) -> Sight:

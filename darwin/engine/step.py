@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 
@@ -20,12 +21,13 @@ from darwin.core.trade import Cancel, Fill, Order
 from darwin.engine.consult import Door
 from darwin.engine.consulted import ConsultedColumns
 from darwin.engine.instants import Instants, Series
+from darwin.engine.left import Left
 from darwin.engine.track_record import OwnRecord, TrackRecord
 from darwin.safety.monitor import Monitor
 from darwin.trading.costs import Costs
 from darwin.trading.ledger import Ledger
 from darwin.trading.limits import Limits, LossWatch, OrderCount
-from darwin.trading.sizing import Size, Sizing, full_size, scaled
+from darwin.trading.sizing import Size, Sizing, capped, full_size, scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +195,11 @@ class Step:
     def _decide(self, candidate: Candidate, features: FloatArray, busy: int) -> None:
         """Judge, size and order; `busy` are positions and orders of its symbol."""
         symbol, account = candidate.symbol, self.account(candidate.instant)
-        share, verdict = self._judge(candidate, features, account)
+        left, verdict = self._judge(candidate, features, account)
         if verdict is None:
             self.reasons[candidate.row] = Reason.GATE_SKIP
             return
-        if not share > 0.0:
+        if not left.share > 0.0:
             set_aside = Reason.OVERRIDE if verdict.take else Reason.EXPERT_SKIP
             self.reasons[candidate.row] = set_aside
             return
@@ -208,10 +210,12 @@ class Step:
         size = self._full_size(candidate, account, held)
         objection = size.objection
         if objection is None:
-            size = self._scale(candidate, size, share, account, verdict)
+            size, left = self._scale(candidate, size, left, account, verdict)
+            size = self._cap(candidate, size, left, held)
             objection = size.objection
         if objection is None:
-            objection = self._limit(candidate, account, held, size.units * candidate.close)
+            value = size.units * candidate.close
+            objection = self._limit(candidate, account, held, value, left.most_usd)
         if objection is not None:
             self.reasons[candidate.row] = objection
             return
@@ -248,26 +252,26 @@ class Step:
 
     def _judge(
         self, candidate: Candidate, features: FloatArray, account: Account
-    ) -> tuple[float, Verdict | None]:
-        """What gate, expert and meta-learner leave of the order, 0..1, and the expert's verdict.
+    ) -> tuple[Left, Verdict | None]:
+        """What gate, expert and meta-learner leave of the order, and the expert's verdict.
 
         The verdict is None where the gate left nothing, so that the expert was not asked.
         """
-        door, share = self.door, 1.0
+        door, left = self.door, Left()
         if door is not None and GATE in door:
             moment = Moment(account, self._rules.starting_equity_usd)
-            share = door.consult(GATE, candidate, moment).share
-            if not share > 0.0:
-                return share, None
+            left = left.after(door.consult(GATE, candidate, moment))
+            if not left.share > 0.0:
+                return left, None
         verdict = self._verdict(candidate, features, account)
         self.verdicts.append((candidate.row, verdict))
         self.alerts.extend(self.monitor.judged(candidate.bar_time, verdict.failure))
         if door is None or META_LEARNER not in door:
-            return (share if verdict.take else 0.0), verdict
+            return (left if verdict.take else left.nothing()), verdict
         known = self.record.accuracies(candidate)
         moment = Moment(account, self._rules.starting_equity_usd, verdict, *known)
         self.record.note(candidate, verdict.take)
-        return share * door.consult(META_LEARNER, candidate, moment).share, verdict
+        return left.after(door.consult(META_LEARNER, candidate, moment)), verdict
 
     def _verdict(self, candidate: Candidate, features: FloatArray, account: Account) -> Verdict:
         """Ask the expert, who may be told of its own record."""
@@ -279,20 +283,27 @@ class Step:
         return verdict
 
     def _scale(
-        self, candidate: Candidate, full: Size, share: float, account: Account, verdict: Verdict
-    ) -> Size:
-        """The part of full size that all agents together leave."""
+        self, candidate: Candidate, full: Size, left: Left, account: Account, verdict: Verdict
+    ) -> tuple[Size, Left]:
+        """The part of full size that all agents together leave, and what they leave."""
         door = self.door
         if door is not None and PORTFOLIO in door:
             moment = Moment(account, self._rules.starting_equity_usd, verdict)
-            left = door.consult(PORTFOLIO, candidate, moment).share
-            if not left > 0.0:
-                return Size(0.0, full.clipped_by, Reason.SIZED_TO_ZERO)
-            share *= left
-        if share == 1.0:
-            return full
-        least = self._rules.sizing.min_order_usd
-        return scaled(full, share, candidate.close, least, self._lot[candidate.symbol])
+            ruling = door.consult(PORTFOLIO, candidate, moment)
+            left = left.after(ruling)
+            if not ruling.share > 0.0:
+                return Size(0.0, full.clipped_by, Reason.SIZED_TO_ZERO), left
+        if left.share == 1.0:
+            return full, left
+        least, lot = self._rules.sizing.min_order_usd, self._lot[candidate.symbol]
+        return scaled(full, left.share, candidate.close, least, lot), left
+
+    def _cap(self, candidate: Candidate, size: Size, left: Left, held_usd: float) -> Size:
+        """The part of a size that the caps of the agents that act in it allow."""
+        if left.most_usd == math.inf:
+            return size
+        least, lot = self._rules.sizing.min_order_usd, self._lot[candidate.symbol]
+        return capped(size, left.most_usd - held_usd, candidate.close, least, lot)
 
     def watch_until(self, instant: int) -> None:
         """Show the loss watch all closes before `instant`; positions did not change among them."""
@@ -375,8 +386,9 @@ class Step:
         self._waiting[order.symbol] -= 1
 
     def _limit(
-        self, candidate: Candidate, account: Account, held_usd: float, value_usd: float
-    ) -> Reason | None:
+        self, candidate: Candidate, account: Account, held_usd: float, value_usd: float,
+        agents_most_usd: float,
+    ) -> Reason | None:  # fmt: skip
         """Ask the hard limits, last, refusing only; written so that NaN refuses."""
         limits = self._rules.limits
         objection = self.watch.objection()
@@ -391,8 +403,7 @@ class Step:
             fraction * account.equity,
         ):
             return Reason.EXPOSURE
-        cap = limits.max_position_usd
-        if cap is not None and not _within(held_usd + value_usd, cap):
+        if not _within(held_usd + value_usd, limits.most_of_one_usd(agents_most_usd)):
             return Reason.MAX_POSITION_VALUE
         objection = self._orders_allowed.objection(candidate.bar_time)
         if self._orders_allowed.storm:

@@ -7,7 +7,7 @@ nothing, so most twins are known without a walk.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -53,8 +53,8 @@ class Twins:
 
     @property
     def are_the_run(self) -> bool:
-        """Whether no advice changed a size, so that there was nothing to walk again for."""
-        return not any(self.sizes_changed.values())
+        """Whether no agent changed a size, so that there was nothing to walk again for."""
+        return self.without_agents.is_run
 
 
 def twins_of(
@@ -72,7 +72,9 @@ def twins_of(
     again; the verdicts that the run heard stand, and where it heard none the twin skips.
     """
     changed = {one.page.name: sizes_changed(result, one) for one in terms.agents}
-    acting = [name for name, times in changed.items() if times]
+    acting = [
+        one.page.name for one in terms.agents if changed[one.page.name] or might_cap(result, one)
+    ]
     itself = Twin(result, is_run=True)
     if not acting:
         return Twins(changed, itself, dict.fromkeys(changed, itself), asks_nobody)
@@ -103,13 +105,25 @@ def sizes_changed(result: RunResult, agent: AgentTerms) -> int:
 
 def might_act(result: RunResult, agent: AgentTerms) -> bool:
     """Whether an agent ever stood so that its advice could have changed a size."""
-    standings = (
-        Standing.read(one.detail)
-        for one in result.inputs
-        if one.kind == STANDING and one.agent == agent.page.name
+    return any(True for _ in _acting(result, agent))
+
+
+def might_cap(result: RunResult, agent: AgentTerms) -> bool:
+    """Whether an order in which an agent was followed may have been cut to its cap."""
+    followed = result.consulted.of(agent.page.name).followed.any()
+    return bool(followed) and any(
+        one.max_position_usd is not None for one in _acting(result, agent)
     )
-    acts = agent.enabled and agent.may_act
-    return acts and any(one.serving and one.promoted and one.stage > 0.0 for one in standings)
+
+
+def _acting(result: RunResult, agent: AgentTerms) -> Iterator[Standing]:
+    """How an agent stood wherever it might act."""
+    for one in result.inputs:
+        if one.kind == STANDING and one.agent == agent.page.name:
+            standing = Standing.read(one.detail)
+            capital = standing.promoted and standing.stage > 0.0
+            if agent.enabled and agent.may_act and standing.serving is not None and capital:
+                yield standing
 
 
 def walk_again(

@@ -100,9 +100,11 @@ def demote(place: Place, agent: str, signed: Signed) -> dict[str, Any]:
 
 
 def set_stage(
-    place: Place, agent: str, stage: float, signed: Signed, *, override: bool = False
-) -> dict[str, Any]:
-    """Let the promoted model hold `stage` of the capital. Raises NotPassedError, ConfigError."""
+    place: Place, agent: str, stage: float, signed: Signed, *, override: bool = False,
+    max_position_usd: float | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Let the promoted model hold `stage` of the capital, its positions up to a cap, if one is
+    named; else the cap that is in force stays. Raises NotPassedError, ConfigError."""
     if stage not in STAGES:
         raise ConfigError(
             f"{stage:.4g} is no stage of capital",
@@ -112,13 +114,17 @@ def set_stage(
     with place.registry(to_change=True) as registry:
         done = acting.set_stage(
             registry, known(agent), stage, by=signed.by, reason=signed.reason, at=now(),
-            override=override,
+            override=override, max_position_usd=max_position_usd,
         )  # fmt: skip
     if done.lacking:
         raise NotPassedError(
             f"{agent} stays at {done.before:.0%} of the capital", done.lacking, mend=_OVERRIDE
         )
-    return {"agent": agent, "stage": done.stage, "stage_before": done.before}
+    return {
+        "agent": agent, "stage": done.stage, "stage_before": done.before,
+        "max_position_usd": done.max_position_usd,
+        "max_position_usd_before": done.max_position_usd_before,
+    }  # fmt: skip
 
 
 def roll_back(place: Place, agent: str, version: str, signed: Signed) -> dict[str, Any]:

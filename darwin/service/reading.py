@@ -27,7 +27,7 @@ from darwin.store import schema
 from darwin.store.db import Database
 from darwin.store.jobs import Job
 from darwin.store.queries import events_of, find_run, funnel, list_runs, provenance, rulings_of
-from darwin.store.story import candidate
+from darwin.store.story import Story, candidate
 from darwin.store.story_tree import story_tree
 
 MOST = 500
@@ -105,6 +105,12 @@ def decision_counts(database: Database) -> dict[str, int]:
 def why(database: Database, candidate_id: str, run_id: str | None = None) -> dict[str, Any]:
     """The story of a candidate, as `darwin why`. Raises ConfigError."""
     return story_tree(candidate(database, candidate_id, run_id))
+
+
+def story_features(story: Story) -> dict[str, float | None]:
+    """The features at the signal of a candidate; None for one that was not to be had."""
+    features: dict[str, float | None] = story_tree(story)["features"]
+    return features
 
 
 def candidates(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from darwin.core.agents import AGENTS
+from darwin.core.agents import AGENT_CAP, AGENTS
 from darwin.core.decision import Reason
 from darwin.store.queries import stage_rank
 from darwin.store.told import Key, Told, Trade
@@ -214,7 +214,8 @@ def _traded(a: Told, b: Told, on: Grounds) -> Judged | None:
         if one != other:
             return Judged(cause, what, left, right)
     if first.units != second.units:
-        return Judged(Cause.SIZE, "units", _cut(a), _cut(b), not on.touches(*_SIZING))
+        knock_on = not on.touches(*_SIZING) and _is_capped(a) == _is_capped(b)
+        return Judged(Cause.SIZE, "units", _cut(a), _cut(b), knock_on)
     paid = {
         "price": (first.entry_price, first.exit_price) != (second.entry_price, second.exit_price),
         "fees": first.fees_usd != second.fees_usd,
@@ -222,6 +223,11 @@ def _traded(a: Told, b: Told, on: Grounds) -> Judged | None:
     }
     differ = [name for name, differs in paid.items() if differs]
     return Judged(Cause.COST, " and ".join(differ), left, right) if differ else None
+
+
+def _is_capped(told: Told) -> bool:
+    """Whether agents act in it that may hold no larger position: which is no term of the config."""
+    return AGENT_CAP in (told.clipped_by or "")
 
 
 def _cut(told: Told) -> str:

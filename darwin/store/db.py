@@ -120,11 +120,11 @@ def connect(path: Path, *, wait_s: float = WAIT_S) -> Database:
     return database
 
 
-def connect_readonly(path: Path, *, wait_s: float = WAIT_S) -> Database:
+def connect_readonly(path: Path, *, wait_s: float = WAIT_S, readers: int = 15) -> Database:
     """Open the database at `path` for queries alone; nothing is created or migrated.
 
-    Raises StorageError when it is missing, unreadable, no database of Darwin's, or of another
-    schema version.
+    `readers` may read at once; whoever comes beyond that waits. Raises StorageError when it is
+    missing, unreadable, no database of Darwin's, or of another schema version.
     """
     refuse_what_is_no_file(path)
     if not path.exists():
@@ -136,8 +136,12 @@ def connect_readonly(path: Path, *, wait_s: float = WAIT_S) -> Database:
     address = path.absolute().as_uri() + "?mode=ro"
     if not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
         address += "&immutable=1"  # SQLite could not set up its shared memory there, nor need it
+
+    def dial() -> sqlite3.Connection:
+        return _dial(address, wait_s)
+
     with ExitStack() as on_failure:
-        database = on_failure.enter_context(Database(path, _engine(lambda: _dial(address, wait_s))))
+        database = on_failure.enter_context(Database(path, _engine(dial, readers)))
         with database.read() as connection:
             version = _version(connection)
             tables = connection.exec_driver_sql("SELECT COUNT(*) FROM sqlite_master").scalar()
@@ -164,8 +168,10 @@ def _dial(address: str, wait_s: float) -> sqlite3.Connection:
     )
 
 
-def _engine(dial: Callable[[], sqlite3.Connection]) -> Engine:
-    engine = create_engine("sqlite://", creator=dial, poolclass=QueuePool)
+def _engine(dial: Callable[[], sqlite3.Connection], most: int = 15) -> Engine:
+    engine = create_engine(
+        "sqlite://", creator=dial, poolclass=QueuePool, pool_size=most, max_overflow=0
+    )
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

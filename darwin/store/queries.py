@@ -13,6 +13,7 @@ from darwin.core.account import SafetyEvent
 from darwin.core.decision import STAGES, Call, Verdict
 from darwin.core.provenance import Provenance, RunEvent
 from darwin.errors import ConfigError, IntegrityError
+from darwin.store.archived import archived_in
 from darwin.store.db import Database
 from darwin.store.expense import expense_of
 from darwin.store.fed_alerts import feed_alerts
@@ -243,7 +244,12 @@ def require_run(connection: Connection, database: Database, run_id: str) -> Row[
 
 
 def unknown_run(database: Database, run_id: str, known: Sequence[str]) -> ConfigError:
-    """Say that no run has that name, and which of the `known` ones comes closest."""
+    """Say that no run has that name, and where it is now or which of the `known` comes closest."""
+    with database.read() as connection:
+        if moved := archived_in(connection, run_id):
+            return ConfigError(
+                f"run '{run_id}' has moved into an archive", where=moved, mend=f"add --db {moved}"
+            )
     close = difflib.get_close_matches(run_id, known, n=1)
     return ConfigError(
         f"no run called '{run_id}'",

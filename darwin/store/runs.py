@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 from darwin.config.compare import differences
 from darwin.errors import ConfigError, IntegrityError
 from darwin.store import chain, schema
+from darwin.store.archived import archived_in
 from darwin.store.db import Database
 from darwin.store.queries import require_run
 from darwin.store.rows import add_beside
@@ -128,6 +129,12 @@ def is_finished(database: Database, run_id: str) -> bool:
 
 
 def _begin(connection: Connection, run: RunIdentity, at: datetime) -> Begun:
+    if moved := archived_in(connection, run.run_id):
+        raise ConfigError(
+            f"run '{run.run_id}' is finished and has moved into an archive",
+            where=moved,
+            mend="give this one another run_id; `--db` with that file shows the other",
+        )
     last = connection.execute(select(func.max(schema.runs.c.number))).scalar()
     number = (last or 0) + 1
     row: dict[str, Any] = asdict(run) | {

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Protocol
 from darwin.core.facts import RELEASE
 from darwin.errors import ConfigError, IntegrityError, RecordError
 from darwin.store import chain, indexes, logs, schema
+from darwin.store.archived import ACT as ARCHIVE
+from darwin.store.archived import archived_in
 from darwin.store.db import Database
 from darwin.store.layout import require_layout
 from darwin.store.queries import unknown_run
@@ -71,6 +73,10 @@ def verify(
                     where=f"{database.path}, {put_aside}",
                     mend="run it again under another run_id to have it recorded anew",
                 )
+            if any(told["act"] == ARCHIVE for told in logs.sound_rows(source, schema.service_acts)):
+                with database.read() as connection:
+                    if archived_in(connection, run_id):
+                        raise unknown_run(database, run_id, run)
             if manifest is not None or indexes.remembers(source, run_id):
                 raise RecordError("is missing or has lost its name", table="runs")
             raise unknown_run(database, run_id, run)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from darwin.core.agents import AGENT_CAP
 from darwin.core.decision import Reason
 from darwin.core.market import FloatArray
 
 FALLEN, NOT_LARGER, WEIGHT, EXPOSURE = (
     "drawdown", "no larger position", "max weight", "max exposure",
 )  # fmt: skip
-"""What may cut a target, in the order in which they are asked."""
+"""What may cut a target, in the order in which they are asked; AGENT_CAP before the exposure."""
 _ROUNDING = 1e-9
 """Sums of weights that are rounded to nine decimals pass a limit that they just reach."""
 
@@ -26,13 +28,15 @@ class BookLimits:
     max_position_usd: float | None = None  # of one asset
 
     def within(
-        self, target: FloatArray, held: FloatArray, equity_usd: float, objection: Reason | None
-    ) -> tuple[FloatArray, str]:
+        self, target: FloatArray, held: FloatArray, equity_usd: float, objection: Reason | None,
+        agents_most_usd: float = math.inf,
+    ) -> tuple[FloatArray, str]:  # fmt: skip
         """The part of `target` (n,) that may be held, and the names of what cut it.
 
         `held` is what the book has now; `objection` is what forbids entries (`LossWatch`): after
         a drawdown, or where the account is halted, all becomes cash; after the loss of a day
-        nothing may become larger.
+        nothing may become larger. Where an agent acts no asset may be worth more than
+        `agents_most_usd`.
         """
         cut: list[str] = []
 
@@ -50,6 +54,9 @@ class BookLimits:
         most_each = self._most_of_one(equity_usd)
         if most_each is not None:
             allowed = take(np.clip(allowed, -most_each, most_each), WEIGHT)
+        if agents_most_usd < math.inf and equity_usd > 0.0:
+            capped = agents_most_usd / equity_usd
+            allowed = take(np.clip(allowed, -capped, capped), AGENT_CAP)
         gross = float(np.abs(allowed).sum())
         if self.max_gross is not None and gross > self.max_gross * (1.0 + _ROUNDING):
             allowed = take(allowed * (self.max_gross / gross), EXPOSURE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,6 +34,14 @@ class Limits:
     price_collar_fraction: float | None = None
     max_refusals_per_bar: int | None = 100  # beyond it an order storm: HALTED
     reducing_resume_days: int | None = None  # None: never without a person
+
+    def most_of_one_usd(self, agents_most_usd: float) -> float:
+        """What one position may be worth, where the agents that act in it are held to a cap.
+
+        inf is no cap, of theirs or of both. Theirs may only tighten the account's.
+        """
+        own = math.inf if self.max_position_usd is None else self.max_position_usd
+        return min(own, agents_most_usd)
 
 
 class OrderCount:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from darwin.core.account import Account
+from darwin.core.agents import AGENT_CAP
 from darwin.core.decision import Reason
 from darwin.core.stake import Stake
 
@@ -123,6 +124,22 @@ def scaled(full: Size, share: float, price: float, least_usd: float, lot: float 
     if not units * price >= max(least_usd, math.ulp(0.0)):
         return Size(0.0, full.clipped_by, Reason.MINIMUM_ORDER)
     return Size(units, full.clipped_by, None)
+
+
+def capped(size: Size, room_usd: float, price: float, least_usd: float, lot: float | None) -> Size:
+    """A size cut to the room that the cap of agents leaves, and named after what else cut it.
+
+    Below the minimum order it is none: the position is as large as it may be.
+    """
+    if size.objection is not None or size.units * price <= room_usd:
+        return size
+    clipped_by = f"{size.clipped_by}; {AGENT_CAP}" if size.clipped_by else AGENT_CAP
+    units = max(room_usd, 0.0) / price
+    if lot is not None:
+        units = whole_lots(units, lot)
+    if not units * price >= max(least_usd, math.ulp(0.0)):
+        return Size(0.0, clipped_by, Reason.MAX_POSITION_VALUE)
+    return Size(units, clipped_by, None)
 
 
 def whole_lots(units: float, lot: float) -> float:

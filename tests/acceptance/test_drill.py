@@ -82,6 +82,7 @@ def small(folder: Path, **changes: Any) -> str:
     return "config.json"
 
 
+@pytest.mark.sweep
 @slow
 def test_every_invariant_holds_on_the_demonstration(tmp_path: Path) -> None:
     done = drill(str(ROOT / "configs" / "demo.json"), "--json", cwd=tmp_path)

@@ -16,7 +16,7 @@ from darwin.allocation.criteria import Verdict
 from darwin.allocation.market import MARKET_PAGE
 from darwin.cli.main import darwin
 from darwin.core.rebalance import ALLOCATOR, MARKET
-from darwin.errors import DataError, ModelError
+from darwin.errors import ConfigError, DataError, ModelError
 from darwin.report.benchmark import page
 from darwin.rl.registry.files import MANIFEST, SPEC, WEIGHTS, ZIP, whole
 from darwin.rl.serving.spec_file import BookTerms, Layer, ModelSpec, write_spec
@@ -47,8 +47,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(data: Path, *words: str, catch: bool = False) -> Result:
-    line = ["allocation", "benchmark", "--data", str(data), "--seeds", "3", *words]
+def run(data: Path, *words: str, catch: bool = False, group: str = "allocation") -> Result:
+    line = [group, "benchmark", "--data", str(data), "--seeds", "3", *words]
     return CliRunner().invoke(darwin, line, catch_exceptions=catch, standalone_mode=False)
 
 
@@ -139,6 +139,20 @@ def test_a_model_is_found_by_its_version(data, tmp_path):
     assert "market" in text and "Sharpe ratio" in text
     with pytest.raises(ModelError, match="no agent of books has a version 'v2'"):
         run(data, "--model", "v2", "--models-dir", str(tmp_path / "models"))
+
+
+def test_the_market_command_takes_one_symbol_and_models_of_its_own_agent(data, tmp_path):
+    alone = run(data, "--symbols", "AAA/USD", "--json", group="market")
+    assert "flat" in json.loads(alone.stdout)["strategies"]
+    with pytest.raises(ConfigError, match="one symbol, not 2"):
+        run(data, *BOTH, group="market")
+    mine, other = model(tmp_path / "mine", MARKET), model(tmp_path / "other")
+    judged = run(data, "--model", str(mine), "--json", group="market")
+    assert json.loads(judged.stdout)["judged"] == MARKET
+    with pytest.raises(ModelError, match="a model of allocator"):
+        run(data, "--model", str(other), group="market")
+    helped = CliRunner().invoke(darwin, ("market", "benchmark", "--help")).output
+    assert "darwin market benchmark --data" in helped
 
 
 def test_a_model_that_has_seen_the_test_ends_with_3(data, tmp_path):

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from darwin.cli.main import darwin
 from darwin.config.book import BookConfig
 from darwin.config.explain import known_paths
 from darwin.config.faults import key_path
@@ -66,6 +68,7 @@ def test_options_and_environment_win_over_the_file(tmp_path: Path) -> None:
         ({"allocation": {"model_path": "artifacts/x/current"}}, "must end in allocator/current"),
         ({"allocation": {"evry": 3}}, "did you mean 'every'?"),
         ({"allocation": {"every": 0}}, "at least 1"),
+        ({"allocation": {"params": {"tilt": 1}}}, "no meaning without a rule"),
         ({"limits": {"max_weight": 2.0}}, "at most 1"),
         ({"decider": {"provider": "rules"}}, "is no key of the config"),
     ],
@@ -76,6 +79,26 @@ def test_what_cannot_be_meant_is_refused_by_its_key(
     with pytest.raises(ConfigError) as caught:
         load_book(written(tmp_path, **changes), (), {})
     assert said in " ".join(map(str, caught.value.lines()))
+
+
+def test_config_check_and_show_take_the_config_of_a_book(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DARWIN__COSTS__TAKER_BPS", "9")
+    path = str(written(tmp_path))
+    checked = CliRunner().invoke(darwin, ("config", "check", path))
+    assert checked.exit_code == 0 and "holds (run book" in checked.output
+    words = ("config", "show", path, "--set", "allocation.every=6", "--json")
+    shown = json.loads(CliRunner().invoke(darwin, words).output)
+    assert shown["config"]["allocation"]["every"] == 6
+    told = {key: shown["origins"][key] for key in
+            ("run_id", "costs.taker_bps", "allocation.every", "limits.max_weight")}  # fmt: skip
+    assert list(told.values()) == ["file", "env", "--set", "default"]
+    rule = CliRunner().invoke(
+        darwin, ("config", "check", path, "--set", "allocation.policy=nosuch"),
+        standalone_mode=False,
+    )  # fmt: skip
+    assert isinstance(rule.exception, ConfigError) and "nosuch" in str(rule.exception)
 
 
 def test_a_run_of_candidates_does_not_take_the_config_of_a_book(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ _AGAIN = (("pwrite64", 60), ("fdatasync", 6), ("write", 12), ("fsync", 12), ("re
 
 
 def _spread(points):
-    """Each call at that many places, over the whole run; every twentieth of all belongs to each
+    """Each call at that many places, over the whole run; every fortieth of all belongs to each
     run of the tests, the others to `make sweep`."""
     places = [(call, (i + 0.5) / n) for call, n in points.items() for i in range(n)]
     return _thinned(list(enumerate(places)))
@@ -36,7 +36,7 @@ def _spread(points):
 
 def _thinned(points):
     return [
-        pytest.param(point, id=str(point), marks=() if i % 20 == 2 else pytest.mark.sweep)
+        pytest.param(point, id=str(point), marks=() if i % 40 == 2 else pytest.mark.sweep)
         for i, point in enumerate(points)
     ]
 

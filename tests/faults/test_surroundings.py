@@ -48,7 +48,7 @@ def test_a_run_that_is_asked_to_stop_can_be_resumed(number, code, desk, run, tmp
 
 
 @pytest.mark.parametrize(
-    "files", _some([5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 40], each_run=(7, 10, 13, 40))
+    "files", _some([5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 40], each_run=(7, 13))
 )
 def test_a_run_that_may_open_few_files_stops_with_a_clear_word_or_not_at_all(
     files, desk, run, tmp_path
@@ -94,7 +94,9 @@ def _through_a_shell(desk, words, redirected):
     ).returncode
 
 
-@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "stderr", _some(["2>&-", "2>/dev/full", "<&- >&- 2>&-"], each_run=("<&- >&- 2>&-",))
+)
 def test_that_nobody_can_be_told_stops_nothing(stderr, desk, run):
     """The data has a word to say, too: a key that its provider does not read."""
     idle = f"""run config.json --set 'market.end="2031-01-01"' {"--set run_id=noted"}"""
@@ -128,9 +130,7 @@ def _mounted(desk, script):
     return done
 
 
-@pytest.mark.parametrize(
-    "kib", _some([40, 100, 170, 240, 400, 600, 800, 1000], each_run=(100, 400, 1000))
-)
+@pytest.mark.parametrize("kib", _some([40, 100, 170, 240, 400, 600, 800, 1000], each_run=(400,)))
 def test_a_disk_that_is_full_stops_a_run_that_goes_on_when_there_is_room(kib, desk, run):
     done = _mounted(
         desk,
@@ -150,7 +150,10 @@ def test_a_disk_that_is_full_stops_a_run_that_goes_on_when_there_is_room(kib, de
     assert_whole(desk, run)
 
 
-@pytest.mark.parametrize("shut", ["artifacts", "artifacts/rl_state", "artifacts/runs"])
+@pytest.mark.parametrize(
+    "shut",
+    ["artifacts", *_some(["artifacts/rl_state", "artifacts/runs"], each_run=())],
+)
 def test_a_folder_that_is_read_only_stops_a_run_that_can_be_resumed(shut, desk, run):
     process = desk.start_until_it_waits(*RUN)
     process.kill()

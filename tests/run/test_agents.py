@@ -164,6 +164,7 @@ def test_a_promotion_is_of_the_very_rule_with_its_parameters_and_its_code(
     assert set(reasons(desk, "other")) == {("gate", "observe")}
 
 
+@pytest.mark.sweep
 def test_at_full_capital_whole_decisions_differ_and_after_a_demotion_none_does(desk: Desk) -> None:
     desk.config()
     run(desk, "absent")
@@ -351,7 +352,7 @@ LOSSES = [
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("named", [pytest.param(False, marks=pytest.mark.sweep), True])
 def test_an_observing_agent_whose_model_is_refused_is_off_with_one_alert(
     lose: Callable[[Desk, str], None], named: bool, desk: Desk
 ) -> None:
@@ -372,7 +373,10 @@ def test_an_observing_agent_whose_model_is_refused_is_off_with_one_alert(
     assert desk.darwin("replay", "small").returncode == 0
 
 
-@pytest.mark.parametrize("lose", [flip, remove_agent, lead_outside])
+@pytest.mark.parametrize(
+    "lose",
+    [flip, *(pytest.param(one, marks=pytest.mark.sweep) for one in (remove_agent, lead_outside))],
+)
 def test_an_active_agent_whose_model_is_refused_stops_the_run(
     lose: Callable[[Desk, str], None], desk: Desk
 ) -> None:
@@ -409,6 +413,7 @@ def test_a_resumed_run_says_what_its_decisions_want_and_goes_on_with_it(desk: De
     assert "another run_id" in desk.darwin("replay", "fed").stderr
 
 
+@pytest.mark.sweep
 def test_a_model_that_nothing_was_decided_with_is_off_when_the_run_is_resumed(desk: Desk) -> None:
     """Its standing is journaled, but the kill switch was on: no decision hangs on it."""
     desk.config(market={"bars": 1500}, rl=models("observe", agents=["gate"]))
@@ -451,6 +456,7 @@ def test_a_rollback_reaches_a_feed_at_its_next_decision(desk: Desk) -> None:
     assert desk.darwin("replay", "fed").returncode == 0
 
 
+@pytest.mark.sweep
 def test_a_demotion_reaches_a_feed_at_its_next_decision(desk: Desk) -> None:
     desk.config(market={"bars": 1500}, rl=rules("active", agents=["gate"]))
     promote(desk, "gate", stage=1.0)
@@ -465,6 +471,7 @@ def test_a_demotion_reaches_a_feed_at_its_next_decision(desk: Desk) -> None:
     assert desk.darwin("replay", "fed").returncode == 0
 
 
+@pytest.mark.sweep
 def test_a_stage_that_nobody_appended_stops_the_start(desk: Desk) -> None:
     desk.config(rl=rules("active", agents=["gate"]))
     promote(desk, "gate")
@@ -494,6 +501,7 @@ def test_a_run_with_acting_agents_that_is_killed_and_resumed_ends_the_same(desk:
     assert desk.darwin("verify", "one").returncode == 0
 
 
+@pytest.mark.sweep
 def test_verify_makes_every_decision_again_and_says_what_it_could_not(desk: Desk) -> None:
     desk.config(rl=models("observe", agents=["gate", "portfolio"]))
     deploy(desk, "gate")

@@ -36,7 +36,7 @@ def config(desk: Desk, agent: str, name: str = "book.json", **changes: object) -
     )
 
 
-@pytest.mark.parametrize("agent", KINDS)
+@pytest.mark.parametrize("agent", [pytest.param("allocator", marks=pytest.mark.sweep), "market"])
 def test_a_deployed_model_is_asked_recorded_and_made_again(tmp_path: Path, agent: str) -> None:
     desk = Desk(tmp_path)
     version = deploy(desk, agent)

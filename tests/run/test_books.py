@@ -107,8 +107,13 @@ def test_a_finished_run_is_not_run_again(watched: Desk) -> None:
     "change",
     [
         "UPDATE rebalances SET advised_weights = baseline_weights WHERE seq = 10",
-        "UPDATE holdings SET advised_return = 0.5 WHERE seq = 9",
-        "UPDATE rebalances SET followed = 1 WHERE seq = 10",
+        *(
+            pytest.param(change, marks=pytest.mark.sweep)
+            for change in (
+                "UPDATE holdings SET advised_return = 0.5 WHERE seq = 9",
+                "UPDATE rebalances SET followed = 1 WHERE seq = 10",
+            )
+        ),
     ],
 )
 def test_a_changed_row_is_found(desk: Desk, change: str) -> None:
@@ -164,8 +169,8 @@ def test_the_kill_switch_stops_the_agent_and_not_the_book(desk: Desk) -> None:
     ("how", "why"),
     [
         ("wants too much", "illegal action"),
-        ("is NaN", "advice not finite"),
-        ("is no advice", "advice of wrong shape"),
+        pytest.param("is NaN", "advice not finite", marks=pytest.mark.sweep),
+        pytest.param("is no advice", "advice of wrong shape", marks=pytest.mark.sweep),
         ("fails", "inference raised"),
     ],
 )

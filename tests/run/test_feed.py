@@ -163,6 +163,7 @@ def test_a_finished_feed_refuses_other_bars_by_the_name_of_the_data(desk, lost):
     assert (desk.run_dir("fed") / "report.html").exists()
 
 
+@pytest.mark.sweep
 def test_a_finished_feed_does_not_mind_bars_that_came_later(desk):
     (desk.folder / "data").mkdir()
     feed_of_files(desk)
@@ -183,6 +184,7 @@ def test_a_finished_feed_does_not_mind_bars_that_came_later(desk):
     assert (desk.run_dir("fed") / "report.html").exists()
 
 
+@pytest.mark.sweep
 def test_a_feed_stopped_after_its_last_bar_and_before_its_end_goes_on(desk):
     """Without a fact there is no checkpoint, but the days that are over are marked."""
     killer = "import os, signal; from darwin.store.journal import Journal; " + (

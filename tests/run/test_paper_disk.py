@@ -28,6 +28,7 @@ def limited(desk: Desk, kib: int, *words: str) -> subprocess.CompletedProcess[st
     )  # fmt: skip
 
 
+@pytest.mark.sweep
 def test_a_disk_that_refuses_stops_it_in_three_lines_with_a_mend(
     desk: Desk, markets: list[Bars]
 ) -> None:

@@ -17,6 +17,7 @@ SIZED = {
 }
 
 
+@pytest.mark.sweep
 def test_fed_and_replayed_it_leaves_the_same_bytes_and_tells_its_figures(desk: Desk) -> None:
     config = desk.config(portfolio=SIZED, market={"bars": 1500})
     for run_id, mode in (("small", []), ("fed", ["--feed"])):

@@ -204,6 +204,7 @@ def test_the_report_names_the_head_of_the_chain_and_all_that_made_the_run(finish
     assert mode == "replay"
 
 
+@pytest.mark.sweep
 def test_a_killed_run_wants_resume_and_then_gives_the_same(big, desk):
     whole = big[0]
     config = desk.config(**BIG)
@@ -242,6 +243,7 @@ def undisturbed(metrics):
     return metrics | {"verdict": [], "run": metrics["run"] | {"resumes": [], "storage_events": []}}
 
 
+@pytest.mark.sweep
 def test_runs_that_share_a_database_do_not_notice_each_other(big, desk):
     config = desk.config(**BIG)
     both = [

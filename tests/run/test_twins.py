@@ -37,7 +37,7 @@ def closes(desk: Desk, run_id: str) -> dict[str, float]:
     return {str(when.date()): value for when, value in zip(ended, equity, strict=True)}
 
 
-@pytest.fixture(scope="module", params=[0.01, 1.0])
+@pytest.fixture(scope="module", params=[pytest.param(0.01, marks=pytest.mark.sweep), 1.0])
 def acted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """Run `all` with three agents that act, and the runs that its twins stand for."""
     desk = Desk(tmp_path_factory.mktemp("acted"))

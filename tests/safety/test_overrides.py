@@ -202,6 +202,7 @@ def test_each_answer_is_that_of_a_window_counted_anew(length):
 
 
 @pytest.mark.slow
+@pytest.mark.sweep
 def test_each_answer_is_that_of_a_window_counted_anew_in_100_000_sequences():
     for length, sequences in ((23, 80_000), (62, 18_000), (110, 2_000)):
         assert held_against_the_reckoning(sequences, length, seed=7 + length) > 10_000

@@ -102,6 +102,18 @@ def test_a_trade_that_went_otherwise_has_one_cause_and_its_dollars_add_up(
     assert causes(tree) == usd
 
 
+def test_units_under_the_cap_of_an_agent_are_no_knock_on_of_the_account(
+    recorded: Path, darwin: Darwin
+) -> None:
+    larger = filled(BOTH, BOTH)
+    first, *others = larger.orders
+    also(recorded, larger)
+    also(recorded, replace(larger, orders=[first._replace(clipped_by="agent cap"), *others]), "cap")
+    for run_id, knock_on in (("two", True), ("cap", False)):
+        [one] = compared(darwin, "one", run_id)["differences"]
+        assert (one["cause"], one["knock_on"]) == ("size", knock_on)
+
+
 def test_another_account_with_the_same_trades_is_a_remainder_that_is_told(
     recorded: Path, darwin: Darwin
 ) -> None:

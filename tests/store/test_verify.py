@@ -219,6 +219,27 @@ LOGGED: dict[str, dict[str, object]] = {
         "latency_us": 9,
         "at": "2026-01-02T03:04:05Z",
     },
+    "tokens": {"kind": "created", "name": "Ada", "role": "viewer", "sha256": "ab" * 32}
+    | {"by": "Ada", "at": "2026-01-02T03:04:05Z"},
+    "service_acts": {"act": "kill on", "role": "operator", "detail": "{}", "status": 200} | WHO,
+    "schedule_events": {
+        "agent_name": "gate",
+        "enabled": 1,
+        "cron": None,
+        "interval_days": 7,
+        "timezone": "UTC",
+        "last_days": 30.0,
+        "timesteps": 1000,
+    }
+    | WHO,
+    "notices": {
+        "key": "alert",
+        "severity": "info",
+        "text": "told",
+        "sent": 1,
+        "detail": "{}",
+        "at": "2026-01-02T03:04:05Z",
+    },
     "trials": {
         "agent_name": "gate",
         "kind": "seed",

@@ -40,9 +40,8 @@ def _drawdown(moment: Moment) -> float:
 
 def _equity_growth(moment: Moment) -> float:
     equity, (least, most) = float(moment.account.equity), GROWTH_ENDS
-    if equity <= 0.0:
-        return least
-    return min(max(math.log(equity / moment.starting_equity_usd), least), most)
+    grown = equity / moment.starting_equity_usd  # 0 also where so little is left that it underflows
+    return least if grown <= 0.0 else min(max(math.log(grown), least), most)
 
 
 def _take(moment: Moment) -> float:

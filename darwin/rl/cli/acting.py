@@ -51,6 +51,8 @@ class Staged(NamedTuple):
     before: float
     stage: float  # that holds now
     lacking: tuple[Condition, ...]  # that kept it from the stage; empty: it has it
+    max_position_usd: float | None = None  # the cap that holds now; None: as the config has it
+    max_position_usd_before: float | None = None
 
 
 def promote(
@@ -117,22 +119,27 @@ def set_stage(
     reason: str,
     at: datetime,
     override: bool = False,
+    max_position_usd: float | None = None,
+    lift_cap: bool = False,
 ) -> Staged:
     """Let the promoted model hold `stage` of the capital, if nothing is lacking.
 
-    `override` stands for stages, time and conditions. Raises ConfigError where none is promoted,
-    or the stage may not be had whatever the conditions are.
+    `override` stands for stages, time and conditions; for the cap see `graduation.acts.set_stage`.
+    Raises ConfigError where none is promoted, or the stage may not be had whatever the conditions
+    are.
     """
     one = look(registry, agent)
     before = one.promotion.stage if one.promotion else STAGES[0]
+    cap = one.record.cap_within(DEPLOYMENT)
     lacks = _lacking_alone(one, stage, at)
     if lacks and not override:
-        return Staged(before, before, lacks)
-    acts.set_stage(
+        return Staged(before, before, lacks, cap, cap)
+    record = acts.set_stage(
         registry.database, agent, stage, by=by, reason=reason, at=at, override=override,
         conditions=one.of_promoted, detail=footing(one.trial, one.card.latest.bar_time),
+        max_position_usd=max_position_usd, lift_cap=lift_cap,
     )  # fmt: skip
-    return Staged(before, stage, ())
+    return Staged(before, stage, (), record.cap_within(DEPLOYMENT), cap)
 
 
 def _lacking_alone(one: Judged, stage: float, now: datetime) -> tuple[Condition, ...]:

@@ -8,6 +8,10 @@ from typing import Any
 
 import click
 
+from darwin.core.written import percent
+
+__all__ = ("percent", "print_columns", "print_json")
+
 _BETWEEN = "  "
 
 
@@ -23,8 +27,3 @@ def print_columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def print_json(tree: Any) -> None:
     """Print JSON on standard output."""
     click.echo(json.dumps(tree, indent=2, allow_nan=False))
-
-
-def percent(share: float) -> str:
-    """Write a share of capital as it is given: 5%."""
-    return f"{share:.0%}"

@@ -11,7 +11,8 @@ from darwin.rl.cli.columns import print_json
 from darwin.rl.cli.options import Deployment, model_options, open_registry
 
 if TYPE_CHECKING:
-    from darwin.rl.graduation.health import Training
+    from darwin.rl.graduation.checkup import Checkup
+    from darwin.rl.graduation.health import Health, Training
     from darwin.rl.graduation.judged import Judged
     from darwin.rl.registry.registry import Registry
 
@@ -62,20 +63,31 @@ def evaluate(
       python -m darwin.rl.cli.evaluate_agent gate --db artifacts/rl_state/agent_state.sqlite
     """
     from darwin.rl.cli.health_page import print_page, tree
-    from darwin.rl.graduation.checkup import check_up
-    from darwin.rl.graduation.health import check
-    from darwin.rl.serving.validation import may_do_more_than_watch
 
     with open_registry(Deployment.of(artifacts_dir, db, models_dir)) as registry:
-        health = check(
-            registry, agent, may_do_more_than_watch, lambda one: _training(registry, one),
-            window_days, run_id,
-        )  # fmt: skip
-    checkup = check_up(health)
+        health, checkup = examine(registry, agent, window_days, run_id)
     if as_json:
         print_json(tree(health, checkup) | {"window_days": window_days, "run_id": run_id})
     else:
         print_page(health, checkup, window_days)
+
+
+def examine(
+    registry: Registry, agent: str, window_days: float, run_id: str | None = None
+) -> tuple[Health, Checkup]:
+    """Look at an agent's last days and at its whole record, and go through the daily checklist.
+
+    Raises ConfigError for a run that is not on record.
+    """
+    from darwin.rl.graduation.checkup import check_up
+    from darwin.rl.graduation.health import check
+    from darwin.rl.serving.validation import may_do_more_than_watch
+
+    health = check(
+        registry, agent, may_do_more_than_watch, lambda one: _training(registry, one),
+        window_days, run_id,
+    )  # fmt: skip
+    return health, check_up(health)
 
 
 def _training(registry: Registry, one: Judged) -> Training:

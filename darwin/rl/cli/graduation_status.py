@@ -195,6 +195,8 @@ def _words(act: Act) -> str:
     what = f"{act.kind} to {percent(act.stage)}"
     if act.model is not None:
         what = f"{act.kind} version {act.model.version}, {act.scope}"
+    elif act.max_position_usd is not None:
+        what += f", positions of at most {act.max_position_usd:,.2f} USD"
     override = ", with override" if act.override else ""
     return f"{act.at:%Y-%m-%d %H:%M} UTC {what} by {act.by}{override}: {act.reason}"
 

@@ -48,10 +48,18 @@ def rollout() -> None:
 @click.argument("stage", metavar="STAGE", callback=_a_stage)
 @signed
 @click.option("--override", is_flag=True, help="Without the stages, time or evidence it wants.")
+@click.option(
+    "--max-position-usd",
+    type=float,
+    metavar="USD",
+    help="No position above it in which the agent acts; without it the cap in force stays.",
+)
+@click.option("--lift-cap", is_flag=True, help="Let positions be as large as the config has it.")
 @model_options
 def set_(
-    agent: str, stage: float, by: str, reason: str, override: bool, as_json: bool, **where: Any
-) -> int:
+    agent: str, stage: float, by: str, reason: str, override: bool,
+    max_position_usd: float | None, lift_cap: bool, as_json: bool, **where: Any,
+) -> int:  # fmt: skip
     """Let the promoted model of AGENT hold STAGE of the capital: 0%, 1%, 5%, 10%, 25%, 50%, 100%.
 
     Down at any time. Up one stage at a time, after 7 days of market time at 1% and 14 at each of
@@ -59,21 +67,38 @@ def set_(
     that are not. --override stands for all three, and is recorded. What counts as time are
     decisions in runs on paper, on bars that no earlier stage was fed.
 
+    --max-position-usd caps each position in which the agent acts, below what the config allows; it
+    holds until a person sets another one or says --lift-cap. With the stage that is held it changes
+    the cap alone.
+
     \b
-    Example:
+    Examples:
       darwin rl rollout set gate 5% --by Ada --reason "a week at 1% went well"
+      darwin rl rollout set gate 5% --max-position-usd 2000 --by Ada --reason "thin books"
     """
+    if lift_cap and max_position_usd is not None:
+        raise click.UsageError("--lift-cap takes the cap away; say it or --max-position-usd")
     from datetime import UTC, datetime
 
     from darwin.rl.cli.acting import set_stage
+    from darwin.rl.graduation.acts import require_cap
 
+    require_cap(max_position_usd)
     with open_registry(Deployment.of(**where), to_change=True) as registry:
         done = set_stage(
-            registry, agent, stage, by=by, reason=reason, at=datetime.now(UTC), override=override
-        )
+            registry, agent, stage, by=by, reason=reason, at=datetime.now(UTC), override=override,
+            max_position_usd=max_position_usd, lift_cap=lift_cap,
+        )  # fmt: skip
     was, lacking = done.before, done.lacking
+    cap, cap_before = done.max_position_usd, done.max_position_usd_before
     if as_json:
-        tree = {"agent": agent, "stage": was if lacking else stage, "stage_before": was}
+        tree = {
+            "agent": agent,
+            "stage": was if lacking else stage,
+            "stage_before": was,
+            "max_position_usd": cap,
+            "max_position_usd_before": cap_before,
+        }
         print_json(tree | ({"lacking": condition_trees(lacking)} if lacking else {}))
     elif lacking:
         click.echo(f"{agent} stays at {percent(was)} of the capital, for it lacks:\n")
@@ -81,7 +106,14 @@ def set_(
         click.echo("\na named person may decide it all the same, with --override")
     else:
         click.echo(f"{agent} holds {percent(stage)} of the capital; before, {percent(was)}")
+        if cap != cap_before or cap is not None:
+            before_that = "" if cap == cap_before else f"; before, {_most(cap_before)}"
+            click.echo(f"its positions: {_most(cap)}{before_that}")
     return NOT_PASSED if lacking else 0
+
+
+def _most(cap: float | None) -> str:
+    return "as the config has it" if cap is None else f"at most {cap:,.2f} USD"
 
 
 @rollout.command("status")
@@ -110,17 +142,21 @@ def status_(agent: str | None, as_json: bool, **where: Any) -> None:
             "yes" if tree["serves"] else "no",
             (tree["stage_since"] or "")[:16].replace("T", " "),
             f"{tree['days_held']:.1f}" if tree["promoted"] else "",
+            "" if tree["max_position_usd"] is None else f"{tree['max_position_usd']:,.2f}",
             tree["next"],
         )
         for one, tree in zip(found, trees, strict=True)
     ]
-    heads = ("agent", "holds", "promoted", "serves", "since UTC", "days heard", "next stage")
+    heads = (
+        "agent", "holds", "promoted", "serves", "since UTC", "days heard", "most USD", "next stage",
+    )  # fmt: skip
     print_columns(heads, rows)
 
 
 def rollout_tree(one: Judged, now: datetime) -> dict[str, Any]:
     """What an agent holds, since when, and what the next stage wants, as JSON."""
     from darwin.core.market import DAY_MS
+    from darwin.rl.graduation.record import DEPLOYMENT
     from darwin.safety.stages import next_stage
 
     held = one.promotion
@@ -139,5 +175,6 @@ def rollout_tree(one: Judged, now: datetime) -> dict[str, Any]:
         "serves": held is not None and held.model == one.model,
         "stage_since": held and held.stage_since.isoformat(),
         "days_held": one.held_ms / DAY_MS,
+        "max_position_usd": one.record.cap_within(DEPLOYMENT),
         "next": due,
     }

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from darwin.rl.cli.sharpe_page import sharpe_told, sharpe_tree
 from darwin.rl.cli.training_files import FIGURES, PAGE
-from darwin.stats.deflated import deflated, expected_maximum, probabilistic
 
 if TYPE_CHECKING:
     from darwin.rl.registry.versions import Version
     from darwin.rl.training.course import Course
     from darwin.rl.training.trials import Count
+
+GAIN = "the learned gain"
 
 
 def tree_of(course: Course, tried: Count, run_ids: tuple[str, ...]) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def tree_of(course: Course, tried: Count, run_ids: tuple[str, ...]) -> dict[str,
         "before": None if course.before is None else gains_tree(course.before),
         "continues": plan.continues,
         "stays": course.stays,
-        "trials": _sharpe(course, tried),
+        "trials": sharpe_tree(course.sharpe, tried, GAIN),
         "of_seeds": list(course.of_seeds),
         "interquartile_mean_of_seeds": interquartile_mean(course.of_seeds),
         "curves": {
@@ -70,49 +72,6 @@ def version_tree(version: Version | None) -> dict[str, Any]:
     if version is None:
         return {"version": None, "place": None}
     return {"version": version.name, "place": str(version.place)}
-
-
-def _sharpe(course: Course, tried: Count) -> dict[str, Any]:
-    """The Sharpe ratio of the learned gain on the test, and the trials it is deflated by."""
-    found, trials = course.sharpe, (tried.trials, tried.variance)
-    tree = found._asdict() | {
-        "annualised": found.annualised,
-        "told": _sharpe_told(course, tried),
-        "trials": tried.trials,
-        "variance_of_trials": tried.variance,
-        "expected_maximum_per_day": expected_maximum(*trials),
-        "deflated": deflated(found, *trials),
-    }
-    return _known(tree)
-
-
-def _known(tree: dict[str, Any]) -> dict[str, Any]:
-    """Null for what cannot be said."""
-    return {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in tree.items()
-    }
-
-
-def _sharpe_told(course: Course, tried: Count) -> str:
-    """The same in one sentence."""
-    found, sure = course.sharpe, deflated(course.sharpe, tried.trials, tried.variance)
-    networks = f"{tried.trials:,} network{'s' if tried.trials > 1 else ''} that saw this time"
-    if math.isnan(probabilistic(found)):
-        return (
-            f"Sharpe ratio of the learned gain: cannot be said of {found.days:,} days;"
-            f" on record: {networks}."
-        )
-    said = (
-        f"Sharpe ratio of the learned gain: {found.per_day:+.4f} per day"
-        f" ({found.annualised:+.2f} annualised) over {found.days:,} days;"
-    )
-    if math.isnan(sure):
-        return (
-            f"{said} deflated it cannot be said: of {networks} fewer than two have a ratio on"
-            " validation."
-        )
-    return f"{said} deflated for {networks} it is {sure:.1%} sure."
 
 
 def print_course(course: Course, tried: Count, version: Version | None, folder: Path) -> None:
@@ -135,7 +94,7 @@ def print_course(course: Course, tried: Count, version: Version | None, folder: 
     click.echo(f"Seeds alone: {alone} R.")
     if course.before is not None and course.stays is None:
         click.echo(f"The version gone on from: {course.before.learned.value:+.4f} R on these rows.")
-    click.echo(_sharpe_told(course, tried))
+    click.echo(sharpe_told(course.sharpe, tried, GAIN))
     if version is None:
         click.echo("No model was handed over; the registry is as it was.")
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, select
 from darwin.core.agents import Model
 from darwin.errors import ConfigError
 from darwin.rl.graduation.checklist import Condition, all_pass, lacking
-from darwin.rl.graduation.climb import climb
+from darwin.rl.graduation.climb import Climb, climb
 from darwin.rl.graduation.dwell import market_time_held
 from darwin.rl.graduation.record import (
     BY_ITSELF,
@@ -119,13 +120,18 @@ def set_stage(
     override: bool = False,
     conditions: Sequence[Condition] = (),
     detail: Detail | None = None,
+    max_position_usd: float | None = None,
+    lift_cap: bool = False,
 ) -> Record:
     """Let the promoted model hold `stage` of the capital from now on; gives the record.
 
     Down at any time; up as `climb` has it, or by a named person's `override`, which stands for
-    the stages, the time and the `conditions` and is recorded where it was needed. Raises
-    ConfigError, saying what stands against it.
+    the stages, the time and the `conditions` and is recorded where it was needed. With
+    `max_position_usd` no position in which the agent acts is worth more from then on, whatever the
+    config allows; None keeps the cap that is in force, and `lift_cap` takes it away. With another
+    cap the stage may be the one that is held. Raises ConfigError, saying what stands against it.
     """
+    require_cap(max_position_usd)
     with database.write() as connection:
         held = record_in(connection, agent).promotion
         if held is None:
@@ -133,8 +139,11 @@ def set_stage(
                 f"no model of {agent} is promoted, so it holds no capital",
                 mend=f"`darwin rl promote {agent}` gives it the first stage",
             )
+        cap = held.max_position_usd if max_position_usd is None else max_position_usd
+        cap = None if lift_cap else cap
         time = market_time_held(connection, agent, held.model.sha256, held.stage_since)
-        found = climb(held, stage, time, conditions, at)
+        is_cap_alone = stage == held.stage and cap != held.max_position_usd
+        found = Climb() if is_cap_alone else climb(held, stage, time, conditions, at)
         if found.never:
             raise ConfigError(
                 f"{agent} stays as it is: {found.never}",
@@ -148,20 +157,35 @@ def set_stage(
         logs.append(
             connection, rollout_events, agent_name=agent, stage=stage, by=by, reason=reason,
             override=int(found.wants_override), detail=_text(detail), at=_moment(connection, at),
+            max_position_usd=cap,
         )  # fmt: skip
         return record_in(connection, agent)
+
+
+def require_cap(usd: float | None) -> None:
+    """See that a cap on positions is one; None names none. Raises ConfigError."""
+    if usd is not None and not 0.0 < usd < math.inf:
+        raise ConfigError(
+            f"{usd:g} USD is no size of a position",
+            where="max_position_usd",
+            mend="say an amount above 0; without one the cap in force stays, or there is none",
+        )
 
 
 def move(
     database: Database, agent: str, stage: float, *, scope: str, reason: str, at: datetime,
     detail: Detail,
 ) -> None:  # fmt: skip
-    """Write down that the promoted model holds another stage, as its evidence or safety has it."""
+    """Write down that the promoted model holds another stage, as its evidence or safety has it.
+
+    The cap on its positions stays: only a person may loosen it.
+    """
     with database.write() as connection:
+        cap = record_in(connection, agent).cap_within(*{DEPLOYMENT, scope})
         logs.append(
             connection, rollout_events, agent_name=agent, stage=stage, by=BY_ITSELF, reason=reason,
             override=0, scope=None if scope == DEPLOYMENT else scope, detail=_text(detail),
-            at=_moment(connection, at),
+            at=_moment(connection, at), max_position_usd=cap,
         )  # fmt: skip
 
 

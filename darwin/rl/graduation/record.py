@@ -6,6 +6,9 @@ counts for nothing: whoever comes back to the promoted model finds its promotion
 that was replaced does not come back: the log of stages names no model, so that by a rollback an
 old model would get the capital that a later one has climbed to.
 
+A cap on positions is the agent's: a person has set it, and whatever is promoted, demoted or moved
+later is under it until a person sets another one or lifts it. Every row of stages states it whole.
+
 Live sees what was said of the deployment. A replay sees what was said of itself as well, in the one
 order in which all of it was said.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -66,6 +70,7 @@ class Act(NamedTuple):
     model: Model | None  # None: it is about the stage
     stage: float  # of capital, from here on
     detail: Mapping[str, Any]  # what it rests on; empty: nothing is on record
+    max_position_usd: float | None = None  # of a stage: no position above it; None: as configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class Promotion:
     stage_since: datetime
     basis: Act  # the promotion itself
     stage_basis: Act  # what gave it its stage
+    max_position_usd: float | None = None  # no position above it; None: as the config has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,14 @@ class Record:
     def within(self, *scopes: str) -> Promotion | None:
         """The one in force for whoever sees what was said in these scopes."""
         return _fold(act for act in self.acts if act.scope in scopes)
+
+    def cap_within(self, *scopes: str) -> float | None:
+        """The cap on positions, in USD, for whoever sees these scopes; None: there is none.
+
+        It stands whether or not a promotion is in force.
+        """
+        told = [act for act in self.acts if act.kind is Kind.STAGED and act.scope in scopes]
+        return told[-1].max_position_usd if told else None
 
 
 def earned(
@@ -119,9 +133,18 @@ def in_force(record: Record, run_id: str, *, live: bool, fed: bool = False) -> P
     replay has come to by itself counts from its bar on, and is told by whoever watches it
     (`promoter`); one whose bars are `fed` from a file hears of it as it is written down.
     """
-    scopes = (DEPLOYMENT,) if live else (DEPLOYMENT, scope_of(run_id))
+    scopes = _seen(run_id, live=live)
     told = [act for act in record.acts if fed or act.by != BY_ITSELF or act.scope == DEPLOYMENT]
     return replace(record, acts=tuple(told)).within(*scopes)
+
+
+def cap_in_force(record: Record, run_id: str, *, live: bool) -> float | None:
+    """The cap on positions that a run sees, in USD; None: there is none. See `in_force`."""
+    return record.cap_within(*_seen(run_id, live=live))
+
+
+def _seen(run_id: str, *, live: bool) -> tuple[str, ...]:
+    return (DEPLOYMENT,) if live else (DEPLOYMENT, scope_of(run_id))
 
 
 def basis_words(held: Promotion | None) -> str:
@@ -186,8 +209,12 @@ def events_in(connection: Connection) -> list[Event]:
 def _staged(row: Mapping[Any, Any]) -> Act:
     if row["stage"] not in STAGES:
         raise _no_act(rollout_events.name, row, f"{row['stage']!r} is no stage of capital")
+    cap = row["max_position_usd"]
+    if cap is not None and not 0.0 < cap < math.inf:
+        raise _no_act(rollout_events.name, row, f"{cap!r} USD is no size of a position")
     scope = row["scope"] or DEPLOYMENT
-    return _act(rollout_events.name, row, Kind.STAGED, scope, None, row["stage"])
+    act = _act(rollout_events.name, row, Kind.STAGED, scope, None, row["stage"])
+    return act._replace(max_position_usd=cap)
 
 
 def _promoted(row: Mapping[Any, Any]) -> Act:
@@ -217,11 +244,34 @@ def _no_act(log: str, row: Mapping[Any, Any], why: str) -> IntegrityError:
 
 def _fold(acts: Iterable[Act]) -> Promotion | None:
     held: Promotion | None = None
+    cap: float | None = None
     for act in acts:
+        if act.kind is Kind.STAGED:
+            cap = act.max_position_usd
         if act.kind is Kind.PROMOTED and act.model is not None:
-            held = Promotion(act.model, act.scope, act.at, act.stage, act.at, act, act)
+            held = Promotion(act.model, act.scope, act.at, act.stage, act.at, act, act, cap)
         elif act.kind is Kind.DEMOTED:
             held = None
         elif held is not None and held.scope == act.scope:
-            held = replace(held, stage=act.stage, stage_since=act.at, stage_basis=act)
+            held = _moved(held, act)
+        elif held is not None:
+            held = replace(held, max_position_usd=cap)
     return held
+
+
+def _moved(held: Promotion, act: Act) -> Promotion:
+    """A promotion with the stage and the cap of an act.
+
+    Its time at the stage begins anew with another stage, and with more room at the same one; with
+    less room it goes on.
+    """
+    cap, stage = act.max_position_usd, act.stage
+    if stage != held.stage:
+        return replace(held, stage=stage, stage_since=act.at, stage_basis=act, max_position_usd=cap)
+    since = held.stage_since if is_as_tight(cap, held.max_position_usd) else act.at
+    return replace(held, stage_since=since, max_position_usd=cap)
+
+
+def is_as_tight(cap: float | None, before: float | None) -> bool:
+    """Whether a cap leaves no more room than the one before; None is no cap."""
+    return before is None or (cap is not None and cap <= before)

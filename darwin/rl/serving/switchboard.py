@@ -187,5 +187,7 @@ def words(standing: Standing) -> str:
     may = "not promoted"
     if standing.promoted:
         may = f"promoted{basis}, {standing.stage:.0%} of capital"
+        if standing.max_position_usd is not None:
+            may += f", no position above {standing.max_position_usd:,.2f} USD"
     beside = f"; {standing.challenger.version} challenges" if standing.challenger else ""
     return f"version {standing.serving.version} serves, {may}{beside}"

@@ -22,15 +22,18 @@ from darwin.rl.training.book_ground import (
     digest_of,
     ground_of,
 )
-from darwin.rl.training.book_judge import Judged, is_led, judged, verdict
+from darwin.rl.training.book_judge import Judged, is_led, judged, lead_sharpe, verdict
+from darwin.rl.training.book_noted import noted, time_of
 from darwin.rl.training.book_recipes import LOOKS
-from darwin.rl.training.book_trainer import PARTS, BookJob, BookLook, BookTrained, train
+from darwin.rl.training.book_trainer import PARTS, BookJob, BookLook, BookTrained
 from darwin.rl.training.book_walk import Walked, decider, walked
 from darwin.rl.training.book_world import LENGTH
 from darwin.rl.training.export import exported, instant_of, layers_of
 from darwin.rl.training.network import Network
+from darwin.rl.training.noted import Note
 from darwin.rl.training.pulse import Feel, unfelt
 from darwin.rl.training.recipes import Recipe
+from darwin.stats.deflated import DailySharpe
 from darwin.stats.drift import reference_of
 
 WIDEST_REFERENCE = 500
@@ -68,6 +71,7 @@ class BookCourse:
     stretches: Stretches
     trained: BookTrained
     judged: Judged
+    sharpe: DailySharpe  # of the daily lead on the test, which its trials deflate
     files: dict[str, bytes] = field(repr=False)
 
     @property
@@ -77,6 +81,11 @@ class BookCourse:
         Only then is anything to be handed over.
         """
         return is_led(self.judged)
+
+    @property
+    def test_time(self) -> tuple[int, int]:
+        """The first decision of the test and its last outcome, ms UTC."""
+        return time_of(self.ground.panel, self.stretches.test, self.plan.terms.every)
 
     def verdict(self) -> str:
         """What a careful reader takes away."""
@@ -95,12 +104,14 @@ def run_book_course(
     tensorboard: Path | None = None,
     experiences: Experiences | None = None,
     tell: Told = lambda steps, look: None,
+    note: Note = lambda trial: None,
     feel: Feel = unfelt,
 ) -> BookCourse:
     """Train on `panel` as `plan` says, or on `experiences` and judge on the panel.
 
     Raises ConfigError and DataError where there are too few bars to be cut. With a folder
-    checkpoints are kept there, and what is found there is gone on with.
+    checkpoints are kept there, and what is found there is gone on with. `note` is told of the
+    network before its test is looked at.
     """
     stretches = cut(page, panel, plan.terms.every, plan.test_from)
     if experiences is not None:
@@ -112,12 +123,13 @@ def run_book_course(
         tensorboard=tensorboard, folder=folder, patience=plan.patience, experiences=experiences,
         feel=feel,
     )  # fmt: skip
-    trained = train(job, tell)
+    trained = noted(job, tell, note, plan.digest())
     decide = decider(page, trained.network)
     done = walked(ground, stretches.test, decide)
-    found = judged(ground, stretches.test, done.rows[:, 0], done.targets[:, 0])
+    on_test = (ground, stretches.test, done.rows[:, 0], done.targets[:, 0])
+    found, sharpe = judged(*on_test), lead_sharpe(*on_test)
     files = _files(ground, stretches, plan, trained.network, found)
-    return BookCourse(plan, ground, stretches, trained, found, files)
+    return BookCourse(plan, ground, stretches, trained, found, sharpe, files)
 
 
 def _files(

@@ -149,14 +149,32 @@ def cut(page: TrainedPage, panel: Panel, every: int, test_from: int | None = Non
         Stretch(first, middle), Stretch(middle + page.warmup + every, end), Stretch(begin, last)
     )
     for name, one in zip(Stretches._fields, found, strict=True):
-        if (one.stop - one.start) // every < FEWEST_DECISIONS:
-            raise DataError(
-                f"{max(one.stop - one.start, 0) // every} decisions are too few for {name}",
-                where=f"{len(panel)} bars, {page.warmup} of them to warm up",
-                mend=f"give bars for {FEWEST_DECISIONS} decisions of each part, or decide more"
-                " often",
-            )
+        _require_enough(one, name, page, panel, every)
     return found
+
+
+def held_out(page: TrainedPage, panel: Panel, every: int, test_from: int | None) -> Stretch:
+    """What `cut` keeps for the test, where nothing is to be trained: the rest may be short.
+
+    Raises DataError where its decisions are too few.
+    """
+    first, last = page.warmup, len(panel) - every
+    if test_from is None:
+        begin = first + int((SHARES[0] + SHARES[1]) * (last - first)) + page.warmup
+    else:
+        begin = max(int(np.searchsorted(panel.time, test_from)), first)
+    found = Stretch(begin, last)
+    _require_enough(found, "test", page, panel, every)
+    return found
+
+
+def _require_enough(one: Stretch, name: str, page: TrainedPage, panel: Panel, every: int) -> None:
+    if (one.stop - one.start) // every < FEWEST_DECISIONS:
+        raise DataError(
+            f"{max(one.stop - one.start, 0) // every} decisions are too few for {name}",
+            where=f"{len(panel)} bars, {page.warmup} of them to warm up",
+            mend=f"give bars for {FEWEST_DECISIONS} decisions of each part, or decide more often",
+        )
 
 
 def ground_of(page: TrainedPage, panel: Panel, train: Stretch, terms: Terms) -> Ground:

@@ -11,9 +11,10 @@ import numpy as np
 from darwin.core.market import FloatArray, IntArray
 from darwin.core.rebalance import MARKET
 from darwin.rl.training.book_ground import Ground, Stretch
+from darwin.stats.deflated import DailySharpe, daily_sharpe
 from darwin.stats.intervals import Interval
-from darwin.stats.paired import daily_lead
-from darwin.stats.performance import max_drawdown, sharpe_ratio, simple_returns, utc_days
+from darwin.stats.paired import DAYS_THAT_HANG_TOGETHER, daily_lead
+from darwin.stats.performance import Days, max_drawdown, sharpe_ratio, simple_returns, utc_days
 from darwin.trading.book import Walk, walk
 
 REPORTED, DECISIVE = 0.95, 0.99
@@ -54,27 +55,64 @@ def judged(ground: Ground, stretch: Stretch, rows: IntArray, targets: FloatArray
 
     Every book begins in cash and pays for its way in.
     """
+    page = ground.page
+    at = rows - stretch.start
+    more = [(BUY_AND_HOLD, at[:1], np.ones((1, 1)))] if page.name == MARKET else []
+    followed = _followed(ground, stretch, rows, targets, more)
+    ours, theirs = followed.daily[:2]
+    lead, decisive = (
+        daily_lead(ours, theirs, np.random.default_rng(_SEED), level)
+        for level in (REPORTED, DECISIVE)
+    )
+    figures = tuple(
+        _figures(name, one, curve, followed.days.per_year)
+        for name, one, curve in zip(followed.names, followed.walks, followed.daily, strict=True)
+    )
+    return Judged(
+        figures, lead, decisive, len(followed.days.day), float(ground.asked[rows].mean()),
+        followed.closed, followed.walks, at,
+    )  # fmt: skip
+
+
+def lead_sharpe(
+    ground: Ground, stretch: Stretch, rows: IntArray, targets: FloatArray
+) -> DailySharpe:
+    """The Sharpe ratio of the daily lead over the baseline, of the same books.
+
+    Days of a week may hang together, as `daily_lead` has it: fewer of them count then.
+    """
+    followed = _followed(ground, stretch, rows, targets, [])
+    ours, theirs = (simple_returns(one[1:], 1.0) for one in followed.daily)
+    return daily_sharpe(ours - theirs, DAYS_THAT_HANG_TOGETHER - 1)
+
+
+class _Followed(NamedTuple):
+    """Books over the bars of a stretch: of the agent, of its baseline, of others."""
+
+    names: tuple[str, ...]
+    walks: tuple[Walk, ...]
+    closed: IntArray
+    days: Days
+    daily: list[FloatArray]  # value at the beginning and at the end of each day, of each book
+
+
+def _followed(
+    ground: Ground,
+    stretch: Stretch,
+    rows: IntArray,
+    targets: FloatArray,
+    more: list[tuple[str, IntArray, FloatArray]],
+) -> _Followed:
     page, terms = ground.page, ground.terms
     panel = ground.panel.slice(stretch.start, stretch.stop + terms.every)
     at = rows - stretch.start
     base = np.broadcast_to(ground.baseline, targets.shape)
-    named = [(page.name, at, targets), (BASELINES[page.is_continuous], at, base)]
-    if page.name == MARKET:
-        named.append((BUY_AND_HOLD, at[:1], np.ones((1, 1))))
+    named = [(page.name, at, targets), (BASELINES[page.is_continuous], at, base), *more]
     walks = tuple(walk(panel, when, what, terms.cost_rate) for _, when, what in named)
     closed = panel.time + panel.timeframe.ms
     days = utc_days(closed, "continuous")
     daily = [np.append(1.0, one.value[days.last]) for one in walks]
-    lead, decisive = (
-        daily_lead(daily[0], daily[1], np.random.default_rng(_SEED), level)
-        for level in (REPORTED, DECISIVE)
-    )
-    figures = tuple(
-        _figures(name, one, curve, days.per_year)
-        for (name, _, _), one, curve in zip(named, walks, daily, strict=True)
-    )
-    asked = float(ground.asked[rows].mean())
-    return Judged(figures, lead, decisive, len(days.day), asked, closed, walks, at)
+    return _Followed(tuple(name for name, _, _ in named), walks, closed, days, daily)
 
 
 def is_led(found: Judged) -> bool:

@@ -9,7 +9,7 @@ from darwin.core.market import FloatArray, IntArray
 from darwin.core.panel import Panel
 from darwin.core.rebalance import BookState
 from darwin.rl.serving.book_policy import BookNumpyPolicy
-from darwin.rl.training.book_ground import Ground, Stretch, Terms, TrainedPage, cut
+from darwin.rl.training.book_ground import Ground, Stretch, Terms, TrainedPage, held_out
 from darwin.rl.training.rows import Normaliser
 
 
@@ -19,7 +19,7 @@ def ground_of_model(
     """The bars as the model sees them, and those that are held out. Raises DataError."""
     columns = page.columns(panel)
     normaliser = Normaliser(np.array(policy.spec.mean), np.array(policy.spec.sd))
-    stretch = cut(page, panel, terms.every, test_from).test
+    stretch = held_out(page, panel, terms.every, test_from)
     return Ground(page, panel, terms, columns, normaliser), stretch
 
 

@@ -38,7 +38,7 @@ class Trial:
     rows_from: int  # its first decision
     test_from: int  # from here on held out
     rows_until: int  # its last outcome
-    gain_r: float  # learned gain per decision on validation, the best look
+    gain_r: float  # learned gain per decision on validation, the best look; of books: of reward
     sharpe: float | None = None  # of that gain per day; None: stopped, or it cannot be said
 
     @property

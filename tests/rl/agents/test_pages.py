@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -93,6 +93,7 @@ def test_ruin_looks_the_same_however_it_comes(account, exposure, growth):
     held=st.floats(0, 1e12),
     start=st.floats(1.0, 1e9),
 )
+@example(equity=5e-324, held=0.0, start=10_000.0)
 def test_no_finite_account_looks_infinite(equity, held, start):
     account = Account(equity, held, 0.0, 1, -0.5)
     for page in PAGES.values():

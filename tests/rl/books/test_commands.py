@@ -55,7 +55,7 @@ def test_what_found_nothing_writes_its_report_and_hands_nothing_over(tmp_path: P
     assert tree["verdict"].startswith("Nothing learnable found")
     assert [one["name"] for one in tree["figures"]] == ["allocator", "equal weight"]
     assert tree["terms"]["reward"]["cost"] == 10.0
-    assert not (tmp_path / "artifacts").exists()
+    assert not (tmp_path / "artifacts" / "rl_models").exists()
     kept = json.loads((tmp_path / "out" / "report.json").read_text())
     assert kept["verdict"] == tree["verdict"]
     page = (tmp_path / "out" / "report.html").read_text()
@@ -112,12 +112,18 @@ def test_a_position_is_trained_from_a_replay_buffer(tmp_path: Path) -> None:
         (ConfigError, ("allocation", "train", "--symbols", "BTC/USDT"), "bars from files"),
         (ConfigError, ("allocation", "train", "--data", "none"), "want symbols"),
         (DataError, ("allocation", "train", "--data", "none", "--symbols", "BTC/USDT"), ""),
+        (ConfigError, ("allocation", "train", "--data", "none", "--symbols", "AA/USD,AAUSD"),
+         "the same instrument"),
+        (ConfigError, ("allocation", "train", "--data", "none", "--symbols", "AA/USD,AA/USD"),
+         "the same instrument"),
         (DataError, ("allocation", "train", "--bars", "600"), "too few"),
         (ConfigError, ("allocation", "train", "--resume", "--bars", "2600"), "was begun here"),
         (DataError, ("market", "train", "--experiences", "none.npz"), "no file of experiences"),
         (ModelError, ("allocation", "evaluate", "--model", "nothing"), ""),
+        (ConfigError, ("allocation", "benchmark", "--data", "none", "--symbols", "AA/USD,AAUSD"),
+         "the same instrument"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_meant_is_refused_in_words(
     kind: type[Exception], words: tuple[str, ...], says: str
 ) -> None:
@@ -149,5 +155,6 @@ def test_what_learned_is_handed_over_listed_and_rolled_back(tmp_path: Path) -> N
     current = "artifacts/rl_models/market/current"
     found = ran("market", "evaluate", "--model", current, "--bars", "7000", "--edge", "3",
                 "--world-seed", "3", "--json")  # fmt: skip
-    assert found.return_value == 0
+    assert found.return_value == 11  # its training looked at these very bars
+    assert told(found)["learned"] is False and "prove little" in told(found)["verdict"]
     assert told(found)["daily_lead"]["value"] == pytest.approx(first["daily_lead"]["value"])

@@ -349,7 +349,8 @@ class TestRollout:
         darwin("rl", "rollout", "set", "gate", "100%", *WHO, "--override")
         code, out, _ = darwin("rl", "rollout", "set", "gate", "0%", *WHO, "--json")
         assert code == 0
-        assert json.loads(out) == {"agent": "gate", "stage": 0.0, "stage_before": 1.0}
+        uncapped = {"max_position_usd": None, "max_position_usd_before": None}
+        assert json.loads(out) == {"agent": "gate", "stage": 0.0, "stage_before": 1.0} | uncapped
         assert may_act(desk, model) == (True, 0.0)
 
     @pytest.mark.parametrize("stage", ["5", "0.05", "5 %", "3%", "05%", "200%", "nan", "-5%", "%"])

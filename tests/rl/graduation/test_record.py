@@ -279,7 +279,7 @@ FORGED = [
     "INSERT INTO graduation_events VALUES (2, 'gate', 'promoted', 'v', 'm', 'deployment', 'Eve',"
     " '', 0, NULL, '2026-02-01T00:00:00Z', zeroblob(32))",
     "INSERT INTO rollout_events VALUES (2, 'gate', 1.0, 'Eve', '', 0, NULL, NULL,"
-    " '2026-02-01T00:00:00Z', zeroblob(32))",
+    " NULL, '2026-02-01T00:00:00Z', zeroblob(32))",
     "UPDATE graduation_events SET version = 'v' WHERE id = 1",
     "UPDATE rollout_events SET stage = 1.0 WHERE id = 1",
 ]

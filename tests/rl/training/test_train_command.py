@@ -233,6 +233,7 @@ def test_the_checklists_command_works_as_it_stands(kept: Desk) -> None:
     assert deployed[-1] in done.stdout
 
 
+@pytest.mark.sweep
 def test_a_budget_of_calls_patience_and_runs_of_another_database(kept: Desk) -> None:
     state = kept.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
     (kept.folder / "other.sqlite").write_bytes(state.read_bytes())

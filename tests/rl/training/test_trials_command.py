@@ -64,6 +64,7 @@ def ms(iso: str) -> int:
     return round(datetime.fromisoformat(iso).timestamp() * 1000)
 
 
+@pytest.mark.sweep
 def test_each_network_is_on_record_and_the_report_pays_for_all_of_them(desk: Desk) -> None:
     first = train(desk, "--seeds", "2")
     rows = desk.ask(f"SELECT {COLUMNS} FROM trials ORDER BY id")

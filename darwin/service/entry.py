@@ -1,0 +1,252 @@
+"""The way in: who asks and whether they may, then the body; each act that was asked is noted."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from darwin.errors import DarwinError
+from darwin.service.auth import NOBODY, Keys, Limiter, Who, address_of, shown
+from darwin.service.place import now
+from darwin.service.refusals import Refusal, refusal_of
+from darwin.service.settings import Settings
+from darwin.service.shapes import TOKEN
+from darwin.service.strict_body import fields_of, whole_body
+from darwin.store.service_acts import note
+
+LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
+LOGIN, LOGOUT = "/login", "/logout"
+OPEN = frozenset({"/health", LOGIN, LOGOUT})
+"""Addresses that nobody needs a token for."""
+OPEN_BELOW = "/static/"
+_SECRETS = ("token", "secret", "password", "authorization")
+_LOG = logging.getLogger(__name__)
+
+
+class Entry:
+    """Asks who it is, reads the body strictly, and writes down what was asked of the service."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        keys: Keys,
+        limiter: Limiter,
+        acts: Sequence[ActRoute],
+    ) -> None:
+        self._app, self._settings, self._keys = app, settings, keys
+        self._limiter, self._acts = limiter, acts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let in whoever may; `scope["state"]["who"]` says who that is."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        changes = scope["method"] not in LOOKS
+        asked = _Asked(scope, {})
+        scope.setdefault("state", {})["who"] = NOBODY
+        if changes:
+            scope["state"]["act"] = self._act(scope)
+        try:
+            who = await self._who(scope)
+            scope["state"]["who"] = who
+            self._admit(scope, who, changes=changes)
+            if changes:
+                body = await whole_body(scope, receive)
+                forms = not scope["path"].startswith("/api/")
+                fields = fields_of(scope, body, forms=forms)
+                asked = _Asked(scope, fields if isinstance(fields, dict) else {})
+                receive = _replayed(body, receive)
+        except Refusal as refusal:
+            await self._refuse(asked, refusal, receive, send, changes=changes)
+            return
+        if not changes or scope["path"] in OPEN:
+            await self._app(scope, receive, send)
+            return
+        await self._noted(asked, receive, send)
+
+    async def _noted(self, asked: _Asked, receive: Receive, send: Send) -> None:
+        status = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(asked.scope, receive, watched)
+        finally:
+            await self._note(asked, status)
+
+    async def _refuse(
+        self, asked: _Asked, refusal: Refusal, receive: Receive, send: Send, *, changes: bool
+    ) -> None:
+        if changes and asked.scope["path"] not in OPEN and refusal.status != 429:
+            await self._note(asked, refusal.status)
+        answer = refusal.answer() if refusal.status != 303 else _to_login(asked.scope)
+        await answer(asked.scope, receive, send)
+
+    async def _who(self, scope: Scope) -> Who:
+        token, by_cookie = shown(Headers(scope=scope))
+        if token is None:
+            return NOBODY
+        try:
+            held = await run_in_threadpool(self._keys.holder, token)
+        except DarwinError as fault:
+            raise refusal_of(fault, self._settings.place, changes=False) from fault
+        if held is not None:
+            return Who(held.name, str(held.role), by_cookie)
+        if by_cookie and scope["path"] in OPEN:
+            return NOBODY  # a cookie of yesterday keeps nobody from the page where one signs in
+        self._limiter.wrong(address_of(scope))
+        raise Refusal(
+            401, "this token does not hold", where="Authorization",
+            mend="`darwin token create NAME --role operator|viewer` makes one",
+            headers={"WWW-Authenticate": "Bearer"},
+        )  # fmt: skip
+
+    def _admit(self, scope: Scope, who: Who, *, changes: bool) -> None:
+        path = scope["path"]
+        if path in OPEN or path.startswith(OPEN_BELOW):
+            return
+        if changes:
+            self._admit_act(scope, who)
+        elif who is NOBODY and self._settings.reading_needs_token:
+            if "text/html" in Headers(scope=scope).get("accept", "") and "/api/" not in path:
+                raise Refusal(303, "sign in first")
+            raise _no_token("look at")
+
+    def _admit_act(self, scope: Scope, who: Who) -> None:
+        if who is NOBODY:
+            self._limiter.wrong(address_of(scope))
+            raise _no_token("change")
+        if not who.may_act:
+            raise Refusal(
+                403, f"the token of {who.name} may look, and change nothing",
+                where="Authorization", mend="use the token of an operator",
+            )  # fmt: skip
+        headers = Headers(scope=scope)
+        own = "origin" in headers or headers.get("sec-fetch-site") == "same-origin"
+        if who.by_cookie and not own:
+            raise Refusal(
+                403, "nothing says that a page of this service has sent this", where="Origin",
+                mend="send the token as `Authorization: Bearer …` instead of a cookie",
+            )  # fmt: skip
+
+    def _act(self, scope: Scope) -> str:
+        """What is asked for; where no route is known for it, method and address."""
+        for route in self._acts:
+            if scope["method"] in route.methods and route.address.match(scope["path"]):
+                return route.name
+        return _plain(f"{scope['method']} {scope['path']}")
+
+    async def _note(self, asked: _Asked, status: int) -> None:
+        """Write it down. A database that refuses keeps no act from being done: the log has it."""
+        act, who = asked.act, asked.scope["state"]["who"]
+
+        def write() -> None:
+            with self._settings.place.write() as database:
+                note(
+                    database, act, by=who.name, role=who.role, reason=asked.reason,
+                    detail=asked.detail, status=status, at=now(),
+                )  # fmt: skip
+
+        try:
+            await run_in_threadpool(write)
+        except DarwinError as fault:
+            _LOG.error("%s by %s (%d) could not be noted: %s", act, who.name, status, fault.what)
+
+
+class ActRoute(NamedTuple):
+    """An address at which an act is asked for, and what the act is called."""
+
+    methods: frozenset[str]
+    address: re.Pattern[str]
+    name: str
+
+
+def acts_of(*routers: APIRouter) -> tuple[ActRoute, ...]:
+    """The acts that may be asked for at the addresses of these routers, and of those within."""
+    found: list[ActRoute] = []
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, Route) and not (methods := set(route.methods or LOOKS)) <= LOOKS:
+                name = route.name.replace("_", " ")
+                found.append(ActRoute(frozenset(methods), route.path_regex, name))
+            elif (within := getattr(route, "original_router", None)) is not None:
+                found += acts_of(within)
+    return tuple(found)
+
+
+class _Asked(NamedTuple):
+    """An act as it was asked for."""
+
+    scope: Scope
+    fields: dict[str, Any]
+
+    @property
+    def act(self) -> str:
+        """What its route calls it."""
+        return str(self.scope["state"]["act"])
+
+    @property
+    def reason(self) -> str:
+        """Why, as far as it was said."""
+        given = self.fields.get("reason")
+        return _plain(given) if isinstance(given, str) else ""
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What was asked, without secrets."""
+        told: dict[str, Any] = {"path": _plain(self.scope["path"])}
+        if self.scope["query_string"]:
+            told["query"] = _plain(self.scope["query_string"].decode("latin-1"))
+        told |= {
+            name: "…" if any(word in name.lower() for word in _SECRETS) else value
+            for name, value in self.fields.items()
+        }
+        plain: dict[str, Any] = json.loads(TOKEN.sub("…", json.dumps(told)))
+        return plain
+
+
+def _no_token(what: str) -> Refusal:
+    return Refusal(
+        401, f"a token is needed to {what} this", where="Authorization",
+        mend="send `Authorization: Bearer …`; `darwin token create NAME --role operator` makes one",
+        headers={"WWW-Authenticate": "Bearer"},
+    )  # fmt: skip
+
+
+def _to_login(scope: Scope) -> RedirectResponse:
+    return RedirectResponse(f"{LOGIN}?next={quote(scope['path'], safe='')}", status_code=303)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Hand out the body that was read already, then what comes after it."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def _plain(text: str) -> str:
+    text = TOKEN.sub("…", text)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:200]

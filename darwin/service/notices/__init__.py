@@ -1,0 +1,1 @@
+"""What a deployment tells people outside: read from the record, told once."""
