@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from contextlib import closing
@@ -218,6 +219,7 @@ def test_a_backup_in_the_place_of_the_database_is_read_from_its_own_end(
 def test_nothing_that_is_written_down_holds_an_address_or_a_secret(
     desk: Desk, hook: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)  # where the library would say whom it asks
     hook.script.extend([500, 500, 302])
     desk.kill()
     for url in (hook.url, hook.url, DEAD):

@@ -90,7 +90,6 @@ def test_an_address_may_stand_in_a_file(tmp_path: Path) -> None:
         {"DARWIN_WEBHOOK_URL": "s3cret"},
         {"DARWIN_WEBHOOK_URL": "https://s3cret.example/a b"},
         {"DARWIN_WEBHOOK_SECRET": "s3cret"},
-        {"DARWIN_WEBHOOK_URL": "https://s3cret.example", "DARWIN_WEBHOOK_URL_FILE": "no"},
         {"DARWIN_WEBHOOK_URL_FILE": "no/such/file"},
         {"DARWIN_NOTIFY_URLS": "s3cret://nothing-known"},
         {"DARWIN_NOTIFY_LEAST": "loud"},
@@ -104,3 +103,11 @@ def test_what_cannot_be_meant_is_one_error_that_shows_no_address(
         ways_of(Addresses.of(environment))
     assert "s3cret" not in str(caught.value)
     assert "DARWIN" in str(caught.value)
+
+
+def test_an_address_is_told_in_one_place(tmp_path: Path) -> None:
+    file = tmp_path / "hook"
+    file.write_text("https://hooks.example/abc\n")
+    told = {"DARWIN_WEBHOOK_URL": "https://x.example", "DARWIN_WEBHOOK_URL_FILE": str(file)}
+    with pytest.raises(ConfigError, match="both DARWIN_WEBHOOK_URL and DARWIN_WEBHOOK_URL_FILE"):
+        Addresses.of(told)

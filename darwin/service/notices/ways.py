@@ -179,8 +179,5 @@ def _library(name: str) -> ModuleType:
             f"telling people needs the extra 'notify', but {fault.name or name} is missing",
             mend='install it: pip install -e ".[notify]"',
         ) from fault
-    quiet = logging.getLogger(name)  # these write addresses into their lines
-    quiet.propagate = False
-    if not quiet.handlers:
-        quiet.addHandler(logging.NullHandler())
+    logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # their lines tell addresses
     return found
