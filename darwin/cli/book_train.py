@@ -10,6 +10,7 @@ import click
 
 from darwin.cli.book_fetch import Latest, bring_in, latest_options
 from darwin.cli.book_options import (
+    TIMEFRAME,
     bar_options,
     page_for,
     panel_of,
@@ -187,7 +188,7 @@ _TERMS = (
 def _latest(latest: Latest, more: dict[str, Any]) -> dict[str, Any]:
     from darwin.core.market import Timeframe
 
-    frame, span = Timeframe.parse(more["timeframe"]), (more["start"], more["end"])
+    frame, span = Timeframe.parse(more["timeframe"] or TIMEFRAME), (more["start"], more["end"])
     start, end = bring_in(latest, more["data"], symbols_named(more["symbols"]), frame, span)
     return {"start": start, "end": end}
 

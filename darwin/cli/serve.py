@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -98,23 +99,38 @@ def _require_extra() -> None:
 def _serve(settings: Settings, *, as_json: bool) -> None:
     import uvicorn
 
-    from darwin.cli.logs import LOG_FILE, log_to
     from darwin.service.app import create_app
     from darwin.service.chores import chores_of
 
     with _bound(settings.host, settings.port) as listening:
-        log_to(LOG_FILE)
         app = create_app(settings, chores_of(settings))
         _announce(settings, listening, as_json=as_json)
         server = _leaving(app)(
             uvicorn.Config(
-                app, log_config=None, access_log=False, server_header=False, date_header=True,
+                app, log_config=_logging(), access_log=False, server_header=False, date_header=True,
                 proxy_headers=False, timeout_graceful_shutdown=_LEAVING_S, ws="none",
                 timeout_keep_alive=15, h11_max_incomplete_event_size=32_768, limit_concurrency=512,
             )
         )  # fmt: skip
         server.run(sockets=[listening])
     click.echo("left", err=True)
+
+
+def _logging() -> dict[str, Any]:
+    """Where lines of the log go: stderr, and logs/darwin.log where that can be written."""
+    from darwin.cli.logs import LOG_FILE
+    from darwin.service.log_config import log_config
+
+    tree = log_config()
+    with suppress(OSError):
+        LOG_FILE.parent.mkdir(parents=True, exist_ok=True)
+        LOG_FILE.open("ab").close()
+        tree["handlers"]["file"] = {
+            "class": "logging.FileHandler", "filename": str(LOG_FILE), "encoding": "utf-8",
+            "formatter": "line", "delay": True,
+        }  # fmt: skip
+        tree["loggers"]["darwin"]["handlers"] = ["stderr", "file"]
+    return tree
 
 
 def _bound(host: str, port: int) -> socket.socket:

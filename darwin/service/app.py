@@ -15,11 +15,12 @@ from starlette.responses import Response
 from darwin import __version__
 from darwin.errors import DarwinError
 from darwin.service import refusals
+from darwin.service.addresses import LOOKS, addresses_of
 from darwin.service.auth import Keys, Limiter
 from darwin.service.background import Background, Chore
 from darwin.service.dashboard import pages
 from darwin.service.document import TAGS, describe
-from darwin.service.entry import LOOKS, Entry, acts_of
+from darwin.service.entry import Entry
 from darwin.service.events import Hub
 from darwin.service.guard import Guard
 from darwin.service.reader import THREADS, Reader
@@ -78,8 +79,10 @@ def create_app(settings: Settings, chores: Sequence[Chore] = ()) -> FastAPI:
     for routes in ROUTES:
         app.include_router(routes.router)
     _answer_refusals(app, settings)
-    acts = acts_of(*(routes.router for routes in ROUTES))
-    app.add_middleware(Entry, settings=settings, keys=keys, limiter=served.limiter, acts=acts)
+    addresses = addresses_of(*(routes.router for routes in ROUTES))
+    app.add_middleware(
+        Entry, settings=settings, keys=keys, limiter=served.limiter, addresses=addresses
+    )
     app.add_middleware(Guard, settings=settings)  # the last that is added is the first asked
     describe(app)
     return app

@@ -6,7 +6,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from darwin.service.entry import LOOKS, OPEN
+from darwin.service.addresses import LOOKS
+from darwin.service.entry import OPEN
 
 TAGS = [
     {"name": "rl-agent", "description": "An agent of candidates, and its retraining."},

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
+import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from darwin.errors import DarwinError
+from darwin.service.addresses import LOOKS, Address
+from darwin.service.asked_acts import AskedAct, plain_line
 from darwin.service.auth import NOBODY, Keys, Limiter, Who, address_of, shown
+from darwin.service.metrics import metrics_of
 from darwin.service.place import now
 from darwin.service.refusals import Refusal, refusal_of
 from darwin.service.settings import Settings
-from darwin.service.shapes import TOKEN
 from darwin.service.strict_body import fields_of, whole_body
 from darwin.store.service_acts import note
 
-LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOGIN, LOGOUT = "/login", "/logout"
 OPEN = frozenset({"/health", LOGIN, LOGOUT})
 """Addresses that nobody needs a token for."""
 OPEN_BELOW = "/static/"
-_SECRETS = ("token", "secret", "password", "authorization")
+ENDLESS = frozenset({"/api/v1/events"})
+_METHODS = LOOKS | {"POST", "PUT", "PATCH", "DELETE"}
 _LOG = logging.getLogger(__name__)
 
 
@@ -43,21 +41,37 @@ class Entry:
         settings: Settings,
         keys: Keys,
         limiter: Limiter,
-        acts: Sequence[ActRoute],
+        addresses: Sequence[Address],
     ) -> None:
         self._app, self._settings, self._keys = app, settings, keys
-        self._limiter, self._acts = limiter, acts
+        self._limiter, self._addresses = limiter, addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let in whoever may; `scope["state"]["who"]` says who that is."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        begun, status = time.perf_counter(), 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._let_in(scope, receive, watched)
+        finally:
+            self._observe(scope, status or 500, time.perf_counter() - begun)
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         changes = scope["method"] not in LOOKS
-        asked = _Asked(scope, {})
+        asked = AskedAct(scope, {})
         scope.setdefault("state", {})["who"] = NOBODY
+        address = self._address(scope)
         if changes:
-            scope["state"]["act"] = self._act(scope)
+            unknown = plain_line(f"{scope['method']} {scope['path']}")
+            scope["state"]["act"] = unknown if address is None else address.name
         try:
             who = await self._who(scope)
             scope["state"]["who"] = who
@@ -66,7 +80,7 @@ class Entry:
                 body = await whole_body(scope, receive)
                 forms = not scope["path"].startswith("/api/")
                 fields = fields_of(scope, body, forms=forms)
-                asked = _Asked(scope, fields if isinstance(fields, dict) else {})
+                asked = AskedAct(scope, fields if isinstance(fields, dict) else {})
                 receive = _replayed(body, receive)
         except Refusal as refusal:
             await self._refuse(asked, refusal, receive, send, changes=changes)
@@ -76,7 +90,7 @@ class Entry:
             return
         await self._noted(asked, receive, send)
 
-    async def _noted(self, asked: _Asked, receive: Receive, send: Send) -> None:
+    async def _noted(self, asked: AskedAct, receive: Receive, send: Send) -> None:
         status = 500
 
         async def watched(message: Message) -> None:
@@ -91,7 +105,7 @@ class Entry:
             await self._note(asked, status)
 
     async def _refuse(
-        self, asked: _Asked, refusal: Refusal, receive: Receive, send: Send, *, changes: bool
+        self, asked: AskedAct, refusal: Refusal, receive: Receive, send: Send, *, changes: bool
     ) -> None:
         if changes and asked.scope["path"] not in OPEN and refusal.status != 429:
             await self._note(asked, refusal.status)
@@ -145,14 +159,22 @@ class Entry:
                 mend="send the token as `Authorization: Bearer …` instead of a cookie",
             )  # fmt: skip
 
-    def _act(self, scope: Scope) -> str:
-        """What is asked for; where no route is known for it, method and address."""
-        for route in self._acts:
-            if scope["method"] in route.methods and route.address.match(scope["path"]):
-                return route.name
-        return _plain(f"{scope['method']} {scope['path']}")
+    def _address(self, scope: Scope) -> Address | None:
+        """Where a request goes; None: nowhere that is known."""
+        for one in self._addresses:
+            if scope["method"] in one.methods and one.regex.match(scope["path"]):
+                return one
+        return None
 
-    async def _note(self, asked: _Asked, status: int) -> None:
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count it for Prometheus; a stream of events lasts as long as whoever listens."""
+        address = self._address(scope)
+        pattern = "none" if address is None else address.pattern
+        if pattern not in ENDLESS:
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            metrics_of(self._settings.place).observe(method, pattern, status, seconds)
+
+    async def _note(self, asked: AskedAct, status: int) -> None:
         """Write it down. A database that refuses keeps no act from being done: the log has it."""
         act, who = asked.act, asked.scope["state"]["who"]
 
@@ -167,58 +189,6 @@ class Entry:
             await run_in_threadpool(write)
         except DarwinError as fault:
             _LOG.error("%s by %s (%d) could not be noted: %s", act, who.name, status, fault.what)
-
-
-class ActRoute(NamedTuple):
-    """An address at which an act is asked for, and what the act is called."""
-
-    methods: frozenset[str]
-    address: re.Pattern[str]
-    name: str
-
-
-def acts_of(*routers: APIRouter) -> tuple[ActRoute, ...]:
-    """The acts that may be asked for at the addresses of these routers, and of those within."""
-    found: list[ActRoute] = []
-    for router in routers:
-        for route in router.routes:
-            if isinstance(route, Route) and not (methods := set(route.methods or LOOKS)) <= LOOKS:
-                name = route.name.replace("_", " ")
-                found.append(ActRoute(frozenset(methods), route.path_regex, name))
-            elif (within := getattr(route, "original_router", None)) is not None:
-                found += acts_of(within)
-    return tuple(found)
-
-
-class _Asked(NamedTuple):
-    """An act as it was asked for."""
-
-    scope: Scope
-    fields: dict[str, Any]
-
-    @property
-    def act(self) -> str:
-        """What its route calls it."""
-        return str(self.scope["state"]["act"])
-
-    @property
-    def reason(self) -> str:
-        """Why, as far as it was said."""
-        given = self.fields.get("reason")
-        return _plain(given) if isinstance(given, str) else ""
-
-    @property
-    def detail(self) -> dict[str, Any]:
-        """What was asked, without secrets."""
-        told: dict[str, Any] = {"path": _plain(self.scope["path"])}
-        if self.scope["query_string"]:
-            told["query"] = _plain(self.scope["query_string"].decode("latin-1"))
-        told |= {
-            name: "…" if any(word in name.lower() for word in _SECRETS) else value
-            for name, value in self.fields.items()
-        }
-        plain: dict[str, Any] = json.loads(TOKEN.sub("…", json.dumps(told)))
-        return plain
 
 
 def _no_token(what: str) -> Refusal:
@@ -245,8 +215,3 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
-
-
-def _plain(text: str) -> str:
-    text = TOKEN.sub("…", text)
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:200]

@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSim, CronSimError
-
 from darwin.core.schedule import Schedule
 from darwin.errors import ConfigError
 
 AT = time(3, 0)
 """Of the local day, of a schedule by interval."""
 FIRST_DAY = date(1970, 1, 5)  # a Monday
+_CRON = 'write "0 3 * * 0" for Sundays at 03:00: minute, hour, day, month, weekday'
 _LONGEST = 100  # characters of a cron expression
 _SPANS = tuple(timedelta(days=days) for days in (0.05, 1.1, 8, 32, 370, 1900, 4000))
 
@@ -65,15 +64,10 @@ def require_sense(schedule: Schedule) -> None:
 
 def _require_cron(schedule: Schedule) -> None:
     expression = schedule.cron or ""
-    mend = 'write "0 3 * * 0" for Sundays at 03:00: minute, hour, day, month, weekday'
     if len(expression) > _LONGEST or len(expression.split()) != 5:
-        raise _refused(f"{expression[:_LONGEST]!r} is no cron expression of five fields", mend)
-    try:
-        due = next_due(schedule, datetime(2026, 1, 1, tzinfo=UTC))
-    except CronSimError as fault:
-        raise _refused(f"cron {expression!r}: {fault}", mend) from fault
-    if due is None:
-        raise _refused(f"cron {expression!r} is never due", mend)
+        raise _refused(f"{expression[:_LONGEST]!r} is no cron expression of five fields", _CRON)
+    if next_due(schedule, datetime(2026, 1, 1, tzinfo=UTC)) is None:
+        raise _refused(f"cron {expression!r} is never due", _CRON)
 
 
 def _due(schedule: Schedule, after: datetime) -> Iterator[datetime]:
@@ -81,7 +75,7 @@ def _due(schedule: Schedule, after: datetime) -> Iterator[datetime]:
     zone = _zone(schedule.timezone)
     local = after.astimezone(zone)
     times = (
-        CronSim(schedule.cron, local)
+        _by_cron(schedule.cron, local)
         if schedule.cron is not None
         else _by_days(schedule.interval_days or 7, local.date(), zone)
     )
@@ -89,6 +83,21 @@ def _due(schedule: Schedule, after: datetime) -> Iterator[datetime]:
         due = one.astimezone(UTC)
         if due > after:
             yield due
+
+
+def _by_cron(expression: str, local: datetime) -> Iterator[datetime]:
+    """Times after `local`. Raises ConfigError for an expression that cronsim cannot read."""
+    try:
+        from cronsim import CronSim, CronSimError  # noqa: PLC0415  of an extra; days need it not
+    except ImportError as fault:
+        raise _refused(
+            "cron expressions need cronsim, which the core install leaves out",
+            'pip install -e ".[service]", or name a number of days',
+        ) from fault
+    try:
+        return CronSim(expression, local)
+    except CronSimError as fault:
+        raise _refused(f"cron {expression!r}: {fault}", _CRON) from fault
 
 
 def _by_days(interval: int, day: date, zone: ZoneInfo) -> Iterator[datetime]:

@@ -44,6 +44,7 @@ class Scheduler:
         self._place = place
         self._auto_rollback = is_on() if auto_rollback is None else auto_rollback
         self._warned: dict[tuple[str, str], str] = {}
+        self._is_new = True
 
     def tick(self, now: datetime) -> list[Job]:
         """Do what is due at `now`; gives the jobs that were new, be it that nothing could be done.
@@ -58,9 +59,12 @@ class Scheduler:
             known = {event.agent for event in told}
             for agent in (one for one in ALL_AGENTS if one in known):
                 shelf = fold(agent, told)
+                if self._is_new:  # what others have changed since somebody looked
+                    write_metadata(self._place, agent, now)
                 for act in (self._fall_back, self._retrain):
                     with self._warning(agent, act.__name__):
                         made += act(registry, shelf, told, now)
+        self._is_new = False
         return made
 
     def _fall_back(

@@ -58,6 +58,7 @@ Few = Annotated[int, Query(ge=1, le=500, description="Rows of a page.")]
 Before = Annotated[
     int | None, Query(ge=1, le=2**53, description="The `next` of the page before this one.")
 ]
+AJob = Annotated[int, Path(ge=1, le=2**53, examples=[7])]
 ARun = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["demo"])]
 
 

@@ -9,6 +9,7 @@ from darwin.service.place import Place
 
 PORT = 8000
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+_ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104  addresses that are no names
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class Settings:
     @property
     def hosts(self) -> frozenset[str]:
         """The names by which it may be asked."""
-        return LOOPBACK_NAMES | {name.lower().strip("[]") for name in self.allow_hosts}
+        named = {name.lower().strip("[]") for name in (*self.allow_hosts, self.host)}
+        return LOOPBACK_NAMES | (named - _ANY)
 
     @property
     def reading_needs_token(self) -> bool:

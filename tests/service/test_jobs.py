@@ -24,16 +24,7 @@ from tests.service.desk import PATIENCE_S, Served, is_alive, process_of, query
 
 pytestmark = pytest.mark.slow
 
-SERVICE = """
-import sys, time
-from darwin.service.jobs import Supervisor
-from darwin.service.place import Place, now
-supervisor = Supervisor(Place(sys.argv[1]))
-print("watching", flush=True)
-while True:
-    supervisor.tick(now())
-    time.sleep(0.2)
-"""
+SERVICE = "from darwin.cli.main import main; main()"
 WORKER = """
 import os, sys, time
 from darwin.cli.main import darwin
@@ -59,7 +50,7 @@ def test_a_killed_service_leaves_its_worker_and_a_killed_worker_leaves_a_failed_
     served: Served,
 ) -> None:
     running, next_one = served.ask(*served.slow()), served.ask("config", "check", "slow.json")
-    service = served.child(SERVICE, served.place.artifacts_dir)
+    service = served.child(SERVICE, "serve", "--port", "0", "--no-scheduler", *served.place.words)
     work = served.wait(running, lambda job: job.state is State.RUNNING)
     served.wait(running, lambda job: job.lease_until != work.lease_until)
     service.kill()

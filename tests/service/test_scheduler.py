@@ -232,5 +232,7 @@ def test_metadata_tells_what_the_events_say_and_nobody_reads_it(weekly: Served) 
     assert told["next_retrain_time"] == "2026-01-18T01:30:00.000Z"
     path.write_text("{}")
     assert weekly.serving("gate") == second
+    assert Scheduler(weekly.place).tick(SET_UP + timedelta(days=8)) == []
+    assert json.loads(path.read_text()) == told, "who begins to look writes it anew"
     fsck = weekly.say("rl", "models", "fsck", "gate")
     assert "metadata" not in fsck.stdout + fsck.stderr

@@ -19,6 +19,7 @@ from darwin.store import jobs
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 NEWEST_RUNS, NEWEST_ALERTS = 6, 8
+_TOLD = {"days_apart", "usd", "total_return", "sharpe_ratio"}
 Choice = Annotated[str, Query(max_length=80)]
 
 
@@ -107,5 +108,5 @@ def _contribution(sight: Reader, one: dict[str, Any]) -> dict[str, Any] | None:
     if one["latest_run"] is None:
         return None
     told = browsing.twins(sight.place, sight.database(), one["latest_run"])
-    found: dict[str, Any] | None = (told or {}).get("contributions", {}).get(one["agent"])
-    return found
+    found: dict[str, Any] = (told or {}).get("contributions", {}).get(one["agent"], {})
+    return found if found.keys() >= _TOLD else None

@@ -1,20 +1,16 @@
-"""What a person may ask for on a page: what will happen, what must be said, and the act itself."""
+"""What a page says of an act before it is done: what will happen, and what must be told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from darwin.core.agents import AGENTS
-from darwin.core.schedule import Schedule
 from darwin.core.written import percent
 from darwin.errors import ConfigError
 from darwin.rl.graduation.record import read_record
 from darwin.safety.stages import next_stage
-from darwin.service import acts, retrain, scheduler
-from darwin.service.acts import Signed, known
+from darwin.service.acts import known
 from darwin.service.dashboard.render import Sight
-from darwin.service.place import Place, now
 from darwin.service.watching import stages
 from darwin.store import jobs
 from darwin.store.schedules import read_schedule
@@ -43,16 +39,8 @@ class Ask(NamedTuple):
     fields: tuple[Field, ...] = ()
 
 
-class Act(NamedTuple):
-    """An act by name: how the record calls it, what it asks, how it is done."""
-
-    called: str
-    about: tuple[str, ...]  # what it must be told: agent, version, job
-    ask: Callable[[Sight, Given], Ask]
-    do: Callable[[Place, Given, Signed], str | None]  # gives where to go on, if not back
-
-
-def _kill(sight: Sight, given: Given) -> Ask:
+def kill(sight: Sight, given: Given) -> Ask:
+    """The switch."""
     return Ask(
         "Switch all agents off",
         "From the next decision on no agent acts or is asked, in any run of this deployment; on"
@@ -62,7 +50,8 @@ def _kill(sight: Sight, given: Given) -> Ask:
     )  # fmt: skip
 
 
-def _release(sight: Sight, given: Given) -> Ask:
+def release(sight: Sight, given: Given) -> Ask:
+    """Its release."""
     return Ask(
         "Let agents go on",
         "What was switched on by an act is released, and the file that the act made is removed."
@@ -71,7 +60,8 @@ def _release(sight: Sight, given: Given) -> Ask:
     )
 
 
-def _promote(sight: Sight, given: Given) -> Ask:
+def promote(sight: Sight, given: Given) -> Ask:
+    """A promotion."""
     agent = known(given["agent"])
     serving = sight.registry().shelf(agent).serving
     version = serving.version if serving else "none"
@@ -85,7 +75,8 @@ def _promote(sight: Sight, given: Given) -> Ask:
     )
 
 
-def _demote(sight: Sight, given: Given) -> Ask:
+def demote(sight: Sight, given: Given) -> Ask:
+    """A demotion."""
     agent = known(given["agent"])
     return Ask(
         f"Demote {agent}",
@@ -95,7 +86,8 @@ def _demote(sight: Sight, given: Given) -> Ask:
     )  # fmt: skip
 
 
-def _stage(sight: Sight, given: Given) -> Ask:
+def stage(sight: Sight, given: Given) -> Ask:
+    """Another stage of the capital, and a cap."""
     agent = known(given["agent"])
     held = read_record(sight.registry().database, agent).promotion
     stage = held.stage if held else stages()[0]
@@ -116,7 +108,8 @@ def _stage(sight: Sight, given: Given) -> Ask:
     )  # fmt: skip
 
 
-def _rollback(sight: Sight, given: Given) -> Ask:
+def rollback(sight: Sight, given: Given) -> Ask:
+    """An earlier version."""
     agent = known(given["agent"])
     serving = sight.registry().shelf(agent).serving
     return Ask(
@@ -128,14 +121,16 @@ def _rollback(sight: Sight, given: Given) -> Ask:
     )  # fmt: skip
 
 
-def _pin(sight: Sight, given: Given) -> Ask:
+def pin(sight: Sight, given: Given) -> Ask:
+    """A version that is kept."""
     agent = known(given["agent"])
     return Ask(
         f"Pin version {given['version'][:40]} of {agent}", "It is kept until it is unpinned.", "Pin"
     )
 
 
-def _unpin(sight: Sight, given: Given) -> Ask:
+def unpin(sight: Sight, given: Given) -> Ask:
+    """One that is kept no longer."""
     agent = known(given["agent"])
     return Ask(
         f"Unpin version {given['version'][:40]} of {agent}",
@@ -143,8 +138,9 @@ def _unpin(sight: Sight, given: Given) -> Ask:
     )  # fmt: skip
 
 
-def _cancel(sight: Sight, given: Given) -> Ask:
-    job = jobs.find(sight.database(), _whole(given, "job"))
+def cancel(sight: Sight, given: Given) -> Ask:
+    """The end of a job."""
+    job = jobs.find(sight.database(), whole(given, "job"))
     return Ask(
         f"Cancel job {job.id}: {job.kind} {job.agent or ''}".rstrip(),
         "One that waits is taken back; one that runs is asked to stop, and what it has learned is"
@@ -153,7 +149,8 @@ def _cancel(sight: Sight, given: Given) -> Ask:
     )  # fmt: skip
 
 
-def _retrain(sight: Sight, given: Given) -> Ask:
+def retrain(sight: Sight, given: Given) -> Ask:
+    """A retraining at once."""
     agent = known(given["agent"])
     return Ask(
         f"Retrain {agent} now",
@@ -164,7 +161,8 @@ def _retrain(sight: Sight, given: Given) -> Ask:
     )
 
 
-def _schedule(sight: Sight, given: Given) -> Ask:
+def schedule(sight: Sight, given: Given) -> Ask:
+    """The terms of retraining."""
     agent = known(given["agent"])
     held = read_schedule(sight.database(), agent)
     return Ask(
@@ -186,152 +184,16 @@ def _schedule(sight: Sight, given: Given) -> Ask:
     )  # fmt: skip
 
 
-def _do_kill(place: Place, given: Given, signed: Signed) -> None:
-    acts.kill(place, signed)
-
-
-def _do_release(place: Place, given: Given, signed: Signed) -> None:
-    acts.release(place, signed)
-
-
-def _do_promote(place: Place, given: Given, signed: Signed) -> None:
-    acts.promote(place, given["agent"], signed, override=bool(given.get("override")))
-
-
-def _do_demote(place: Place, given: Given, signed: Signed) -> None:
-    acts.demote(place, given["agent"], signed)
-
-
-def _do_stage(place: Place, given: Given, signed: Signed) -> None:
-    cap = _real(given, "cap") if given.get("cap", "").strip() else None
-    acts.set_stage(
-        place, given["agent"], _real(given, "stage"), signed,
-        override=bool(given.get("override")), max_position_usd=cap,
-    )  # fmt: skip
-
-
-def _do_rollback(place: Place, given: Given, signed: Signed) -> None:
-    acts.roll_back(place, given["agent"], given["version"], signed)
-
-
-def _do_pin(place: Place, given: Given, signed: Signed) -> None:
-    acts.set_pin(place, given["agent"], given["version"], signed, pinned=True)
-
-
-def _do_unpin(place: Place, given: Given, signed: Signed) -> None:
-    acts.set_pin(place, given["agent"], given["version"], signed, pinned=False)
-
-
-def _do_cancel(place: Place, given: Given, signed: Signed) -> None:
-    acts.cancel_job(place, _whole(given, "job"))
-
-
-def _do_retrain(place: Place, given: Given, signed: Signed) -> str:
-    job = retrain.ask(place, known(given["agent"]), by=signed.by, reason=signed.reason, at=now())
-    return f"/jobs/{job.id}"
-
-
-def _do_schedule(place: Place, given: Given, signed: Signed) -> None:
-    days, cron = given.get("days", "").strip(), given.get("cron", "").strip()
-    schedule = Schedule(
-        enabled=bool(given.get("enabled")),
-        cron=cron or None,
-        interval_days=_whole(given, "days") if days else None,
-        timezone=given.get("timezone", "").strip(),
-        last_days=_real(given, "last_days"),
-        timesteps=_whole(given, "timesteps"),
-    )
-    scheduler.set_schedule(
-        place, known(given["agent"]), schedule, by=signed.by, reason=signed.reason, at=now()
-    )
-
-
-def _do_train(place: Place, given: Given, signed: Signed) -> str:
-    """Put `darwin rl train` into the queue, on one finished run."""
-    agent = given["agent"]
-    if agent not in AGENTS:
-        raise ConfigError(
-            f"there is no agent called {ascii(agent)[:80]} that learns from candidates",
-            where="agent", mend=f"one of {', '.join(AGENTS)}",
-        )  # fmt: skip
-    words = [
-        "rl", "train", agent, "--run-ids", given["run"],
-        "--total-timesteps", str(_between(given, "timesteps", 1_000_000_000)),
-        "--eval-freq", str(max(1, min(10_000, _whole(given, "timesteps") // 2))),
-        "--seeds", str(_between(given, "seeds", 32)),
-        *(["--allow-small"] if given.get("small") else []),
-        *(["--skip-canaries"] if given.get("quick") else []),
-        "--by", signed.by, "--reason", signed.reason, *place.words,
-    ]  # fmt: skip
-    if place.models_dir is not None:
-        words += ["--output-dir", f"{place.models_dir}/{agent}"]
-    job = acts.start_job(place, "train", words, signed, lane=acts.TRAINING, agent=agent)
-    return f"/jobs/{job.id}"
-
-
-def _train(sight: Sight, given: Given) -> Ask:
+def train(sight: Sight, given: Given) -> Ask:
+    """It has a form of its own."""
     raise ConfigError("a training is asked for on its page", mend="open /training")
 
 
-ACTS = {
-    "kill": Act("kill on", (), _kill, _do_kill),
-    "release": Act("kill off", (), _release, _do_release),
-    "promote": Act("promote", ("agent",), _promote, _do_promote),
-    "demote": Act("demote", ("agent",), _demote, _do_demote),
-    "stage": Act("rollout", ("agent",), _stage, _do_stage),
-    "rollback": Act("rollback", ("agent", "version"), _rollback, _do_rollback),
-    "pin": Act("pin", ("agent", "version"), _pin, _do_pin),
-    "unpin": Act("unpin", ("agent", "version"), _unpin, _do_unpin),
-    "cancel": Act("cancel", ("job",), _cancel, _do_cancel),
-    "retrain": Act("retrain", ("agent",), _retrain, _do_retrain),
-    "schedule": Act("schedule", ("agent",), _schedule, _do_schedule),
-    "train": Act("train", ("agent", "run"), _train, _do_train),
-}
-"""By the name that addresses have."""
-
-
-def act_of(name: str, given: Given) -> Act:
-    """The act of that name. Raises ConfigError for none, or one that lacks what it is about."""
-    act = ACTS.get(name)
-    if act is None:
-        raise ConfigError(f"nothing is called {ascii(name)[:40]} here", mend="open the first page")
-    for field in act.about:
-        if not given.get(field):
-            raise ConfigError(f"nothing says which {field} is meant", where=field)
-    return act
-
-
-def signed_by(name: str, given: Given) -> Signed:
-    """Who asks and why, as it will stand in the record. Raises ConfigError for no plain line."""
-    reason = given.get("reason", "").strip()
-    if not reason or len(reason) > 200 or not reason.isprintable():
-        raise ConfigError(
-            "a reason is missing, or is no plain line",
-            where="reason",
-            mend="write one line of at most 200 characters, for whoever reads it later",
-        )
-    return Signed(name, reason)
-
-
-def _between(given: Given, name: str, most: int) -> int:
-    value = _whole(given, name)
-    if not 1 <= value <= most:
-        raise ConfigError(f"{value:,} is out of its range", where=name, mend=f"1 to {most:,}")
-    return value
-
-
-def _whole(given: Mapping[str, Any], name: str) -> int:
-    text = str(given.get(name, "")).strip()
+def whole(given: Given, name: str) -> int:
+    """A field that must be a whole number. Raises ConfigError."""
+    text = given.get(name, "").strip()
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
         raise ConfigError(
             f"{ascii(text)[:40]} is no whole number", where=name, mend="write digits alone"
         )
     return int(text)
-
-
-def _real(given: Given, name: str) -> float:
-    try:
-        return float(given.get(name, ""))
-    except ValueError:
-        text = ascii(given.get(name, ""))[:40]
-        raise ConfigError(f"{text} is no number", where=name, mend="write 0.05") from None

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from darwin.errors import DarwinError
-from darwin.service.dashboard.asks import ACTS, Given, act_of, signed_by
+from darwin.service.dashboard.asks import Given
+from darwin.service.dashboard.deeds import signed_by
+from darwin.service.dashboard.offered import ACTS, act_of
 from darwin.service.dashboard.page_route import PageRoute, told
 from darwin.service.dashboard.render import by_script, local, page, who
 from darwin.service.dashboard.work_pages import FIRST, train_form

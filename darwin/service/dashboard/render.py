@@ -98,12 +98,17 @@ def page(
         "nav": NAV,
         "who": who(request),
         "path": own_path(request),
-        "kill": told["kill"] if "kill" in told else kill_status(sight.place),
+        "kill": None if _keeps_silent(request) else told.get("kill") or kill_status(sight.place),
         "done": DONE.get(request.query_params.get("done", "")),
     }
     name = part if part is not None and by_script(request) else template
-    text = _environment().get_template(name).render(shell | told)
+    text = _environment().get_template(name).render(told | shell)
     return HTMLResponse(text, status_code=status, headers=_HEADERS)
+
+
+def _keeps_silent(request: Request) -> bool:
+    """Whether nothing may be told yet: looking needs a token here, and none was shown."""
+    return bool(request.app.state.served.settings.reading_needs_token) and not who(request).name
 
 
 def who(request: Request) -> Who:

@@ -18,14 +18,17 @@ from darwin.service.metadata import metadata
 from darwin.service.place import now
 from darwin.service.reader import Reader
 from darwin.service.refusals import public
-from darwin.service.served import TheService
+from darwin.service.served import AJob, TheService
 from darwin.store import jobs
 from darwin.store.jobs import Job
 from darwin.store.schedules import read_schedule
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 LOG_LINES = 60
-FIRST = {"timesteps": "20000", "seeds": "1", "small": "", "quick": "", "reason": ""}
+FIRST = {
+    "agent": "", "run": "", "timesteps": "20000", "seeds": "1", "small": "", "quick": "",
+    "reason": "",
+}  # fmt: skip
 """What a training is asked for with, until somebody says otherwise."""
 
 
@@ -48,13 +51,13 @@ def jobs_part(request: Request, served: TheService, all: bool = False) -> Respon
 
 
 @router.get("/jobs/{job_id}")
-def job(job_id: int, request: Request, served: TheService) -> Response:
+def job(job_id: AJob, request: Request, served: TheService) -> Response:
     """A job as it goes on: progress, log, cancel."""
     return _job(job_id, request, served.reader, "job.html.j2")
 
 
 @router.get("/part/jobs/{job_id}")
-def job_part(job_id: int, request: Request, served: TheService) -> Response:
+def job_part(job_id: AJob, request: Request, served: TheService) -> Response:
     """The same, for the page to renew."""
     return _job(job_id, request, served.reader, "job_part.html.j2")
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
-from typing import Any
 
 from fastapi import APIRouter
 from sqlalchemy import select
@@ -13,7 +11,8 @@ from starlette.responses import Response
 from darwin.errors import DarwinError
 from darwin.service import reading
 from darwin.service.answers import Answer
-from darwin.service.refusals import Refusal, public
+from darwin.service.metrics import CONTENT_TYPE, exposition
+from darwin.service.refusals import public
 from darwin.service.routes.answers_told import looking
 from darwin.service.routes.trees import Health
 from darwin.service.served import Served, TheService
@@ -21,7 +20,6 @@ from darwin.store.schema import jobs
 
 router = APIRouter(tags=["service"])
 LEAST_FREE_BYTES = 64 << 20
-_CONTENT = "text/plain; version=0.0.4; charset=utf-8"
 _WELL = {"status": "ok", "database": "ok", "disk": "ok", "killed": False, "chores": []}
 
 
@@ -74,8 +72,4 @@ def _disk(served: Served) -> str:
 )  # fmt: skip
 def metrics(served: TheService) -> Response:
     """Count what is on record."""
-    try:
-        told: Any = importlib.import_module("darwin.service.metrics")
-    except ModuleNotFoundError:
-        raise Refusal(404, "there are no metrics", mend="install darwin[service]") from None
-    return Response(told.exposition(served.place), media_type=_CONTENT)
+    return Response(exposition(served.place), media_type=CONTENT_TYPE)

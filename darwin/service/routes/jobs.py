@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 
 from darwin.errors import ConfigError
 from darwin.service import acts
@@ -14,13 +12,12 @@ from darwin.service.refusals import Refusal, public
 from darwin.service.routes.answers_told import acting, looking
 from darwin.service.routes.rl_v3 import result_of
 from darwin.service.routes.trees import AnyTree, Job, JobLog, Jobs
-from darwin.service.served import Few, OfAgent, TheAsker, TheService, found
+from darwin.service.served import AJob, Few, OfAgent, TheAsker, TheService, found
 from darwin.service.shapes import MaySign
 from darwin.service.told_jobs import told
 from darwin.store import jobs as store
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
-AJob = Annotated[int, Path(ge=1, le=2**53, examples=[7])]
 LONGEST_LOG = 200_000  # characters
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.run.command import Desk
 from tests.service.dashboard.served import Served, prepare
 from tests.service.dashboard.visiting import FLAGS, Visitor
-from tests.service.serving import serving
+from tests.service.http.serving import serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.run.command import Desk
 from tests.service.dashboard.served import Served
-from tests.service.serving import Service, serving
+from tests.service.http.serving import Service, give_tokens, hosted
 
 NEXT_STEPS = {
     "/": "darwin run configs/demo.json",
@@ -32,7 +32,7 @@ NEXT_STEPS = {
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with serving(Desk(tmp_path_factory.mktemp("empty")), "--no-scheduler") as service:
+    with hosted(Desk(tmp_path_factory.mktemp("empty"))) as service:
         yield service
 
 
@@ -48,9 +48,23 @@ def test_an_empty_deployment_says_on_every_page_what_to_do_next(empty: Service) 
         assert said in answer.text, path
 
 
+def test_a_service_that_wants_a_token_tells_nothing_before_one_is_shown(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    with hosted(desk, private=True) as service:
+        service.tokens = give_tokens(desk)
+        asked = {"headers": {"Accept": "text/html"}}
+        answer = service.get("/agents/gate", **asked, follow_redirects=False)
+        assert (answer.status_code, answer.headers["Location"]) == (
+            303, "/login?next=%2Fagents%2Fgate",
+        )  # fmt: skip
+        page = service.get("/login").text
+        assert "kill switch" not in page.lower().partition("<dialog")[0]
+        assert "kill-button" in service.get("/", who="vera").text
+
+
 def test_a_run_on_paper_shows_its_heartbeat_and_when_it_has_fallen_silent(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    with serving(desk, "--no-scheduler") as service:
+    with hosted(desk) as service:
         _on_paper(desk, "papers")
         assert "it has written no heartbeat" in service.get("/").text
         folder = desk.run_dir("papers")

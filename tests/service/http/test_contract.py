@@ -113,7 +113,6 @@ def test_every_look_is_answered_as_the_document_says(asked: Service, document: A
         case.validate_response(answer, checks=CHECKS)
     assert missing <= {
         ("/api/v1/jobs/{job_id}/result", 404), ("/api/v1/dossiers/{file}", 404),
-        ("/metrics", 404),
     }  # fmt: skip
 
 

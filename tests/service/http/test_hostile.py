@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from darwin.service.app import create_app
+from darwin.service.addresses import addresses_of
+from darwin.service.app import ROUTES, create_app
+from darwin.service.entry import ENDLESS
 from darwin.service.place import Place
 from darwin.service.settings import Settings
 from darwin.service.strict_body import MOST_BYTES
@@ -183,11 +186,62 @@ def test_a_hostile_head_is_refused_and_changes_nothing(
         "/api/v1/agents/gate/decisions?limit=NaN", "/api/v1/agents/gate/decisions?run=" + "x" * 65,
         "/api/v1/rl/v3/status?agent=nobody", "/api/v1/rl/v3/experiences?limit=99999999999999999999",
         "/api/v1/runs/small/candidates?before=99999999999999999999", "/static/../../etc/passwd",
-        "/nothing", "//", "/%00", "/api/v1/runs/" + "x" * 5_000,
+        "/nothing", "/%00", "/api/v1/runs/" + "x" * 5_000,
     ],
 )  # fmt: skip
 def test_an_address_that_leads_nowhere_is_said_to(calm: Service, path: str) -> None:
     assert_refused(calm.get(path), {404, 422})
+
+
+ODD = ("%00", "-1", "99999999999999999999", "..%2f..%2fetc", "%ff", "nobody", "__proto__")
+VALUES = ("", "\x00", "-1", "nan", "1e400", "9" * 5_000, "../../etc", "--help", "\u202e", "nobody")
+FIELDS = {
+    "agent": "gate", "version": "x", "run": "small", "job": "1", "stage": "0.05", "cap": "",
+    "reason": "why", "cron": "", "days": "7", "timezone": "UTC", "last_days": "30",
+    "timesteps": "1000", "seeds": "1", "back": "/",
+}  # fmt: skip
+
+
+def test_no_page_of_an_odd_address_is_a_fault_of_ours(shown: Service) -> None:
+    faults = []
+    for one in addresses_of(*(routes.router for routes in ROUTES)):
+        if "GET" not in one.methods or one.pattern in ENDLESS:
+            continue
+        for odd in ODD if "{" in one.pattern else ODD[:1]:
+            path = re.sub(r"\{[^}]*\}", odd, one.pattern)
+            for query in ("", f"?agent={odd}&run={odd}&before={odd}&limit={odd}&next=//{odd}"):
+                answer = shown.get(path + query, follow_redirects=False)
+                if answer.status_code >= 500 or "Traceback" in answer.text:
+                    faults.append((path, query, answer.status_code))
+    assert faults == []
+
+
+def lacking(*names: str) -> list[dict[str, str]]:
+    return [{key: one for key, one in FIELDS.items() if key != name} for name in names]
+
+
+def test_no_form_that_lacks_what_it_is_about_is_a_fault_of_ours(service: Service) -> None:
+    assert faults_of_forms(service, [{}, *lacking("agent", "run")]) == []
+
+
+@pytest.mark.sweep
+def test_no_form_that_lacks_a_field_or_holds_an_odd_one_is_a_fault_of_ours(
+    service: Service,
+) -> None:
+    odd = [FIELDS | {name: value} for name in FIELDS for value in VALUES]
+    assert faults_of_forms(service, lacking(*FIELDS) + odd) == []
+
+
+def faults_of_forms(service: Service, forms: list[dict[str, str]]) -> list[Any]:
+    faults = []
+    for one in addresses_of(*(routes.router for routes in ROUTES)):
+        if "POST" not in one.methods or one.pattern.startswith("/api/"):
+            continue
+        for form in forms:
+            answer = service.ask("POST", one.pattern, who="ada", data=form, follow_redirects=False)
+            if answer.status_code >= 500 or "Traceback" in answer.text:
+                faults.append((one.pattern, form, answer.status_code))
+    return faults
 
 
 def test_methods_that_no_address_takes_are_refused(calm: Service) -> None:
@@ -197,11 +251,16 @@ def test_methods_that_no_address_takes_are_refused(calm: Service) -> None:
 
 
 def test_a_name_that_was_allowed_is_answered(desk: Desk) -> None:
-    with hosted(desk, allow_hosts=("darwin.example.org",)) as service:
-        for host in ("darwin.example.org", "DARWIN.example.org:8443", "localhost:1", "[::1]:80"):
+    with hosted(desk, allow_hosts=("darwin.example.org",), host="192.0.2.7") as service:
+        for host in (
+            "darwin.example.org", "DARWIN.example.org:8443", "localhost:1", "[::1]:80",
+            "192.0.2.7:8000",
+        ):  # fmt: skip
             assert service.get("/health", headers={"Host": host}).status_code == 200
         answer = service.get("/health", headers={"Host": "evil.example"})
         assert answer.status_code == 421
+    with hosted(desk, host="0.0.0.0") as service:
+        assert service.get("/health", headers={"Host": "0.0.0.0"}).status_code == 421
 
 
 class Streamed:
