@@ -35,7 +35,7 @@ _USUAL = BenchmarkSettings()
     default=0,
     show_default=True,
     metavar="N",
-    help="Of all chance.",
+    help="Of intervals and test; of a book all chance.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")  # fmt: skip
 def benchmark(
