@@ -1,110 +1,29 @@
-"""The story of one rebalance in words for people."""
+"""The story of one rebalance on a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
-from darwin.cli.tables import number, print_table, when
-
-if TYPE_CHECKING:
-    from darwin.store.rebalance_story import RebalanceStory
-
-_SEEN = ("drawdown", "cash")  # of the observation, what a reader asks first
-
-
-def names_of(story: RebalanceStory) -> Sequence[str] | None:
-    """The names of what was seen; None where it was another version of the agent's page."""
-    from darwin.allocation.allocator import allocator_page
-    from darwin.allocation.market import MARKET_PAGE
-    from darwin.core.rebalance import ALLOCATOR
-
-    row = story.serving.decision
-    page = allocator_page(len(story.symbols)) if row.agent_name == ALLOCATOR else MARKET_PAGE
-    return page.names if page.schema == row.feature_schema else None
+from darwin.cli.tables import print_table
+from darwin.store.rebalance_words import (
+    WEIGHT_HEADS,
+    about,
+    challenger_lines,
+    stage_rows,
+    weight_rows,
+)
 
 
 def tell_rebalance(console: Console, tree: dict[str, Any]) -> None:
     """Print what was seen, advised and held, asset by asset, and what came of it."""
-    row = tree["rebalance"]
-    console.print(f"rebalance {row['rebalance_id']} · {row['agent_name']} · run {row['run_id']}")
-    console.print(
-        f"decided {when(tree['decided'])} on a book of {number(round(tree['book_value_usd'], 2))}"
-        " USD; traded at the next open"
-    )
+    for line in about(tree):
+        console.print(line)
     console.print()
-    rows = [
-        ("seen", _seen(tree["observation"])),
-        ("advice", _advice(row)),
-        ("baseline", "what stands without the agent: the column below"),
-        ("door", f"{row['reason']} (mode {row['mode']}): {_ruling(row)}"),
-        ("limits", f"cut by {row['limited_by']}" if row["limited_by"] else "cut nothing"),
-        ("holding", _holding(tree["holding"])),
-    ]
-    print_table(console, ("stage", ""), rows)
+    print_table(console, ("stage", ""), stage_rows(tree))
     console.print()
-    print_table(
-        console, ("weight", "advised", "baseline", "held", "then returned"), _weights(tree),
-        numbers=range(1, 5),
-    )  # fmt: skip
-    for one in tree["challengers"]:
+    print_table(console, WEIGHT_HEADS, weight_rows(tree), numbers=range(1, 5))
+    for line in challenger_lines(tree):
         console.print()
-        console.print(_challenger(one))
-
-
-def _seen(observation: Any) -> str:
-    told = f"{len(observation)} figures: --json shows them"
-    if not isinstance(observation, dict):
-        return told
-    first = [f"{name} {_percent(observation[name])}" for name in _SEEN if name in observation]
-    return f"the book of its own advice: {', '.join(first)}; {told}" if first else told
-
-
-def _advice(row: dict[str, Any]) -> str:
-    if row["model_version"] is None:
-        return "no model was asked"
-    model = f"model {row['model_version']} ({row['model_sha256'][:12]})"
-    sure = "" if row["probability"] is None else f", sure by {_percent(row['probability'])}"
-    return f"{model}{sure}"
-
-
-def _ruling(row: dict[str, Any]) -> str:
-    return "the advice was followed" if row["followed"] else "the advice was not followed"
-
-
-def _holding(told: dict[str, Any] | None) -> str:
-    if told is None:
-        return "not over when the run ended: nothing is known of it"
-    returns = [("book", told["book_return"]), ("as advised", told["advised_return"])]
-    returns += [(name.replace("_", " "), one) for name, one in told["baseline_returns"].items()]
-    made = ", ".join(f"{name} {_percent(one)}" for name, one in returns)
-    return (
-        f"to {when(told['known'])}: {made}; traded {_percent(told['turnover'])} of the book, which"
-        f" cost {_percent(told['cost'])} of it"
-    )
-
-
-def _weights(tree: dict[str, Any]) -> list[tuple[str, ...]]:
-    told = [tree["weights"][kind] for kind in ("advised", "baseline", "final")]
-    moved = None if tree["holding"] is None else tree["holding"]["asset_returns"]
-    rows = [
-        (symbol, *(_percent(None if of is None else of[symbol]) for of in (*told, moved)))
-        for symbol in tree["symbols"]
-    ]
-    cash = [_percent(None if of is None else 1.0 - sum(of.values())) for of in told]
-    return [*rows, ("cash", *cash, "")]
-
-
-def _challenger(told: dict[str, Any]) -> str:
-    weights, holding = told["weights"]["advised"], told["holding"]
-    wanted = "no advice"
-    if weights is not None:
-        wanted = ", ".join(f"{symbol} {_percent(one)}" for symbol, one in weights.items())
-    made = "" if holding is None else f"; it would have made {_percent(holding['advised_return'])}"
-    return f"challenger: {_advice(told['rebalance'])}: {wanted}{made}"
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.3%}"
+        console.print(line)

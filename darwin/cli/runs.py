@@ -171,19 +171,17 @@ def why(any_id: str, run_id: str | None, artifacts_dir: str, db: str | None, as_
       darwin why 9f3c21ab --run btc-breakout
       darwin why 41d07be2 --run allocation --json
     """
-    from darwin.cli.rebalance_told import names_of, tell_rebalance
+    from darwin.cli.rebalance_told import tell_rebalance
     from darwin.cli.story import tell
     from darwin.cli.tables import print_json, terminal
+    from darwin.rl.cli.whys import why_tree
     from darwin.store.rebalance_story import RebalanceStory, story_of
-    from darwin.store.rebalance_tree import rebalance_tree
-    from darwin.store.story_tree import story_tree
 
     with open_database(artifacts_dir, db) as database:
         story = story_of(database, any_id, run_id)
-    if isinstance(story, RebalanceStory):
-        tree = rebalance_tree(story, names_of(story))
-        print_json(tree) if as_json else tell_rebalance(terminal(), tree)
-    elif as_json:
-        print_json(story_tree(story))
+    if as_json:
+        print_json(why_tree(story))
+    elif isinstance(story, RebalanceStory):
+        tell_rebalance(terminal(), why_tree(story))
     else:
         tell(terminal(), story)

@@ -20,6 +20,7 @@ from darwin.rl.cli.dossier_files import FOLDER, place_tree, places
 from darwin.rl.cli.graduation_status import look, status_tree
 from darwin.rl.cli.rollout import rollout_tree
 from darwin.rl.cli.trees import version_trees, whole_version_tree
+from darwin.rl.cli.whys import why_tree
 from darwin.rl.registry.registry import Registry
 from darwin.service.acts import known
 from darwin.service.place import Place, now
@@ -27,7 +28,8 @@ from darwin.store import schema
 from darwin.store.db import Database
 from darwin.store.jobs import Job
 from darwin.store.queries import events_of, find_run, funnel, list_runs, provenance, rulings_of
-from darwin.store.story import Story, candidate
+from darwin.store.rebalance_story import story_of
+from darwin.store.story import Story
 from darwin.store.story_tree import story_tree
 
 MOST = 500
@@ -102,9 +104,9 @@ def decision_counts(database: Database) -> dict[str, int]:
     return counted
 
 
-def why(database: Database, candidate_id: str, run_id: str | None = None) -> dict[str, Any]:
-    """The story of a candidate, as `darwin why`. Raises ConfigError."""
-    return story_tree(candidate(database, candidate_id, run_id))
+def why(database: Database, any_id: str, run_id: str | None = None) -> dict[str, Any]:
+    """The story of a candidate or a rebalance, as `darwin why`. Raises ConfigError."""
+    return why_tree(story_of(database, any_id, run_id))
 
 
 def story_features(story: Story) -> dict[str, float | None]:

@@ -118,3 +118,25 @@ def test_a_rebalance_of_several_runs_lists_them(acted: Desk) -> None:
     assert done.returncode == 2
     assert f"rebalance {name} is in 2 runs: first, book" in done.stderr
     assert "--run book" in done.stderr
+
+
+def test_the_service_tells_what_the_command_tells(acted: Desk) -> None:
+    pytest.importorskip("fastapi")
+    from html import unescape
+
+    from starlette.testclient import TestClient
+
+    from darwin.service.app import create_app
+    from darwin.service.place import Place
+    from darwin.service.settings import Settings
+
+    name = lines(acted, "book")[5]["rebalance_id"]
+    place = Place(str(acted.folder / "artifacts"))
+    app = create_app(Settings(place, runs_jobs=False, schedules=False))
+    with TestClient(app, base_url="http://localhost") as client:
+        told = client.get(f"/api/v1/candidates/{name[:8]}", params={"run": "book"})
+        found = client.get("/candidates/find", params={"id": name[:8], "run": "book"})
+    assert told.json() == json.loads(why(acted, name, "--run", "book", "--json"))
+    page = " ".join(unescape(found.text).split())
+    for word in why(acted, name, "--run", "book").split():
+        assert word in page, word

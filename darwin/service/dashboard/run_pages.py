@@ -8,12 +8,14 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
+from darwin.rl.cli.whys import why_tree
 from darwin.service import browsing, reading
 from darwin.service.dashboard.page_route import PageRoute
 from darwin.service.dashboard.render import page
 from darwin.service.served import ARun, Before, TheService
+from darwin.store import rebalance_words
 from darwin.store.queries import funnel
-from darwin.store.story import candidate
+from darwin.store.rebalance_story import RebalanceStory, story_of
 from darwin.store.story_words import about, outcome_line, stage_rows
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -94,17 +96,30 @@ def candidates(
 
 @router.get("/candidates/find")
 def find(served: TheService, id: Choice = "", run: Choice = "") -> Response:
-    """Where the story of a candidate is told, by the first digits of its id."""
-    found = candidate(served.reader.database(), id.strip(), run or None).candidate
-    return RedirectResponse(
-        f"/candidates/{found.candidate_id}?run={quote(found.run_id, safe='')}", status_code=303
-    )
+    """Where the story of a candidate or a rebalance is told, by the first digits of its id."""
+    found = story_of(served.reader.database(), id.strip(), run or None)
+    if isinstance(found, RebalanceStory):
+        row = found.serving.decision
+        whole, run_id = row.rebalance_id, row.run_id
+    else:
+        whole, run_id = found.candidate.candidate_id, found.candidate.run_id
+    return RedirectResponse(f"/candidates/{whole}?run={quote(run_id, safe='')}", status_code=303)
 
 
-@router.get("/candidates/{candidate_id}")
-def why(candidate_id: str, request: Request, served: TheService, run: Choice = "") -> Response:
-    """Why a candidate ended as it did, in the words of `darwin why`."""
-    story = candidate(served.reader.database(), candidate_id, run or None)
+@router.get("/candidates/{any_id}")
+def why(any_id: str, request: Request, served: TheService, run: Choice = "") -> Response:
+    """Why a candidate or a rebalance went as it did, in the words of `darwin why`."""
+    story = story_of(served.reader.database(), any_id, run or None)
+    if isinstance(story, RebalanceStory):
+        tree = why_tree(story)
+        row = tree["rebalance"]
+        return page(
+            request, served.reader, "why_rebalance.html.j2", here="Candidates",
+            id=row["rebalance_id"], run_id=row["run_id"], about=rebalance_words.about(tree),
+            stages=rebalance_words.stage_rows(tree), heads=rebalance_words.WEIGHT_HEADS,
+            weights=rebalance_words.weight_rows(tree),
+            challengers=rebalance_words.challenger_lines(tree),
+        )  # fmt: skip
     return page(
         request, served.reader, "why.html.j2", here="Candidates",
         id=story.candidate.candidate_id, run_id=story.candidate.run_id, about=about(story),
