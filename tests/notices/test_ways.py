@@ -62,7 +62,8 @@ def test_what_a_receiver_answers_decides(
 
 def test_who_drips_an_answer_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        way = Patient(Webhook("http://127.0.0.1:%d/" % server.getsockname()[1], None), 0.3)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        way = Patient(Webhook(url, None), 0.3)
         drips = threading.Thread(target=drip, args=(server,))
         drips.start()
         assert way.tell(MESSAGE, AT) == (False, "no answer in time")
@@ -82,7 +83,11 @@ def drip(server: socket.socket) -> None:
 
 
 def test_every_way_is_given_an_end() -> None:
-    found = ways_of(Addresses.of({"DARWIN_WEBHOOK_URL": "http://127.0.0.1:1/", "DARWIN_NOTIFY_URLS": "json://x"}))
+    found = ways_of(
+        Addresses.of(
+            {"DARWIN_WEBHOOK_URL": "http://127.0.0.1:1/", "DARWIN_NOTIFY_URLS": "json://x"}
+        )
+    )
     assert [type(way) for way in found] == [Patient, Patient]
 
 
