@@ -155,19 +155,23 @@ def tree_of(manifest: Manifest) -> dict[str, Any]:
 def _resume(run: RunHead, artifacts_dir: Path) -> str:
     """The command with which a restored run goes on."""
     import json
+    import shlex
 
     from darwin.config.book import is_of_book
     from darwin.store.queries import ON_PAPER
 
+    if ".." in artifacts_dir.parts:  # a config may not climb
+        artifacts_dir = artifacts_dir.resolve()
     path = artifacts_dir / "runs" / run.run_id / "config.json"
-    words = ["darwin run", str(path), f"--set artifacts_dir={artifacts_dir}", "--resume"]
+    words = [str(path), "--set", f"artifacts_dir={artifacts_dir}", "--resume"]
+    command = ["darwin", "run"]
     if path.is_file():
         config = json.loads(path.read_text("utf-8"))
         if is_of_book(config):
-            words[0] = "darwin allocation run"
+            command = ["darwin", "allocation", "run"]
         elif run.mode == "feed" and config["mode"] != ON_PAPER:
             words.append("--feed")
-    return " ".join(words)
+    return shlex.join([*command, *words])
 
 
 def _say(line: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from darwin.errors import IntegrityError, StorageError
 if TYPE_CHECKING:
     from darwin.rl.registry.fsck import Finding
     from darwin.store.db import Database
+    from darwin.store.snapshot import Kept
 
 
 def unpack(path: Path, folder: Path) -> Manifest:
@@ -66,6 +68,7 @@ def check(tree: Path, manifest: Manifest, say: Callable[[str], None]) -> None:
         say(f"run '{run.run_id}': {checked.facts:,} facts are as they were recorded")
     if tuple(manifests.RunHead(*run[:5]) for run in kept) != manifest.runs:
         raise _other("the runs are not those that the backup says", path)
+    _require_configs(tree, kept)
     for rest in ("-wal", "-shm"):  # empty, but that SQLite leaves them to readers
         path.with_name(path.name + rest).unlink(missing_ok=True)
 
@@ -136,6 +139,20 @@ def _require_logs(database: Database, manifest: Manifest) -> None:
     if logs != told:
         name = next(name for name in logs if logs[name] != told.get(name))
         raise _other(f"the log {name} ends otherwise than the backup says", database.path)
+
+
+def _require_configs(tree: Path, kept: Sequence[Kept]) -> None:
+    """Hold the config with which a run goes on against the one that it was begun with."""
+    for run in kept:
+        path = tree / "runs" / run.run_id / "config.json"
+        if run.finished or not path.exists():
+            continue
+        try:
+            same = json.loads(path.read_bytes()) == json.loads(run.config_json)
+        except (ValueError, RecursionError, OSError):
+            same = False
+        if not same:
+            raise _other(f"run '{run.run_id}' has another config than is on record", path)
 
 
 def _other(what: str, path: Path) -> IntegrityError:

@@ -116,8 +116,8 @@ def roll_back(asked: Asked, plan: Plan | None) -> Iterator[str]:
         elif asked.dry:
             yield f"would demote version {held.model.version}, which has {held.stage:.0%}"
         else:
-            _demote(asked, registry)
-            yield f"demoted: version {held.model.version} had {held.stage:.0%} of the capital"
+            by = "demoted" if _demote(asked, registry) else "another has demoted it meanwhile"
+            yield f"{by}: version {held.model.version} had {held.stage:.0%} of the capital"
         if plan.target is None or not plan.moves:
             yield f"version {plan.serving or 'none'} stays: {plan.why}"
         elif asked.dry:
@@ -155,19 +155,27 @@ def _before(registry: Registry, shelf: Shelf, serving: str | None) -> tuple[str 
     return serving, "no other version has served before"
 
 
-def _demote(asked: Asked, registry: Registry) -> None:
-    """As `darwin rl demote` does, with its dossier."""
+def _demote(asked: Asked, registry: Registry) -> bool:
+    """As `darwin rl demote` does, with its dossier; False where another was quicker."""
+    from darwin.errors import ConfigError
     from darwin.rl.cli.dossier_files import write_down
     from darwin.rl.cli.graduation_status import look
     from darwin.rl.graduation.acts import demote
     from darwin.rl.graduation.footing import footing
+    from darwin.rl.graduation.record import read_record
 
     one = look(registry, asked.agent)
-    demote(
-        registry.database, asked.agent, by=asked.by, reason=asked.told, at=now(),
-        detail=footing(one.trial, one.card.latest.bar_time),
-    )  # fmt: skip
+    try:
+        demote(
+            registry.database, asked.agent, by=asked.by, reason=asked.told, at=now(),
+            detail=footing(one.trial, one.card.latest.bar_time),
+        )  # fmt: skip
+    except ConfigError:
+        if read_record(registry.database, asked.agent).promotion is not None:
+            raise
+        return False
     write_down(registry, asked.artifacts_dir)
+    return True
 
 
 def now() -> datetime:

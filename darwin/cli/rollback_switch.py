@@ -24,16 +24,18 @@ def stop(asked: Asked, plan: Plan | None) -> Iterator[str]:
     from darwin.rl.cli.killing import kill, look
     from darwin.rl.serving.kill_file import stands
 
-    if stands(asked.artifacts):  # what kills in any other way may end by itself, as damage does
-        why = look(asked.artifacts, asked.where.db).why
-        yield f"agents are switched off already: {why}"
-    elif asked.dry:
-        yield "would switch all agents off: darwin kill on"
-    else:
+    stood = stands(asked.artifacts)  # what kills in any other way may end by itself, as damage does
+    if asked.dry or (stood and _is_said(asked)):
+        yield (
+            f"agents are switched off already: {look(asked.artifacts, asked.where.db).why}"
+            if stood
+            else "would switch all agents off: darwin kill on"
+        )
+    else:  # though another has: that one may let go while this goes on
         told = kill(
             asked.artifacts, asked.where.db, by=asked.by, reason=asked.told, at=now()
         )  # fmt: skip
-        yield f"switched all agents off ({told.file})"
+        yield f"switched all agents off ({told.file})" + (", as others had" if stood else "")
         for what in filter(None, (told.unmade, told.unrecorded)):
             yield f"warning: by one way alone, the other fails: {what}"
     if plan is not None:
@@ -59,22 +61,37 @@ def release(asked: Asked, plan: Plan | None) -> Iterator[str]:
         yield f"released: {asked.agent} observes, the others act as far as they may"
 
 
+def _is_said(asked: Asked) -> bool:
+    """Whether the file KILL says it of this rollback by this person, from an earlier attempt."""
+    return any(_is_of_this(asked, line) for line in _lines(asked))
+
+
 def _is_ours_alone(asked: Asked) -> bool:
-    """Whether rollbacks of this agent, and nobody else, have switched agents off."""
-    from darwin.rl.serving.kill_file import ours, stands
+    """Whether this person's rollbacks of this agent, and nothing else, switched agents off."""
+    from darwin.rl.serving.kill_file import stands
     from darwin.store.logs import sound_rows_in
     from darwin.store.schema import kill_events
 
-    on: list[str] = []
+    on: list[tuple[str, str]] = []
     with open_registry(asked.where) as registry, registry.database.read() as connection:
         for row in sound_rows_in(connection, kill_events):
-            on = [] if row["kind"] == "off" else [*on, row["reason"]]
-    lines = ours(asked.artifacts).decode("utf-8", "replace").splitlines()
+            on = [] if row["kind"] == "off" else [*on, (row["by"], row["reason"])]
+    lines = _lines(asked)
     by_hand = stands(asked.artifacts) and not lines
     return not by_hand and all(
-        [reason.startswith(f"{asked.mark}: ") for reason in on]
-        + [f": {asked.mark}: " in line for line in lines]
+        [by == asked.by and reason.startswith(f"{asked.mark}: ") for by, reason in on]
+        + [_is_of_this(asked, line) for line in lines]
     )
+
+
+def _lines(asked: Asked) -> list[str]:
+    from darwin.rl.serving.kill_file import ours
+
+    return ours(asked.artifacts).decode("utf-8", "replace").splitlines()
+
+
+def _is_of_this(asked: Asked, line: str) -> bool:
+    return f" UTC, {asked.by}: {asked.mark}: " in line
 
 
 def _end_trainings(asked: Asked) -> Iterator[str]:

@@ -119,7 +119,13 @@ def remove(
         mine = schema.id_range(run.number)
         for table in reversed(_ROWS):
             connection.execute(delete(table).where(table.c.id.between(*mine)))
-        connection.execute(delete(schema.runs).where(schema.runs.c.number == run.number))
+        gone = delete(schema.runs).where(schema.runs.c.number == run.number)
+        if connection.execute(gone).rowcount != 1:
+            raise StorageError(
+                f"run '{run.run_id}' is not here any more: another has moved it meanwhile",
+                where=str(database.path),
+                mend=f"the copy in {file} is one too many, the log of acts names the other",
+            )
         logs.append(
             connection, schema.service_acts, act=ACT, by=by, role="", reason=reason,
             detail=json.dumps(told, sort_keys=True), status=_DONE, at=iso_time(at),

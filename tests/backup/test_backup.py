@@ -158,6 +158,23 @@ def test_what_was_switched_off_stays_switched_off(how: str, room: Room) -> None:
     assert status["sources"]["record"]["killed"] is (how == "command")
 
 
+@pytest.mark.parametrize("there", ["../back", "a new/one", "12345", "in$one"])
+def test_the_command_that_goes_on_can_be_typed_as_it_is_printed(
+    there: str, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(room.folder / STATE, "going", finished=False)
+    room.done("backup", "create", "-o", "all.tar")
+    (room.folder / "inside").mkdir()
+    monkeypatch.chdir(room.folder / "inside")
+    said = room.done("backup", "restore", "../all.tar", "--artifacts-dir", there)
+    told = shlex.split(said.out.splitlines()[-1])
+    assert told[:2] == ["darwin", "run"]
+    config, place = Path(told[2]), told[4].removeprefix("artifacts_dir=")
+    assert config.samefile(Path(there) / "runs/going/config.json")
+    assert Path(place).samefile(there)
+    assert ".." not in place.split("/")
+
+
 @pytest.mark.parametrize("there", ["a file", "a full folder", "a link"])
 def test_nothing_is_restored_over_anything(there: str, room: Room) -> None:
     room.done("backup", "create", "-o", "one.tar")

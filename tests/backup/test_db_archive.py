@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from darwin.core.agents import Decision, Mode, Model, Role, Why
-from darwin.store import jobs
+from darwin.store import archive, jobs
 from darwin.store.db import connect
 from darwin.store.schema import LOGS
 from tests.backup.conftest import SIGNED, STATE, Room, keep
@@ -258,6 +258,24 @@ def test_what_came_to_stand_against_it_after_the_copy_keeps_the_run(
         ("second",), ("third",),
     ]  # fmt: skip
     monkeypatch.undo()
+
+
+def test_what_another_has_moved_meanwhile_is_not_moved_twice(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_runs = archive.copy_runs
+
+    def outrun(*given: Any) -> None:
+        copy_runs(*given)
+        monkeypatch.undo()
+        monkeypatch.chdir(room.folder)
+        room.done(*ALL, "-o", "quicker.sqlite", *SIGNED)
+
+    monkeypatch.setattr(archive, "copy_runs", outrun)
+    assert "'first' is not here any more" in room.refused(4, *MOVE)
+    files = ask(room.folder / STATE, "SELECT json_extract(detail, '$.file') FROM service_acts")
+    assert [Path(file).name for (file,) in files] == ["quicker.sqlite"] * 2
+    assert room.done("verify", "first", "--db", "quicker.sqlite").code == 0
 
 
 def test_an_archive_is_one_file_that_can_be_read_where_nobody_may_write(room: Room) -> None:

@@ -16,7 +16,7 @@ import pytest
 from darwin.cli import backup_manifest as manifests
 from darwin.cli.backup_manifest import Manifest
 from darwin.cli.backup_tar import Packing
-from tests.backup.conftest import Room
+from tests.backup.conftest import STATE, Room, keep
 
 RESTORE = ("backup", "restore", "bad.tar", "--artifacts-dir", "new")
 Odd = Callable[[tarfile.TarFile], None]
@@ -222,6 +222,18 @@ def assert_refused_as_a_record(room: Room, names: str) -> None:
     said = room.refused(4, *RESTORE)
     assert names in said
     assert not (room.folder / "new").exists()
+
+
+@pytest.mark.parametrize("other", [b"[1]", b"{}", b"\xff", b"[" * 200_000])
+def test_a_config_to_go_on_with_must_be_the_one_on_record(other: bytes, room: Room) -> None:
+    keep(room.folder / STATE, "going", finished=False)
+    room.done("backup", "create", "-o", "of-one-that-goes-on.tar")
+    again = Again(room, room.folder / "of-one-that-goes-on.tar")
+    again.pack()
+    room.done(*RESTORE[:-1], "as-it-was")
+    (again.folder / "runs/going/config.json").write_bytes(other)
+    again.pack()
+    assert_refused_as_a_record(room, "'going' has another config than is on record")
 
 
 def test_a_record_whose_end_was_cut_off_is_found(room: Room, again: Again) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from darwin.rl.cli import graduation_status
+from darwin.rl.graduation import acts
+from darwin.rl.registry.registry import Registry
 from darwin.store import jobs
 from darwin.store.db import connect
 from tests.backup.conftest import SIGNED, STATE, Room, trained
@@ -146,6 +149,43 @@ def test_what_somebody_else_has_switched_off_stays_so(
     said = room.done(*QUICK, "--release")
     assert "agents stay switched off, for not this rollback alone did it" in said.out
     assert killed(room)
+
+
+def test_a_rollback_of_somebody_else_is_not_released(room: Room, versions: list[str]) -> None:
+    room.done(*QUICK)
+    bob = ("--by", "Bob", "--reason", "skips every winner", "--no-backup", "--release")
+    said = room.done("rollback", "gate", *bob)
+    assert "agents stay switched off, for not this rollback alone did it" in said.out
+    assert killed(room)
+
+
+def test_who_finds_agents_switched_off_is_not_let_down_by_whoever_did_it(
+    room: Room, versions: list[str]
+) -> None:
+    room.done(*QUICK)
+    bob = ("--by", "Bob", "--reason", "sizes are odd", "--no-backup")
+    assert ", as others had" in room.done("rollback", "portfolio", *bob).out
+    said = room.done(*QUICK, "--release")
+    assert "agents stay switched off, for not this rollback alone did it" in said.out
+    assert killed(room)
+
+
+def test_a_demotion_that_another_was_quicker_with_is_found_done(
+    room: Room, versions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = graduation_status.look
+
+    def outrun(registry: Registry, agent: str) -> Any:
+        said: dict[str, Any] = {"by": "Bob", "reason": "at once", "at": datetime.now(UTC)}
+        acts.demote(registry.database, agent, **said)
+        return before(registry, agent)
+
+    monkeypatch.setattr(graduation_status, "look", outrun)
+    assert "roll back: another has demoted it meanwhile" in room.done(*QUICK).out
+    assert serving(room) == versions[0]
+    assert ask(room, 'SELECT kind, "by" FROM graduation_events ORDER BY id') == [
+        ("promoted", "Ada"), ("demoted", "Bob"),
+    ]  # fmt: skip
 
 
 def test_a_failed_attempt_that_is_done_again_may_release_what_it_had_switched_on(

@@ -46,14 +46,14 @@ def test_each_kind_of_happening_is_told_with_its_urgency(desk: Desk, hook: Recei
         )  # fmt: skip
         logs.append(
             connection, schema.rollout_events, agent_name="gate", stage=0.05, by="Ada",
-            reason="green", override=0, at=iso_time(desk.at),
+            reason="green", override=0, max_position_usd=0.25, at=iso_time(desk.at),
         )  # fmt: skip
     desk.notifier(webhook(hook.url)).tick(desk.at)
     assert sorted(hook.texts) == [
         "[critical] all agents are switched off by Ada: odd orders",
         "[critical] breaker opened of gate in run paper-1 (paper): as it is",
         "[critical] gate 20260101_000000 is demoted by darwin: evidence refuted",
-        "[warning] gate holds 5% of the capital by Ada: green",
+        "[warning] gate holds 5% of the capital, no position above 0.25 USD by Ada: green",
         "[warning] job 1, train of gate, has failed: no rows",
         "[warning] model stale of gate in run paper-1 (paper): as it is",
     ]

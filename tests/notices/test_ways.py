@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import socket
+import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 from darwin.errors import ConfigError
 from darwin.service.notices.addresses import Addresses
 from darwin.service.notices.happenings import Severity
-from darwin.service.notices.ways import Apprise, Message, Webhook, ways_of
+from darwin.service.notices.ways import Apprise, Message, Patient, Webhook, ways_of
 from tests.notices.receiver import Receiver
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # of apprise
@@ -55,6 +58,37 @@ def test_what_a_receiver_answers_decides(
     hook.script.extend(script)
     assert Webhook(hook.url, None).tell(MESSAGE, AT) == (took, says)
     assert [one.path for one in hook.got] == ["/hook/s3cret-path"] * requests
+
+
+def test_who_drips_an_answer_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        way = Patient(Webhook(url, None), 0.3)
+        drips = threading.Thread(target=drip, args=(server,))
+        drips.start()
+        assert way.tell(MESSAGE, AT) == (False, "no answer in time")
+        assert way.tell(MESSAGE, AT) == (False, "an earlier answer has no end")
+        drips.join()
+
+
+def drip(server: socket.socket) -> None:
+    """Answer one request, byte by byte, for longer than anybody has patience."""
+    with server.accept()[0] as line:
+        line.recv(1 << 16)
+        line.sendall(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+        for _ in range(20):
+            time.sleep(0.1)
+            line.sendall(b"x")
+        line.sendall(b"\r\nContent-Length: 0\r\n\r\n")
+
+
+def test_every_way_is_given_an_end() -> None:
+    found = ways_of(
+        Addresses.of(
+            {"DARWIN_WEBHOOK_URL": "http://127.0.0.1:1/", "DARWIN_NOTIFY_URLS": "json://x"}
+        )
+    )
+    assert [type(way) for way in found] == [Patient, Patient]
 
 
 def test_apprise_reaches_its_places(hook: Receiver) -> None:

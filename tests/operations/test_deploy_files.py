@@ -111,6 +111,8 @@ def test_each_alert_says_what_it_means() -> None:
         assert rule["annotations"]["summary"].endswith(".")
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert rule["expr"].count("(") == rule["expr"].count(")")
+        # a series of jobs begins with the first of them, and has not increased by that
+        assert not re.search(r"(increase|rate)\(darwin_jobs", rule["expr"])
     (job,) = yaml.safe_load(read("prometheus/scrape.yaml"))
     assert job["metrics_path"] == "/metrics"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -31,6 +30,7 @@ from darwin.store.schema import graduation_events, rollout_events
 
 Detail: TypeAlias = Mapping[str, Any]
 """What an act rests on, as JSON: the bar time of it, the evidence, the contract."""
+_LEAST_CAP_USD, _MOST_CAP_USD = 0.01, 1e15  # a cent, for less would be told as nothing
 _TICK = timedelta(milliseconds=1)  # to which the logs know the time
 
 
@@ -164,11 +164,12 @@ def set_stage(
 
 def require_cap(usd: float | None) -> None:
     """See that a cap on positions is one; None names none. Raises ConfigError."""
-    if usd is not None and not 0.0 < usd < math.inf:
+    if usd is not None and not _LEAST_CAP_USD <= usd <= _MOST_CAP_USD:
         raise ConfigError(
             f"{usd:g} USD is no size of a position",
             where="max_position_usd",
-            mend="say an amount above 0; without one the cap in force stays, or there is none",
+            mend="say an amount from 0.01 to 1e15; without one the cap in force stays, or there is"
+            " none",
         )
 
 

@@ -204,7 +204,7 @@ def _of_a_stage(row: Row[Any]) -> Happening:
     whole = row.scope in (None, DEPLOYMENT)
     where = "" if whole else f" in {row.scope.replace(':', ' ')}"
     cap = row.max_position_usd
-    capped = "" if cap is None else f", no position above {cap:,.0f} USD"
+    capped = "" if cap is None else f", no position above {cap:,.2f} USD"
     share = f"{row.stage:.0%} of the capital{capped}{where}"
     text = f"{row.agent_name} holds {share} by {row.by}: {row.reason}"
     key = f"stage:{row.agent_name}:{row.id}"

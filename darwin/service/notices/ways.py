@@ -11,6 +11,7 @@ import hmac
 import importlib
 import json
 import logging
+import threading
 from collections.abc import Mapping
 from datetime import datetime
 from types import ModuleType
@@ -22,6 +23,8 @@ from darwin.service.notices.addresses import URLS, Addresses
 from darwin.service.notices.happenings import Severity
 
 TIMEOUT_S = 5.0
+PATIENCE_S = 20.0
+"""With one notice on one way, all tries and all of the answer."""
 _TRIES, _TRIES_WITHIN_S = 2, 8.0
 _AGAIN = frozenset((408, 425, 429, 500, 502, 503, 504))
 
@@ -74,7 +77,33 @@ def ways_of(addresses: Addresses) -> list[Way]:
         ways.append(Webhook(addresses.webhook, addresses.secret))
     names = ["apprise", *(f"apprise {number}" for number in range(2, len(addresses.urls) + 1))]
     ways += [Apprise(name, url) for name, url in zip(names, addresses.urls, strict=False)]
-    return ways
+    return [Patient(way) for way in ways]
+
+
+class Patient:
+    """A way that is given so many seconds in all, for time-outs begin anew at each byte.
+
+    Who drips an answer for longer has not taken the notice; until that has ended, nothing more
+    is sent on that way, and others do not wait for it.
+    """
+
+    def __init__(self, way: Way, patience_s: float = PATIENCE_S) -> None:
+        """Nobody is asked yet."""
+        self.name = way.name
+        self._way, self._patience_s = way, patience_s
+        self._at_it: threading.Thread | None = None
+
+    def tell(self, message: Message, now: datetime) -> Answer:
+        """Tell it, and wait no longer than that."""
+        if self._at_it is not None and self._at_it.is_alive():
+            return Answer(False, "an earlier answer has no end")
+        said: list[Answer] = []
+        self._at_it = threading.Thread(
+            target=lambda: said.append(self._way.tell(message, now)), name="notice", daemon=True
+        )  # fmt: skip
+        self._at_it.start()
+        self._at_it.join(self._patience_s)
+        return said[0] if said else Answer(False, "no answer in time")
 
 
 class _BusyError(Exception):

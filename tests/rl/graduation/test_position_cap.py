@@ -61,7 +61,10 @@ def test_only_a_person_who_says_so_lifts_it(gate):
     assert rows(gate)[-1] == (0.01, None)
 
 
-@pytest.mark.parametrize("usd", [0.0, -1.0, float("nan"), float("inf"), -float("inf")])
+NO_SIZES = [0.0, 0.001, -1.0, 2e15, float("nan"), float("inf"), -float("inf")]
+
+
+@pytest.mark.parametrize("usd", NO_SIZES)
 def test_what_is_no_size_of_a_position_is_refused_and_nothing_is_written(gate, usd):
     with pytest.raises(ConfigError, match="is no size of a position"):
         gate.stage(0.05, max_position_usd=usd)
