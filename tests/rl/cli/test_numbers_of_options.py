@@ -10,6 +10,7 @@ import pytest
 
 from darwin.cli.main import darwin as every_command
 
+_SIGNED = ("--by", "Ada", "--reason", "to try")
 _BARS = ("--data", "data", "--symbols", "BTC/USDT")
 REST = {
     "allocation train": (), "allocation evaluate": ("--model", "model"),
@@ -18,7 +19,8 @@ REST = {
     "rl evaluate": ("gate",), "rl plan": ("gate",), "rl train": ("gate", "--run-ids", "a"),
     "rl tune": ("gate", "--run-ids", "a"), "run": ("none.json", "--feed"),
     "lifecycle": ("none.json",), "data synth": ("-o", "made"),
-    "rl models cleanup": ("gate",),
+    "rl models cleanup": ("gate",), "rl rollout set": ("gate", "5%", *_SIGNED),
+    "rl schedule set": ("gate", *_SIGNED), "serve": (),
     "rl models import": ("gate", "a.zip", "--algo", "ppo", "--no-normaliser", "-o", "made"),
 }  # fmt: skip
 """What the commands that take a number want beside it."""

@@ -21,7 +21,7 @@ class Visitor:
         if token is not None:
             self.context.add_cookies([{"name": COOKIE, "value": token, "url": url}])
         self.page = self.context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(60_000)
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
