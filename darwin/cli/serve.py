@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darwin.errors import ConfigError, StorageError
-from darwin.rl.cli.options import ARTIFACTS
+from darwin.rl.cli.options import ARTIFACTS, Finite
 
 if TYPE_CHECKING:
     from darwin.service.settings import Settings
@@ -33,7 +33,7 @@ _LEAVING_S = 4
 @click.option("--no-scheduler", is_flag=True, help="Retrain nothing by schedule.")
 @click.option("--no-jobs", is_flag=True, help="Start no jobs; another process does.")
 @click.option(
-    "--benchmark-wait", type=click.FloatRange(0, 600), default=60.0, show_default=True,
+    "--benchmark-wait", type=Finite(0, 600), default=60.0, show_default=True,
     metavar="S", help="For how long an answer waits for a benchmark.",
 )  # fmt: skip
 @click.option("--models-dir", metavar="DIR", help="The models, if elsewhere.")
