@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from darwin.core.agents import AGENTS
@@ -25,7 +25,11 @@ from darwin.store.schedules import read_schedule
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 LOG_LINES = 60
-FIRST = {"timesteps": "20000", "seeds": "1", "small": "", "quick": "", "reason": ""}
+AJob = Annotated[int, Path(ge=1, le=2**53)]
+FIRST = {
+    "agent": "", "run": "", "timesteps": "20000", "seeds": "1", "small": "", "quick": "",
+    "reason": "",
+}  # fmt: skip
 """What a training is asked for with, until somebody says otherwise."""
 
 
@@ -48,13 +52,13 @@ def jobs_part(request: Request, served: TheService, all: bool = False) -> Respon
 
 
 @router.get("/jobs/{job_id}")
-def job(job_id: int, request: Request, served: TheService) -> Response:
+def job(job_id: AJob, request: Request, served: TheService) -> Response:
     """A job as it goes on: progress, log, cancel."""
     return _job(job_id, request, served.reader, "job.html.j2")
 
 
 @router.get("/part/jobs/{job_id}")
-def job_part(job_id: int, request: Request, served: TheService) -> Response:
+def job_part(job_id: AJob, request: Request, served: TheService) -> Response:
     """The same, for the page to renew."""
     return _job(job_id, request, served.reader, "job_part.html.j2")
 
