@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from darwin.errors import StorageError
 from darwin.service.background import Background, Chore
 from darwin.service.entry import FOR_ACTS
+from darwin.service.jobs import Supervisor
 from darwin.service.place import Place
 from darwin.service.reader import THREADS, Reader
 from tests.run.command import Desk
@@ -103,6 +105,18 @@ def test_a_database_that_is_gone_is_said_and_the_service_goes_on(service: Servic
     aside.rename(path)
     assert service.get("/api/v1/runs").status_code == 200
     assert service.get("/health").json()["status"] == "ok"
+
+
+def test_nobody_who_watches_jobs_makes_a_database_in_the_place_of_one_that_is_gone(
+    tmp_path: Path,
+) -> None:
+    place = Place(str(tmp_path / "artifacts"))
+    place.make()
+    path = database_of(Desk(tmp_path))
+    path.rename(path.with_suffix(".aside"))
+    with pytest.raises(StorageError):
+        Supervisor(place).tick(datetime.now(UTC))
+    assert not path.exists()
 
 
 def test_looking_writes_nothing(shown: Service) -> None:
