@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from darwin.service.asked_acts import AskedAct, plain_line
 from darwin.service.auth import NOBODY, Keys, Limiter, Who, address_of, shown
 from darwin.service.metrics import metrics_of
 from darwin.service.place import now
+from darwin.service.reader import THREADS
 from darwin.service.refusals import Refusal, refusal_of
 from darwin.service.settings import Settings
 from darwin.service.strict_body import fields_of, whole_body
@@ -28,6 +30,10 @@ OPEN = frozenset({"/health", LOGIN, LOGOUT})
 """Addresses that nobody needs a token for."""
 OPEN_BELOW = "/static/"
 ENDLESS = frozenset({"/api/v1/events"})
+AHEAD = ENDLESS | {"/health", "/login", "/part/kill", "/ask/kill", "/api/v1/kill"}
+"""What waits behind nobody who looks: the way to the kill switch, and the watchdog."""
+FOR_ACTS = 8
+"""Threads that nobody else who looks may have: the kill switch waits behind no page."""
 _METHODS = LOOKS | {"POST", "PUT", "PATCH", "DELETE"}
 _LOG = logging.getLogger(__name__)
 
@@ -45,6 +51,7 @@ class Entry:
     ) -> None:
         self._app, self._settings, self._keys = app, settings, keys
         self._limiter, self._addresses = limiter, addresses
+        self._looking = asyncio.Semaphore(THREADS - FOR_ACTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let in whoever may; `scope["state"]["who"]` says who that is."""
@@ -85,24 +92,52 @@ class Entry:
         except Refusal as refusal:
             await self._refuse(asked, refusal, receive, send, changes=changes)
             return
-        if not changes or scope["path"] in OPEN:
+        if not changes:
+            await self._look(scope, receive, send)
+        elif scope["path"] in OPEN:
+            await self._app(scope, receive, send)
+        else:
+            await self._noted(asked, receive, send)
+
+    async def _look(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer who only looks, so many at once; one whose answer has begun counts no more."""
+        if scope["path"] in AHEAD:
             await self._app(scope, receive, send)
             return
-        await self._noted(asked, receive, send)
+        await self._looking.acquire()
+        holds = True
 
-    async def _noted(self, asked: AskedAct, receive: Receive, send: Send) -> None:
-        status = 500
+        def let_go() -> None:
+            nonlocal holds
+            if holds:
+                holds = False
+                self._looking.release()
 
         async def watched(message: Message) -> None:
-            nonlocal status
+            let_go()
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            let_go()
+
+    async def _noted(self, asked: AskedAct, receive: Receive, send: Send) -> None:
+        """Do what was asked for; who is answered finds it on record."""
+        is_noted = False
+
+        async def watched(message: Message) -> None:
+            nonlocal is_noted
             if message["type"] == "http.response.start":
-                status = message["status"]
+                is_noted = True
+                await self._note(asked, message["status"])
             await send(message)
 
         try:
             await self._app(asked.scope, receive, watched)
         finally:
-            await self._note(asked, status)
+            if not is_noted:
+                await self._note(asked, 500)
 
     async def _refuse(
         self, asked: AskedAct, refusal: Refusal, receive: Receive, send: Send, *, changes: bool

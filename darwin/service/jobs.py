@@ -51,7 +51,8 @@ class Supervisor:
         if self._stopped:
             return
         _CHILDREN[:] = [one for one in _CHILDREN if one.poll() is None]  # the others are buried
-        with self._place.write() as database:
+        with self._place.registry(to_change=True) as registry:  # which makes no database
+            database = registry.database
             for given_up in jobs.reap(database, now, resumed):
                 _LOG.warning("job %d: %s was not heard of any more", given_up.id, given_up.worker)
                 end_worker(given_up)

@@ -27,6 +27,7 @@ READERS = 3 * THREADS
 """Connections that may be open at once: one who judges an agent reads within what it reads."""
 _AGE = 10.0  # an answer may be so many times as old as it took to make it
 _OLDEST_S = 5.0
+_BY_THE_CLOCK_S = 60.0  # days held, or the age of a model, grow where nothing changes
 _HEADS = (
     schema.model_events, schema.graduation_events, schema.rollout_events, schema.kill_events,
     schema.contracts,
@@ -106,7 +107,8 @@ class Reader:
             state, heads = _state(database), _heads(database)
             age = time.monotonic() - kept.at
             young = age < min(_AGE * kept.took_s, _OLDEST_S) and heads == kept.heads
-            if kept.tree is None or not (state == kept.state or young):
+            same = age < _BY_THE_CLOCK_S and state == kept.state
+            if kept.tree is None or not (same or young):
                 begun = time.monotonic()
                 kept.tree = make()
                 kept.at, kept.state, kept.heads = time.monotonic(), state, heads

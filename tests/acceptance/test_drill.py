@@ -115,6 +115,7 @@ def test_a_door_that_lets_failed_advice_stand_breaks_the_drill(tmp_path: Path) -
     assert (kept / "observe-0" / "config.json").is_file()
 
 
+@pytest.mark.sweep
 @slow
 def test_a_config_or_a_market_that_will_not_do_is_refused_before_anything_is_rehearsed(
     tmp_path: Path,

@@ -110,6 +110,7 @@ def test_entering_a_bar_early_would_be_seen():
         assert abs(mean) > 2 * SIGMAS * error, name
 
 
+@pytest.mark.sweep
 def test_the_experts_confidence_tells_something_in_the_planted_world_alone():
     """Correlation of confidence with R over all candidates, blocks of 500 bars independent."""
     z = {}

@@ -89,6 +89,7 @@ def test_a_linear_score_of_causal_features_attains_what_is_claimed_out_of_sample
     assert -0.02 < np.mean(short) < 0.04
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_the_ideal_observer_attains_what_is_claimed(season):
     won = season.r > 0.0

@@ -94,6 +94,7 @@ def test_every_candidate_that_gets_so_far_has_its_row_of_each_agent() -> None:
     assert rows[PORTFOLIO] == {order.row for order in journal.of("orders")}
 
 
+@pytest.mark.sweep
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 10_000),

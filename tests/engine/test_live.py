@@ -123,6 +123,7 @@ def with_outages(markets: Sequence[Bars], outages: Sequence[tuple[int, int]]) ->
     ]
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
@@ -148,6 +149,7 @@ def test_a_run_with_outages_tells_what_its_replay_tells(seed, exits, rate, sizes
     assert not following & {(fill.symbol, fill.time) for fill in left}
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(

@@ -45,6 +45,7 @@ def test_a_budget_of_five_is_five_requests_over_ten_kills(desk: Desk, server: Ll
     assert len(server.requests) <= 5
 
 
+@pytest.mark.sweep
 def test_killed_and_resumed_it_ends_as_if_it_had_not_been(desk: Desk, server: LlmServer) -> None:
     file = config(desk, server, run_id="one")
     for number in (1, 9, 17):

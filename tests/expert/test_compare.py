@@ -43,6 +43,7 @@ def compared(desk: Desk, a: str, b: str) -> tuple[dict[str, Any], str]:
     return json.loads(told.stdout), " ".join(page.stdout.split())
 
 
+@pytest.mark.sweep
 def test_another_model_is_named_and_what_it_says_otherwise_is_signal(desk: Desk) -> None:
     tree, page = compared(desk, "one", "other")
     assert tree["expert"] == {"differs_by": ["model"], "cause": "signal"}

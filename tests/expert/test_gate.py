@@ -50,6 +50,7 @@ def test_with_all_of_the_capital_requests_fall_by_what_it_skipped(
     assert desk.darwin("replay", "small").returncode == 0
 
 
+@pytest.mark.sweep
 def test_while_it_watches_what_it_would_miss_is_known_and_nothing_is_saved(
     desk: Desk, server: LlmServer
 ) -> None:

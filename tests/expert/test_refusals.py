@@ -118,6 +118,7 @@ def test_what_is_not_the_server_that_was_meant_stops_at_the_first_question(
     assert desk.metrics()["expert"]["model"]["failed"] == 0
 
 
+@pytest.mark.sweep
 def test_a_mended_address_and_model_may_have_the_name_of_the_run(
     desk: Desk, server: LlmServer, tmp_path: Path
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_mended_address_and_model_may_have_the_name_of_the_run(
     assert export(desk, "small") == plain(tmp_path, server)
 
 
+@pytest.mark.sweep
 def test_fed_bar_by_bar_it_stops_as_well(desk: Desk, server: LlmServer) -> None:
     server.script(status("401 Unauthorized"))
     file = config(desk, server)

@@ -489,6 +489,7 @@ def test_a_stage_that_nobody_appended_stops_the_start(desk: Desk) -> None:
         assert len([line for line in done.stderr.splitlines() if "checkpoint" not in line]) == 3
 
 
+@pytest.mark.sweep
 def test_a_run_with_acting_agents_that_is_killed_and_resumed_ends_the_same(desk: Desk) -> None:
     block = rules("active")
     desk.config(market={"bars": 6000}, rl=block)

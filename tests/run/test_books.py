@@ -249,6 +249,7 @@ def _experiences_follow_from_the_record(desk: Desk) -> None:
     assert told.ends.tolist() == [False] * (len(rows) - 1) + [True]
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_the_same(watched: Desk, desk: Desk) -> None:
     name = books.config(desk, allocation={"params": {"wait_s": 0.015}})

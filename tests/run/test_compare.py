@@ -151,6 +151,7 @@ def test_setups_of_another_playbook_are_signal_not_data(desk: Desk) -> None:
     assert "data" not in causes(tree)
 
 
+@pytest.mark.sweep
 def test_fed_bar_by_bar_there_is_no_difference(desk: Desk) -> None:
     few = ("--set", "market.bars=700", "--set")
     for words in (("run_id=few",), ("run_id=fed", "--feed")):

@@ -81,7 +81,8 @@ def agent(
 @router.get("/agents/{agent}/health")
 def health(agent: AnAgent, request: Request, served: TheService) -> Response:
     """The health check of an agent; it takes longer than the rest, so pages load it by itself."""
-    found = watching.health(served.reader.registry(), agent)
+    sight = served.reader
+    found = sight.once(("health", agent), lambda: watching.health(sight.registry(), agent))
     return page(
         request, served.reader, "health.html.j2", part="health_part.html.j2", agent=agent,
         health=found,

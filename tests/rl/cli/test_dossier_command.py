@@ -363,6 +363,7 @@ def test_a_disk_that_refuses_dossiers_does_not_break_a_run(
     assert before.items() <= {path.name: path.read_bytes() for path in folder.iterdir()}.items()
 
 
+@pytest.mark.sweep
 def test_killed_between_act_and_dossier_the_next_command_writes_it(
     life: Desk, at: Callable[[Desk], Call]
 ) -> None:

@@ -212,6 +212,7 @@ def test_a_finished_training_that_is_taken_up_does_not_displace_a_newer_version(
     assert weights(kept, "gate") == newest
 
 
+@pytest.mark.sweep
 def test_a_training_leaves_nothing_among_the_temporary_files(kept: Desk, tmp_path: Path) -> None:
     done = kept.darwin(
         "rl", "train", "gate", "--run-ids", "planted", *QUICK, TMPDIR=str(tmp_path),

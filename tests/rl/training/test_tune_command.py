@@ -154,6 +154,7 @@ def test_a_search_that_is_killed_goes_on_to_the_same_recipe_and_that_can_be_trai
     assert told["trials"]["expected_maximum_per_day"] > 0.0, "and it has to be paid for"
 
 
+@pytest.mark.sweep
 def test_a_stopped_search_keeps_what_was_finished_and_leaves_nothing_under_way(
     desk: Desk, here: Call
 ) -> None:

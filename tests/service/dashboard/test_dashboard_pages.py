@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -94,7 +95,8 @@ def _on_paper(desk: Desk, run_id: str) -> None:
 
 
 def test_what_is_not_there_is_a_page_with_its_mend(empty: Service) -> None:
-    for path in ("/runs/nobody", "/candidates/9f3c21ab", "/jobs/7", "/ask/nothing", "/agents/x"):
+    for path in ("/runs/nobody", "/candidates/9f3c21ab", "/jobs/7", "/ask/nothing", "/agents/x",
+                 f"/jobs/{10**30}", f"/part/jobs/{10**30}"):  # fmt: skip
         answer = empty.get(path)
         assert answer.status_code == 404, path
         assert "Refused:" in answer.text, path
@@ -142,6 +144,16 @@ def test_words_of_people_are_shown_and_never_obeyed(service: Service) -> None:
     assert "&lt;img" in service.get("/acts").text
 
 
+def test_who_has_an_answer_finds_the_act_on_record(service: Service) -> None:
+    path = service.desk.folder / "artifacts" / "rl_state" / "agent_state.sqlite"
+    before = service.noted()
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as database:
+        database.execute("BEGIN IMMEDIATE")  # the record has to wait, and so has the answer
+        threading.Timer(0.5, database.execute, ("ROLLBACK",)).start()
+        assert service.ask("POST", "/do/nothing", who="ada").status_code == 404
+        assert service.acts(before) == [("POST /do/nothing", "ada", "operator", 404)]
+
+
 def test_an_act_without_a_reason_is_refused_and_changes_nothing(service: Service) -> None:
     before = service.counts()
     for form in ({}, {"reason": " "}, {"reason": "two\nlines"}, {"reason": "x" * 201}):
@@ -152,6 +164,13 @@ def test_an_act_without_a_reason_is_refused_and_changes_nothing(service: Service
         told = {"agent": "meta_learner", "reason": "to see"} | form
         assert service.ask("POST", "/do/stage", who="ada", data=told).status_code == 409
     assert service.counts() == before
+
+
+def test_a_form_that_lacks_what_it_is_about_is_refused_with_a_mend(service: Service) -> None:
+    for name in ("train", "retrain", "stage", "rollback", "pin", "cancel", "schedule"):
+        answer = service.ask("POST", f"/do/{name}", who="ada", data={"reason": "a test"})
+        assert answer.status_code in (404, 409), name
+        assert "is meant" in answer.text, name
 
 
 def test_who_may_only_look_is_refused_and_so_is_a_form_of_elsewhere(service: Service) -> None:

@@ -12,11 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from darwin.errors import StorageError
 from darwin.service.background import Background, Chore
+from darwin.service.entry import FOR_ACTS
+from darwin.service.jobs import Supervisor
 from darwin.service.place import Place
-from darwin.service.reader import Reader
+from darwin.service.reader import THREADS, Reader
 from tests.run.command import Desk
 from tests.service.http.serving import SIGNED, Service, here
+
+PATIENCE_S = 15.0  # of a machine that is busy; nothing here is timed
 
 
 def database_of(desk: Desk) -> Path:
@@ -102,6 +107,18 @@ def test_a_database_that_is_gone_is_said_and_the_service_goes_on(service: Servic
     assert service.get("/health").json()["status"] == "ok"
 
 
+def test_nobody_who_watches_jobs_makes_a_database_in_the_place_of_one_that_is_gone(
+    tmp_path: Path,
+) -> None:
+    place = Place(str(tmp_path / "artifacts"))
+    place.make()
+    path = database_of(Desk(tmp_path))
+    path.rename(path.with_suffix(".aside"))
+    with pytest.raises(StorageError):
+        Supervisor(place).tick(datetime.now(UTC))
+    assert not path.exists()
+
+
 def test_looking_writes_nothing(shown: Service) -> None:
     path = database_of(shown.desk)
     shown.get("/api/v1/runs")
@@ -140,6 +157,36 @@ def test_many_readers_at_once_see_the_same_and_let_a_writer_write(service: Servi
         reader.join()
     assert set(seen) == {200}
     assert written > 3
+
+
+def test_the_kill_switch_waits_behind_nobody_who_only_looks(service: Service) -> None:
+    may_end, begun = threading.Event(), threading.Semaphore(0)
+
+    def dawdle() -> None:
+        begun.release()
+        may_end.wait(4 * PATIENCE_S)
+
+    service.client.app.add_api_route("/slow", dawdle)
+    lookers = [threading.Thread(target=service.get, args=("/slow",)) for _ in range(2 * THREADS)]
+    told: list[int] = []
+
+    def kill() -> None:
+        told.append(service.get("/health").status_code)
+        told.append(service.post("/api/v1/kill", {"state": "on", "reason": "a test"}).status_code)
+
+    killer = threading.Thread(target=kill)
+    for one in lookers:
+        one.start()
+    for _ in range(THREADS - FOR_ACTS):
+        assert begun.acquire(timeout=PATIENCE_S)
+    try:
+        killer.start()
+        killer.join(PATIENCE_S)
+        assert told == [200, 200]
+    finally:
+        may_end.set()
+        for one in (*lookers, killer):
+            one.join()
 
 
 def test_a_queue_that_is_full_is_429(service: Service) -> None:
