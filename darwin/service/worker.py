@@ -155,7 +155,7 @@ class _Heart(threading.Thread):
 
 def _verdict(place: Place, job: Job, came: _Came, *, stopping: bool) -> tuple[State, str]:
     """How a job ended, and a line about it."""
-    if came.code in _BY_SIGNAL and stopping:
+    if stopping and came.code not in _FOUND:  # a signal in the midst of an import ends otherwise
         return State.CANCELLED, "stopped, as it was asked to"
     if came.code not in _FOUND:
         said = came.refused.removeprefix("error: ") or f"it ended with {came.code}"

@@ -91,21 +91,21 @@ def test_the_why_of_a_candidate_is_that_of_the_command(ada: Visitor, served: Ser
 
 def test_a_training_is_started_watched_and_cancelled(ada: Visitor, served: Served) -> None:
     page = ada.open("/training")
-    page.locator("select[name=agent]").select_option("portfolio")
-    page.locator("input[name=timesteps]").fill("200000")
+    page.locator("select[name=agent]").select_option("gate")
+    page.locator("input[name=timesteps]").fill("20000000")
     page.locator("input[name=small]").check()
     page.locator("input[name=reason]").fill("to try it")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/jobs/\d+"))
     page.wait_for_selector("#job .state-running")
     command = page.locator("details pre").text_content()
-    assert command.startswith("darwin rl train portfolio --run-ids small --total-timesteps 200000")
+    assert command.startswith("darwin rl train gate --run-ids small --total-timesteps 20000000")
     page.get_by_role("link", name="Cancel").click()
     page.wait_for_selector("#ask[open]")
     ada.confirm("seen enough", "Cancel the job")
     page.wait_for_selector("#job .state-cancelled")
     assert served.desk.ask("SELECT kind, agent_name, by, state FROM jobs ORDER BY id DESC") == [
-        ("train", "portfolio", "ada", "cancelled")
+        ("train", "gate", "ada", "cancelled")
     ]
 
 
