@@ -142,6 +142,7 @@ def test_a_config_that_holds_the_key_is_refused(desk: Desk, server: LlmServer) -
     assert desk.ask("SELECT count(*) FROM runs") == [(0,)]
 
 
+@pytest.mark.sweep
 def test_a_run_that_was_killed_while_the_model_thought_makes_no_order_after_an_outage(
     desk: Desk,
 ) -> None:

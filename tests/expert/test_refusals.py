@@ -75,6 +75,7 @@ def test_a_refused_key_stops_the_run_and_the_right_one_ends_it_as_if_it_had_been
     assert CANARY not in said
 
 
+@pytest.mark.sweep
 def test_a_key_that_is_refused_later_stops_it_too_and_nothing_is_skipped(
     desk: Desk, server: LlmServer, tmp_path: Path
 ) -> None:
@@ -143,6 +144,7 @@ def test_fed_bar_by_bar_it_stops_as_well(desk: Desk, server: LlmServer) -> None:
     assert desk.metrics()["expert"]["model"]["failed"] == 0
 
 
+@pytest.mark.sweep
 def test_taken_up_without_its_server_it_skips_nothing(desk: Desk, server: LlmServer) -> None:
     says = server.answer
     server.answer = lambda one: says(one) if len(server.requests) <= 12 else status("404 Not Found")
@@ -171,6 +173,7 @@ def test_what_passes_is_a_skip_even_at_the_first_question(
     assert sum(one[0].startswith("no answer") for one in flags(desk) if one) == 1
 
 
+@pytest.mark.sweep
 def test_a_refusal_counts_against_the_budget(desk: Desk, server: LlmServer) -> None:
     file = config(desk, server, decider={"budget_calls": 5})
     for _ in range(3):

@@ -105,6 +105,7 @@ def test_a_second_run_asks_nothing_and_exports_the_same(asked: Desk) -> None:
     assert len({total for _, total in latencies}) == 1
 
 
+@pytest.mark.sweep
 def test_a_run_fed_bar_by_bar_is_asked_about_the_same(desk: Desk, server: LlmServer) -> None:
     config(desk, server)
     run(desk, "config.json", "--feed")

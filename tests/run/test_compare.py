@@ -203,6 +203,7 @@ def test_an_agent_that_acts_is_signal_and_its_stage_is_named(tmp_path: Any) -> N
     assert any(one["followed"] for one in tree["b"]["models"])
 
 
+@pytest.mark.sweep
 def test_a_run_that_was_killed_is_compared_as_far_as_it_is_kept(tmp_path: Any) -> None:
     desk = Desk(tmp_path)
     desk.config(market={"bars": 30_000})

@@ -107,6 +107,7 @@ def write_bars(desk: Desk, changed_from: int | None) -> None:
         polars.DataFrame(bars.with_columns(polars.col("volume") + late)).write_parquet(path)
 
 
+@pytest.mark.sweep
 def test_bars_that_come_after_what_was_fed_may_be_new_but_not_those_before(desk):
     market = {"provider": "files", "path": "data", "symbols": ["BTC/USDT:SYNTH"],
               "timeframe": "1h"}  # fmt: skip

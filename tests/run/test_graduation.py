@@ -129,6 +129,7 @@ def test_the_run_can_be_verified_and_made_again(desk: Desk) -> None:
     assert desk.darwin("replay", "small").returncode == 0
 
 
+@pytest.mark.sweep
 def test_killed_before_and_after_a_promotion_it_ends_byte_for_byte_the_same(
     served: Path, desk: Desk, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from tests.run.command import Desk
 from tests.store.conftest import darwin as darwin  # noqa: PLC0414  a fixture
 
 pytest.importorskip("stable_baselines3")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sweep]
 Call = Callable[..., tuple[int, str, str]]
 
 

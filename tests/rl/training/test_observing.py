@@ -67,6 +67,7 @@ def test_an_agent_learns_from_a_run_that_it_took_no_part_in_and_canaries_find_no
     assert {one["passed"] for one in told["canaries"]} == {True}, told["canaries"]
 
 
+@pytest.mark.sweep
 def test_beside_agents_that_act_it_sees_the_account_that_they_left(tmp_path: Path) -> None:
     """The gate acted in the run, so the account that the sizing agent sees is another."""
     desk = Desk(tmp_path)
@@ -94,6 +95,7 @@ def test_rows_of_two_timeframes_stand_in_the_order_of_their_decisions(desk: Desk
     assert (np.diff(both.decided) >= 0).all()
 
 
+@pytest.mark.sweep
 def test_a_changed_record_is_refused(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.config(market={"bars": 1500, "edge": 0.5}, rl=None)
