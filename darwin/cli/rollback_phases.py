@@ -158,23 +158,15 @@ def _before(registry: Registry, shelf: Shelf, serving: str | None) -> tuple[str 
 def _demote(asked: Asked, registry: Registry) -> bool:
     """As `darwin rl demote` does, with its dossier; False where another was quicker."""
     from darwin.errors import ConfigError
-    from darwin.rl.cli.dossier_files import write_down
-    from darwin.rl.cli.graduation_status import look
-    from darwin.rl.graduation.acts import demote
-    from darwin.rl.graduation.footing import footing
+    from darwin.rl.cli.acting import demote
     from darwin.rl.graduation.record import read_record
 
-    one = look(registry, asked.agent)
     try:
-        demote(
-            registry.database, asked.agent, by=asked.by, reason=asked.told, at=now(),
-            detail=footing(one.trial, one.card.latest.bar_time),
-        )  # fmt: skip
+        demote(registry, asked.artifacts_dir, asked.agent, by=asked.by, reason=asked.told, at=now())
     except ConfigError:
         if read_record(registry.database, asked.agent).promotion is not None:
             raise
         return False
-    write_down(registry, asked.artifacts_dir)
     return True
 
 

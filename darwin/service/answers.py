@@ -17,7 +17,7 @@ class Answer(JSONResponse):
         try:
             return _text(content)
         except ValueError:
-            return _text(_finite(content))
+            return _text(finite(content))
 
 
 def _text(tree: Any) -> bytes:
@@ -25,11 +25,12 @@ def _text(tree: Any) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _finite(tree: Any) -> Any:
+def finite(tree: Any) -> Any:
+    """A tree in which NaN and infinity, which JSON does not know, are None."""
     if isinstance(tree, float):
         return tree if math.isfinite(tree) else None
     if isinstance(tree, dict):
-        return {name: _finite(value) for name, value in tree.items()}
+        return {name: finite(value) for name, value in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return [_finite(value) for value in tree]
+        return [finite(value) for value in tree]
     return tree

@@ -9,7 +9,6 @@ import logging
 from datetime import datetime
 from typing import Any
 
-from darwin.core.rebalance import ALL_AGENTS
 from darwin.errors import StorageError
 from darwin.report.files import json_text, write_text
 from darwin.rl.registry.events import Kind, ModelEvent, events
@@ -28,12 +27,6 @@ FILE = "metadata.json"
 _CAME = (Kind.DEPLOYED, Kind.CHALLENGING, Kind.ADOPTED)
 _MOST_JOBS = 1_000
 _LOG = logging.getLogger(__name__)
-
-
-def write_all(place: Place, now: datetime) -> None:
-    """Write it for every agent that has a version."""
-    for agent in ALL_AGENTS:
-        write_metadata(place, agent, now)
 
 
 def write_metadata(place: Place, agent: str, now: datetime) -> None:

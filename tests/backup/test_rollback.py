@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from darwin.rl.cli import graduation_status
+from darwin.rl.cli import acting
 from darwin.rl.graduation import acts
 from darwin.rl.registry.registry import Registry
 from darwin.store import jobs
@@ -173,14 +173,14 @@ def test_who_finds_agents_switched_off_is_not_let_down_by_whoever_did_it(
 def test_a_demotion_that_another_was_quicker_with_is_found_done(
     room: Room, versions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = graduation_status.look
+    before = acting.look
 
-    def outrun(registry: Registry, agent: str) -> Any:
+    def outrun(registry: Registry, agent: str, run_id: str | None = None) -> Any:
         said: dict[str, Any] = {"by": "Bob", "reason": "at once", "at": datetime.now(UTC)}
         acts.demote(registry.database, agent, **said)
-        return before(registry, agent)
+        return before(registry, agent, run_id)
 
-    monkeypatch.setattr(graduation_status, "look", outrun)
+    monkeypatch.setattr(acting, "look", outrun)
     assert "roll back: another has demoted it meanwhile" in room.done(*QUICK).out
     assert serving(room) == versions[0]
     assert ask(room, 'SELECT kind, "by" FROM graduation_events ORDER BY id') == [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -18,6 +17,7 @@ from starlette.responses import HTMLResponse
 
 from darwin.core import written
 from darwin.rl.registry.registry import Registry
+from darwin.service.answers import finite
 from darwin.service.auth import NOBODY, Who
 from darwin.service.place import Place
 from darwin.service.reading import kill_status
@@ -189,14 +189,4 @@ def _asked(detail: Any) -> str:
 
 def _attribute(tree: Any) -> str:
     """JSON to stand in an attribute, where it is escaped like any text; NaN becomes null."""
-    return json.dumps(_finite(tree), allow_nan=False, separators=(",", ":"))
-
-
-def _finite(tree: Any) -> Any:
-    if isinstance(tree, float):
-        return tree if math.isfinite(tree) else None
-    if isinstance(tree, dict):
-        return {name: _finite(value) for name, value in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return [_finite(value) for value in tree]
-    return tree
+    return json.dumps(finite(tree), allow_nan=False, separators=(",", ":"))
